@@ -1,0 +1,4 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The command line, one module a command."""
