@@ -1,0 +1,129 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What all tests share: the control planes, and how Hypothesis draws its examples.
+
+A control plane is started once for each test process (under xdist: for each worker), when a test
+asks for it first, and every test gets a namespace of its own in it. The programs are obtained
+before the first test runs, because that may take minutes and a test may not.
+
+Without programs the tests fail, with the line that says what to install: a test that is skipped
+on every machine guards nothing. ``LLAMASTACK_OPERATOR_TESTS=offline`` skips them on purpose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support.cluster.binaries import obtain
+from tests.support.cluster.errors import ClusterError
+from tests.support.cluster.plane import ControlPlane, PlaneOptions
+
+OFFLINE = os.environ.get("LLAMASTACK_OPERATOR_TESTS") == "offline"
+
+_NEEDS_BINARIES = frozenset({"binaries", "control_plane", "kwok_plane"})
+
+# The same examples each time: a failure is somebody's change, not somebody's luck. Looking for new
+# ones is a job of its own: `pytest --hypothesis-profile=explore`.
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("default")
+
+
+@dataclass
+class _Programs:
+    """What the ladder gave: programs, or the reason why there are none."""
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    failure: str = ""
+
+
+_programs = pytest.StashKey[_Programs]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Obtain the programs before any test's time-out runs, if a selected test needs them."""
+    if OFFLINE or session.config.option.collectonly:
+        return
+    names: set[str] = set()
+    for item in session.items:
+        names.update(getattr(item, "fixturenames", ()))
+    if names & _NEEDS_BINARIES:
+        session.config.stash[_programs] = _obtain(session.config)
+
+
+def _obtain(config: pytest.Config) -> _Programs:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    with shown:  # progress has to be seen while it happens
+        try:
+            return _Programs(obtain())
+        except ClusterError as error:
+            return _Programs(failure=str(error))
+
+
+@pytest.fixture(scope="session")
+def binaries(pytestconfig: pytest.Config) -> Mapping[str, Path]:
+    """The programs of the control plane by name."""
+    if OFFLINE:
+        pytest.skip("LLAMASTACK_OPERATOR_TESTS=offline: no control plane")
+    programs = pytestconfig.stash.get(_programs, None) or _obtain(pytestconfig)
+    if programs.failure:
+        pytest.fail(f"No control plane: {programs.failure}", pytrace=False)
+    return programs.paths
+
+
+def _running(binaries: Mapping[str, Path], options: PlaneOptions) -> Iterator[ControlPlane]:
+    plane = ControlPlane(binaries, options)
+    try:
+        plane.up()
+    except ClusterError as error:
+        pytest.fail(f"No control plane: {error}", pytrace=False)
+    yield plane
+    plane.down()
+
+
+@pytest.fixture(scope="session")
+def control_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
+    """etcd, API server and controllers; no nodes, so Pods stay pending."""
+    yield from _running(binaries, PlaneOptions())
+
+
+@pytest.fixture(scope="session")
+def kwok_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
+    """Also the scheduler and two simulated nodes: Pods become Ready at once."""
+    yield from _running(binaries, PlaneOptions(scheduler=True, nodes=2))
+
+
+def _namespace(plane: ControlPlane) -> Iterator[str]:
+    plane.start_apiserver()  # an earlier test may have failed while it was away
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    plane.client.create(
+        "/api/v1/namespaces",
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+    )
+    yield name
+    # Without waiting: emptying a namespace takes seconds, and nobody looks at it again.
+    with contextlib.suppress(ClusterError):
+        plane.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A new namespace in `control_plane`, deleted afterwards."""
+    yield from _namespace(control_plane)
+
+
+@pytest.fixture
+def kwok_namespace(kwok_plane: ControlPlane) -> Iterator[str]:
+    """A new namespace in `kwok_plane`, deleted afterwards."""
+    yield from _namespace(kwok_plane)

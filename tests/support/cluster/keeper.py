@@ -1,0 +1,53 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Cleans up after whoever started a control plane, however that one ended.
+
+A test run may be killed with SIGKILL and then tidies up nothing, and a forgotten API server costs
+its user 500 MiB. So each control plane that belongs to a process starts this one: it reads from a
+pipe whose other end only its owner holds, and the kernel closes that end when the owner is gone. It
+then stops what the directory's record names and removes the directory; after an orderly stop there
+is nothing left to do. (``PR_SET_PDEATHSIG`` would be the alternative: it is Linux only, follows the
+*thread* that forked, and leaves the directory.)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.cluster.state import sweep
+
+_ROOT = Path(__file__).parents[3]
+
+
+def start_keeper(directory: Path) -> subprocess.Popen[bytes]:
+    """Have ``directory`` swept as soon as this process is gone, or closes the pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.cluster.keeper", str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=_ROOT,
+        start_new_session=True,
+    )
+
+
+def release_keeper(keeper: subprocess.Popen[bytes]) -> None:
+    """Let the keeper go, and wait until it has swept what was left."""
+    if keeper.stdin is not None:
+        keeper.stdin.close()
+    keeper.wait(timeout=30)
+
+
+def main() -> None:
+    """Wait for the owner's end, then sweep."""
+    while os.read(0, 1):
+        pass
+    sweep(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
