@@ -7,12 +7,12 @@ Everything that decides *behaviour* is left as upstream has it (watch cache, eve
 gates, admission), so that a test here says something about a real cluster. What differs is speed
 (nothing survives a crash of the machine, limits are high) and isolation (loopback, own files).
 etcd listens on a unix socket in the control plane's own directory: no ports to collide with, and
-nobody else on the machine can read or write it.
+nobody else on the machine can read or write it. The API server runs in the same working directory
+and names the socket relatively, because a socket's path may not be longer than 107 bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.cluster.pki import Pki
@@ -33,7 +33,7 @@ SERVER_NAMES = (
 # 192.0.2.0/24 is for documentation (RFC 5737).
 _ADVERTISED = "192.0.2.1"
 
-# The names must look like host:port; they become file names in the working directory.
+# They must look like host:port, and become file names in the working directory.
 _ETCD_CLIENT = "unix://etcd:0"
 _ETCD_PEER = "unix://peer:0"
 
@@ -59,12 +59,15 @@ def etcd(binary: Path) -> list[str]:
 
 
 def apiserver(
-    binary: Path, *, etcd_socket: Path, port: int, pki: Pki, audit_policy: Path, audit_log: Path
+    binary: Path, *, port: int, pki: Pki, audit_policy: Path, audit_log: Path
 ) -> list[str]:
-    """The API server on 127.0.0.1 with RBAC, the aggregation layer and the audit log."""
+    """The API server on 127.0.0.1 with RBAC, the aggregation layer and the audit log.
+
+    To be started in etcd's working directory.
+    """
     return [
         str(binary),
-        f"--etcd-servers=unix://{etcd_socket}",
+        f"--etcd-servers={_ETCD_CLIENT}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--advertise-address={_ADVERTISED}",
@@ -141,8 +144,3 @@ def kwok(binary: Path, *, kubeconfig: Path, stages: Path) -> list[str]:
         "--cidr=10.250.0.0/16",
         "--node-lease-duration-seconds=40",
     ]
-
-
-def with_extra(command: Sequence[str], extra: Sequence[str]) -> list[str]:
-    """A command line with more flags; the last mention of a flag wins."""
-    return [*command, *extra]

@@ -84,7 +84,6 @@ class ControlPlane:
     def __init__(self, binaries: Mapping[str, Path], options: PlaneOptions | None = None) -> None:
         self.options = options or PlaneOptions()
         self._binaries = binaries
-        # Short: a unix socket's path may not exceed 107 bytes.
         self.directory = self.options.directory or Path(tempfile.mkdtemp(prefix="llsd-"))
         self.kubeconfig = self.directory / "kubeconfig"
         self.port = self.options.port
@@ -278,13 +277,13 @@ class ControlPlane:
             )
             command = flags.apiserver(
                 self._binaries["kube-apiserver"],
-                etcd_socket=self.directory / "etcd" / "etcd:0",
                 port=self.port,
                 pki=self.pki,
                 audit_policy=self._policy,
                 audit_log=self.audit.path,
             )
-            self._start("kube-apiserver", flags.with_extra(command, self.options.apiserver_flags))
+            command += self.options.apiserver_flags
+            self._start("kube-apiserver", command, self.directory / "etcd")
             try:
                 self._wait_for_apiserver()
             except ProcessFailedError as error:
