@@ -1,0 +1,425 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Electors on virtual time, against a store that can hang, fail and lose answers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from informers.errors import AlreadyExists, Conflict, Forbidden, NotFound, TransportError
+from llamastack_operator.election.core import Lease, Record, Timings
+from llamastack_operator.election.elector import Elector, LeadershipLost
+
+pytestmark = pytest.mark.looptime
+
+LATENCY_S = 0.005
+
+
+class Store:
+    """A lease behind a network: each request and each answer takes 5 ms."""
+
+    def __init__(self) -> None:
+        self.lease: Lease | None = None
+        self.gets: list[float] = []
+        self.writes: list[float] = []
+        self.hang = False
+        self.lose_answers = False
+        self.error: Exception | None = None
+
+    async def get(self) -> Lease | None:
+        self.gets.append(asyncio.get_running_loop().time())
+        await self._travel()
+        answer = self.lease
+        await self._travel()
+        return answer
+
+    async def create(self, record: Record) -> Lease:
+        await self._travel()
+        if self.lease is not None:
+            raise AlreadyExists("it is there", code=409)
+        return await self._store(record, 1)
+
+    async def update(self, record: Record, resource_version: str) -> Lease:
+        await self._travel()
+        if self.lease is None:
+            raise NotFound("it is gone", code=404)
+        if self.lease.resource_version != resource_version:
+            raise Conflict("it moved on", code=409)
+        return await self._store(record, int(resource_version) + 1)
+
+    async def _store(self, record: Record, version: int) -> Lease:
+        self.lease = Lease(record, str(version))
+        self.writes.append(asyncio.get_running_loop().time())
+        answer = self.lease
+        if self.lose_answers:
+            await asyncio.Event().wait()
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        if self.hang:
+            await asyncio.Event().wait()
+        await asyncio.sleep(LATENCY_S)
+        if self.error is not None:
+            raise self.error
+
+    def touch(self) -> None:
+        """Somebody edits a label: a new version of the same record."""
+        assert self.lease is not None
+        self.lease = Lease(self.lease.record, str(int(self.lease.resource_version) + 1))
+
+
+class Counts:
+    """Metrics of one elector."""
+
+    def __init__(self) -> None:
+        self.status: list[bool] = []
+        self.slow_paths = 0
+
+    def leading(self, value: bool) -> None:
+        self.status.append(value)
+
+    def slow_path(self) -> None:
+        self.slow_paths += 1
+
+
+def elector(store: Store, identity: str, *, clock_error_s: float = 0.0) -> Elector:
+    return Elector(
+        store,
+        identity=identity,
+        rng=random.Random(7),
+        utc_now=lambda: datetime.now(UTC) + timedelta(seconds=clock_error_s),
+    )
+
+
+@asynccontextmanager
+async def running(*electors: Elector) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Run electors in the background; kill them (as -9 does: no release) at the end."""
+    tasks = [asyncio.create_task(e.run(), name=e.identity) for e in electors]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_one_leads_and_the_other_stands_by() -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a, b):
+        await asyncio.sleep(100)
+
+        assert [a.is_leader, b.is_leader].count(True) == 1
+        assert [a.may_write(), b.may_write()].count(True) == 1
+
+
+async def test_idle_leader_sends_one_put_a_period_and_the_standby_little_more_than_one_get() -> (
+    None
+):
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a), running(b):
+        await asyncio.sleep(60)
+        store.gets.clear()
+        store.writes.clear()
+        await asyncio.sleep(200)
+
+    assert len(store.writes) == pytest.approx(100, abs=1)
+    assert len(store.gets) <= 130
+
+
+async def test_peers_whose_clocks_are_an_hour_off_neither_steal_nor_starve() -> None:
+    store = Store()
+    slow, fast = elector(store, "s", clock_error_s=-3600), elector(store, "f", clock_error_s=3600)
+    async with running(slow) as (killed,):
+        await slow.wait_elected()
+        async with running(fast):
+            await asyncio.sleep(60)
+            assert (slow.is_leader, fast.is_leader) == (True, False)
+
+            killed.cancel()
+            await fast.wait_elected()
+            assert 75 < now() < 78
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.7, 1.1, 1.5, 1.9])
+async def test_after_a_kill_the_standby_leads_within_the_lease_and_two_seconds(
+    phase: float,
+) -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a) as (leader,):
+        await a.wait_elected()
+        async with running(b):
+            await asyncio.sleep(30 + phase)
+            leader.cancel()
+            killed = now()
+            await b.wait_elected()
+
+            assert now() - killed <= 15.0 + 0.5
+            assert now() - store.writes[-2] > 15.0
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.7, 1.1, 1.5, 1.9])
+async def test_after_a_release_the_standby_leads_within_three_seconds(phase: float) -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a) as (leader,):
+        await a.wait_elected()
+        async with running(b):
+            await asyncio.sleep(30 + phase)
+            released = now()
+            await a.release()
+            await leader  # ends by itself, without an error
+            await b.wait_elected()
+
+            assert now() - released < 2.1
+            assert not a.is_leader
+            assert store.lease is not None
+            assert (store.lease.record.holder, store.lease.record.transitions) == ("b", 1)
+
+
+async def test_hung_requests_end_leadership_at_the_renew_deadline() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a) as (task,):
+        await a.wait_elected()
+        store.hang = True
+        with pytest.raises(LeadershipLost):
+            await task
+
+        assert now() <= store.writes[-1] + 10.0
+        assert not a.is_leader
+
+
+async def test_one_hung_request_does_not_cost_the_leadership() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+        store.hang = True
+        await asyncio.sleep(6)
+        store.hang = False
+        await asyncio.sleep(60)
+
+        assert a.may_write()
+
+
+async def test_standby_survives_a_hung_server() -> None:
+    store = Store()
+    store.hang = True
+    a = elector(store, "a")
+    async with running(a):
+        await asyncio.sleep(300)
+        assert not a.is_leader
+
+        store.hang = False
+        await asyncio.wait_for(a.wait_elected(), 10)
+
+
+@pytest.mark.parametrize(
+    "error", [TransportError("refused"), Forbidden("no", code=403), NotFound("no", code=404)]
+)
+async def test_failing_requests_are_failed_attempts_and_no_crash(error: Exception) -> None:
+    store = Store()
+    store.error = error
+    a = elector(store, "a")
+    async with running(a) as (task,):
+        await asyncio.sleep(60)
+        assert not task.done()
+
+        store.error = None
+        await asyncio.wait_for(a.wait_elected(), 3)
+        store.error = error
+        with pytest.raises(LeadershipLost, match="no renewal succeeded within 10 s"):
+            await task
+
+
+async def test_bug_in_the_store_is_not_taken_for_a_failed_attempt() -> None:
+    store = Store()
+    store.error = RuntimeError("bug")
+    with pytest.raises(RuntimeError, match="bug"):
+        await elector(store, "a").run()
+
+
+async def test_edited_lease_costs_a_slow_path_and_not_the_leadership() -> None:
+    store, counts = Store(), Counts()
+    a = Elector(store, identity="a", metrics=counts)
+    async with running(a):
+        await a.wait_elected()
+        store.touch()
+        await asyncio.sleep(5)
+
+        assert a.may_write()
+        assert (counts.slow_paths, counts.status) == (1, [False, True])
+
+
+async def test_lost_answer_of_a_renewal_costs_an_attempt_only() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+        store.lose_answers = True
+        await asyncio.sleep(4)
+        store.lose_answers = False
+        await asyncio.sleep(30)
+
+        assert a.may_write()
+
+
+async def test_deleted_lease_is_written_again_by_its_holder() -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a):
+        await a.wait_elected()
+        async with running(b):
+            await asyncio.sleep(20)
+            store.lease = None
+            await asyncio.sleep(20)
+
+            assert (a.is_leader, b.is_leader) == (True, False)
+
+
+async def test_leader_that_was_replaced_stops_at_its_next_renewal() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a) as (task,):
+        await a.wait_elected()
+        assert store.lease is not None
+        store.lease = Lease(Record("usurper", 15, "x", "y", 9), "99")
+        with pytest.raises(LeadershipLost, match="usurper leads"):
+            await task
+
+        assert now() < 2.1
+
+
+async def test_after_a_stalled_loop_no_write_leaves() -> None:
+    store = Store()
+    stalled = 0.0
+    a = Elector(store, identity="a", clock=lambda: now() + stalled)
+    async with running(a) as (task,):
+        await a.wait_elected()
+        assert a.may_write()
+        writes = len(store.writes)
+        stalled = 20.0
+
+        assert a.is_leader
+        assert not a.may_write()
+        with pytest.raises(LeadershipLost):
+            await task
+        assert len(store.writes) == writes
+
+
+async def test_health_fails_when_we_believe_in_a_lease_that_ran_out_long_ago() -> None:
+    store = Store()
+    stalled = 0.0
+    a = Elector(store, identity="a", clock=lambda: now() + stalled)
+    assert a.healthy()
+    async with running(a):
+        await a.wait_elected()
+
+        stalled = 34.0
+        assert a.healthy()
+        stalled = 35.1
+        assert not a.healthy()
+
+
+async def test_release_swaps_again_after_a_conflict() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+        store.touch()
+        await a.release()
+
+    assert store.lease is not None
+    assert store.lease.record.holder == ""
+    assert store.lease.record.duration_s == 1
+
+
+async def test_release_of_a_hung_server_ends_at_the_renew_deadline() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+        store.hang = True
+        begun = now()
+        await a.release()
+
+        assert now() - begun == pytest.approx(10.0)
+        assert not a.is_leader
+
+
+async def test_release_goes_on_when_the_server_comes_back() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+        store.error = TransportError("refused")
+        releasing = asyncio.create_task(a.release(), name="release")
+        await asyncio.sleep(3)
+        store.error = None
+        await releasing
+
+    assert store.lease is not None
+    assert store.lease.record.holder == ""
+
+
+async def test_release_of_a_standby_leaves_the_leader_alone() -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a):
+        await a.wait_elected()
+        async with running(b) as (standby,):
+            await asyncio.sleep(10)
+            await b.release()
+            await standby
+            await asyncio.sleep(10)
+
+            assert a.may_write()
+
+
+async def test_release_after_run_was_cancelled_frees_the_lease() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a):
+        await a.wait_elected()
+    await a.release()
+
+    assert store.lease is not None
+    assert store.lease.record.holder == ""
+
+
+async def test_leader_renews_until_release_so_a_long_drain_keeps_the_lease() -> None:
+    store = Store()
+    a, b = elector(store, "a"), elector(store, "b")
+    async with running(a):
+        await a.wait_elected()
+        async with running(b):
+            await asyncio.sleep(25)
+            assert a.may_write()
+            await a.release()
+
+
+async def test_short_timings_are_kept(looptime: float) -> None:
+    store = Store()
+    a = Elector(store, identity="a", timings=Timings(3.0, 2.0, 0.5))
+    async with running(a) as (task,):
+        await a.wait_elected()
+        store.hang = True
+        with pytest.raises(LeadershipLost):
+            await task
+
+    assert looptime < 2.1
