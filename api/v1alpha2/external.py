@@ -1,0 +1,147 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Providers that come as images and are installed when a pod starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_snake
+
+from api.model import ApiModel, Json, KeyedBy, Matching, OpenObject, rule, rules
+from api.v1alpha2 import messages
+
+ExternalSection: TypeAlias = Literal[
+    "inference",
+    "safety",
+    "agents",
+    "vectorIo",
+    "datasetIo",
+    "scoring",
+    "eval",
+    "toolRuntime",
+    "postTraining",
+]
+
+API_OF_SECTION: Final[Mapping[ExternalSection, str]] = MappingProxyType(
+    {
+        "inference": "inference",
+        "safety": "safety",
+        "agents": "agents",
+        "vectorIo": "vector_io",
+        "datasetIo": "datasetio",
+        "scoring": "scoring",
+        "eval": "eval",
+        "toolRuntime": "tool_runtime",
+        "postTraining": "post_training",
+    }
+)
+"""Section → name of the API in provider images and in config.yaml. The only such table: its order
+is the order of init containers, of the merge and of the status; note ``datasetio``."""
+
+PROVIDER_ID: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+"""An external provider's id is part of the name of its init container."""
+
+MAX_PROVIDERS: Final = 10
+"""External providers of one API; each is an init container that every pod start waits for."""
+
+ProviderId: TypeAlias = Annotated[
+    str,
+    Field(max_length=63),
+    Matching(PROVIDER_ID, "lower case letters, digits and '-', with a letter or digit at each end"),
+]
+ImageReference: TypeAlias = Annotated[
+    # No spaces, quotes or dollar signs: it ends up in scripts' environments and messages.
+    str,
+    Field(max_length=1024),
+    Matching(r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$", "an image reference"),
+]
+
+
+class ExternalProvider(ApiModel):
+    """A provider that an image brings. Its type and module come from the image."""
+
+    provider_id: ProviderId
+    """Name of this instance, unique over all external providers of the resource."""
+
+    image: ImageReference
+    """Image with the provider's packages; a digest is better than a tag."""
+
+    image_pull_policy: Literal["Always", "Never", "IfNotPresent"] = "IfNotPresent"
+    """When the image is pulled; IfNotPresent if absent."""
+
+    config: OpenObject | None = None
+    """Configuration of the provider, passed on as it is."""
+
+
+ExternalList: TypeAlias = Annotated[
+    tuple[ExternalProvider, ...], Field(max_length=MAX_PROVIDERS), KeyedBy(("providerId",))
+]
+
+
+def _unique_ids() -> list[Json]:
+    """Ids are unique in a list by its key; these rules compare each list with those before it.
+
+    Written out in pairs, because the API server bounds the cost of a rule by what it can see: it
+    does not see how long a list is that a rule puts together.
+    """
+    sections = list(API_OF_SECTION)
+    return [
+        rule(
+            f"!has(self.{section}) || ("
+            + " && ".join(
+                f"(!has(self.{earlier}) || !self.{section}.exists(p, "
+                f"self.{earlier}.exists(q, q.providerId == p.providerId)))"
+                for earlier in sections[:index]
+            )
+            + ")",
+            f"spec.externalProviders.{section}: {messages.EXTERNAL_ID_ELSEWHERE}",
+            field_path=f".{section}",
+        )
+        for index, section in enumerate(sections)
+        if index
+    ]
+
+
+class ExternalProviders(ApiModel):
+    """Providers that come as images and are installed when a pod starts."""
+
+    model_config = ConfigDict(json_schema_extra=rules(*_unique_ids()))
+
+    inference: ExternalList = ()
+    """Providers of models."""
+
+    safety: ExternalList = ()
+    """Providers of shields."""
+
+    agents: ExternalList = ()
+    """Providers of agents."""
+
+    vector_io: ExternalList = ()
+    """Vector databases."""
+
+    dataset_io: ExternalList = ()
+    """Providers of datasets."""
+
+    scoring: ExternalList = ()
+    """Providers of scoring functions."""
+
+    eval: ExternalList = ()
+    """Providers of evaluations."""
+
+    tool_runtime: ExternalList = ()
+    """Providers of tools."""
+
+    post_training: ExternalList = ()
+    """Providers of fine-tuning."""
+
+    def items(self) -> Iterator[tuple[ExternalSection, tuple[ExternalProvider, ...]]]:
+        """The sections that have providers, in the order of :data:`API_OF_SECTION`."""
+        for section in API_OF_SECTION:
+            found: tuple[ExternalProvider, ...] = getattr(self, to_snake(section))
+            if found:
+                yield section, found

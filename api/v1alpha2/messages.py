@@ -1,0 +1,47 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What users are told when a rule is broken, once for all who tell them.
+
+The CRD's CEL rules, the ValidatingAdmissionPolicy and ``api.validation`` take their texts from
+here and put the field path before it, so the same mistake reads the same wherever it is noticed.
+A text is read after a path and a colon; ``{...}`` are filled by Python, and by the policy in CEL.
+"""
+
+from typing import Final
+
+# --- said by the CRD and by validation -----------------------------------------------------------
+NAME_TOO_LONG: Final = (
+    "must have at most 48 characters, because the names of Deployment, Service and others "
+    "are made from it"
+)
+NAME_WITH_DOTS: Final = (
+    "must not contain dots, because the names of Deployment, Service and others are made from it"
+)
+ONE_SOURCE: Final = "exactly one of name and image must be set"
+WITH_OVERRIDE: Final = (
+    "cannot be combined with spec.overrideConfig, which replaces the whole configuration"
+)
+REDIS_ENDPOINT: Final = "is required when the type is redis"
+POSTGRES_CONNECTION: Final = "is required when the type is postgres"
+TLS_SECRET: Final = "is required when TLS is enabled"  # noqa: S105  # a message, not a secret
+MIN_ABOVE_MAX: Final = "must not be greater than maxReplicas"
+ONE_BUDGET: Final = "exactly one of minAvailable and maxUnavailable must be set"
+ENV_VALUE: Final = "value and valueFrom cannot be combined"
+EXTERNAL_ID_ELSEWHERE: Final = "a providerId is used in another section, too"
+
+# --- said by the policy and by validation --------------------------------------------------------
+ONE_OR_LIST: Final = "must be an object or a list of objects"
+OBJECT: Final = "must be an object"
+STRING: Final = "must be a string"
+REQUIRED: Final = "is required"
+ID_REQUIRED: Final = "is required on every provider of a list with more than one"
+ID_TWICE: Final = 'provider id "{id}" is used more than once: {paths}'
+A_URL: Final = "a URL such as http://vllm:8000/v1"
+SECRET_REF: Final = "must be {secretKeyRef: {name, key}}"  # noqa: S105  # a message, not a secret
+CONFIGURED_AND_DISABLED: Final = "is configured and disabled at the same time: {paths}"
+BEDROCK_REGION: Final = 'is required for provider "bedrock"'
+AZURE_DEPLOYMENT: Final = 'is required for provider "azure"'
+NAME_OR_MODEL: Final = "must be the name of a model or an object with a name"
+BOOLEAN: Final = "must be a boolean"
+SWITCH: Final = "must be a boolean or an object"

@@ -1,0 +1,132 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The custom resource: metadata, spec, status, and the rules that span sections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from api import GROUP, KIND, VERSION
+from api.meta import ObjectMeta
+from api.model import ApiModel, UniqueItems, rule, rules
+from api.v1alpha2 import messages
+from api.v1alpha2.distribution import Distribution, OverrideConfig
+from api.v1alpha2.external import ExternalProviders
+from api.v1alpha2.networking import Networking
+from api.v1alpha2.providers import Providers, Section
+from api.v1alpha2.resources import Resources
+from api.v1alpha2.status import Status
+from api.v1alpha2.storage import Storage
+from api.v1alpha2.workload import Workload
+
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+GENERATED_SECTIONS: Final = ("providers", "resources", "storage", "disabled")
+"""The sections that a configuration is generated from; overrideConfig excludes them (FR-013)."""
+
+MAX_NAME: Final = 48
+"""Longest name: the longest child is ``<name>-network-policy``, a DNS label of 63 characters."""
+
+
+class Spec(ApiModel):
+    """What the user wants. Only distribution is required."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(
+                rule(
+                    f"!has(self.overrideConfig) || !has(self.{section})",
+                    f"spec.{section}: {messages.WITH_OVERRIDE}",
+                )
+                for section in GENERATED_SECTIONS
+            )
+        )
+    )
+
+    distribution: Distribution
+    """Which server runs."""
+
+    providers: Providers = Providers()
+    """Who serves each API of the server: one object or a list of objects each."""
+
+    resources: Resources = Resources()
+    """What is registered when the server starts: models, tools, shields."""
+
+    storage: Storage | None = None
+    """Where the server keeps its state. The disk for files is workload.storage."""
+
+    disabled: Annotated[tuple[Section, ...], UniqueItems()] = ()
+    """APIs of the distribution that are switched off."""
+
+    networking: Networking = Networking()
+    """How the server is reached, and by whom."""
+
+    workload: Workload = Workload()
+    """How the server runs in the cluster."""
+
+    external_providers: ExternalProviders | None = None
+    """Providers that come as images and are installed when a pod starts."""
+
+    override_config: OverrideConfig | None = None
+    """A complete config.yaml that is used instead of a generated one. Excludes providers,
+    resources, storage and disabled."""
+
+    @property
+    def generates_config(self) -> bool:
+        """Whether a configuration must be generated; otherwise the image's own one runs (D13)."""
+        resources = self.resources
+        return bool(
+            any(self.providers.items())
+            or resources.models
+            or resources.tools
+            or resources.shields
+            or (self.storage and (self.storage.kv or self.storage.sql))
+            or self.disabled
+        )
+
+
+def _unreadable_status_is_empty(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    # A status is ours, possibly of another version. It must never keep a spec from being read.
+    try:
+        return handler(value)
+    except ValidationError:
+        return Status()
+
+
+class LlamaStackDistribution(ApiModel):
+    """A Llama Stack server."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            # Only on creation: a name cannot change, and an object that is there already must
+            # still be able to lose its finalizer.
+            rule(
+                f"oldSelf.hasValue() || self.metadata.name.size() <= {MAX_NAME}",
+                f"metadata.name: {messages.NAME_TOO_LONG}",
+                optional_old_self=True,
+            ),
+            rule(
+                "oldSelf.hasValue() || !self.metadata.name.contains('.')",
+                f"metadata.name: {messages.NAME_WITH_DOTS}",
+                optional_old_self=True,
+            ),
+        )
+    )
+
+    api_version: str = API_VERSION
+    """Group and version: llamastack.io/v1alpha2."""
+
+    kind: str = KIND
+    """LlamaStackDistribution."""
+
+    metadata: ObjectMeta
+    """Name, namespace, labels, annotations."""
+
+    spec: Spec
+    """What the user wants."""
+
+    status: Annotated[Status, WrapValidator(_unreadable_status_is_empty)] = Status()
+    """What the operator saw and did."""
