@@ -79,7 +79,7 @@ def test_exception_is_part_of_its_record_and_shows_no_local_variables() -> None:
         structlog.get_logger().exception("Failed to reconcile")
 
     (record,) = lines(stream)
-    assert "ValueError: 7" in record["exception"]
+    assert "ValueError: 8" in record["exception"]
     assert "hunter-2" not in stream.getvalue()
 
 
@@ -91,7 +91,7 @@ def test_console_exception_shows_no_local_variables() -> None:
     except ValueError:
         structlog.get_logger().exception("Failed to reconcile")
 
-    assert "ValueError: 7" in stream.getvalue()
+    assert "ValueError: 8" in stream.getvalue()
     assert "hunter-2" not in stream.getvalue()
 
 
