@@ -13,6 +13,7 @@ on every machine guards nothing. ``LLAMASTACK_OPERATOR_TESTS=offline`` skips the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import uuid
@@ -45,6 +46,10 @@ class _Programs:
     paths: Mapping[str, Path] = field(default_factory=dict)
     failure: str = ""
 
+
+# The virtual-time plug-in asks for the current loop in synchronous tests, too; without this the
+# default policy would make one that nobody closes.
+asyncio.set_event_loop(None)
 
 _programs = pytest.StashKey[_Programs]()
 

@@ -1,0 +1,126 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Is the cluster fit for us? Asked once, before anything starts, with two requests.
+
+An operator that lacks a right finds out late and one resource at a time; asked up front, a new
+version with a missing right fails its rollout while the old one goes on working.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from informers.errors import NotFound, TransportError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from informers.ports import Resource
+    from llamastack_operator.kube.rest import Client
+
+_TIMEOUT_S = 10.0  # whoever waits for a command to fail waits no longer than this
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+
+
+class NotFit(Exception):
+    """The cluster cannot be used as it is; one line a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource.
+
+    Attributes:
+        verb: e.g. ``list``.
+        resource: which kind.
+        subresource: e.g. ``status``; empty for the object itself.
+    """
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        plural = "/".join(part for part in (self.resource.plural, self.subresource) if part)
+        group = self.resource.group or "core"
+        return f'{self.verb} {plural} (API group "{group}")'
+
+
+async def check_served(client: Client, resource: Resource) -> None:
+    """Whether the API server knows the custom resource.
+
+    Raises:
+        NotFit: unreachable, not authenticated, or the CRD is not installed.
+        ApiError: another failure.
+    """
+    server = client.connection.server
+    path = f"/apis/{resource.group}/{resource.version}"
+    try:
+        listing = await client.request("GET", path, timeout_s=_TIMEOUT_S)
+    except NotFound:
+        listing = {}
+    except TransportError as error:
+        raise NotFit(
+            f"cannot reach the API server at {server} ({client.connection.source}): "
+            f"{error.__cause__ or error}"
+        ) from error
+    except Unauthorized as error:
+        raise NotFit(
+            f"the API server at {server} does not accept the credentials of "
+            f"{client.connection.source}: {error.message}"
+        ) from error
+    if resource.plural not in {r.get("name") for r in listing.get("resources") or ()}:
+        raise NotFit(
+            f"CustomResourceDefinition {resource} with version {resource.version} is not "
+            "installed in this cluster; run "
+            "`python -m llamastack_operator install` or apply deploy/crd"
+        )
+
+
+async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterable[Right]) -> None:
+    """Whether we may do all that we are going to do.
+
+    Args:
+        client: as whom.
+        namespaces: to be watched; empty for all, where the rights must come from cluster roles.
+        rights: what is needed in each.
+
+    Raises:
+        NotFit: a right is missing.
+        ApiError: the review failed.
+    """
+    missing: list[str] = []
+    needed = list(rights)
+    for namespace in namespaces or ("default",):
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": namespace},
+        }
+        answer = await client.request("POST", _REVIEWS, body=body, timeout_s=_TIMEOUT_S)
+        status = answer.get("status") or {}
+        if status.get("incomplete"):
+            continue  # an authorizer that cannot list its rules; the first request will tell
+        rules = status.get("resourceRules") or []
+        where = f" in namespace {namespace}" if namespaces else ""
+        missing += [
+            f"missing right: {r}{where}" for r in needed if not any(_allows(x, r) for x in rules)
+        ]
+    if missing:
+        raise NotFit("\n".join(missing))
+
+
+def _allows(rule: dict[str, Any], right: Right) -> bool:
+    plural = "/".join(part for part in (right.resource.plural, right.subresource) if part)
+    return (
+        not rule.get("resourceNames")
+        and _matches(rule.get("verbs"), right.verb)
+        and _matches(rule.get("apiGroups"), right.resource.group)
+        and (_matches(rule.get("resources"), plural))
+    )
+
+
+def _matches(values: list[str] | None, wanted: str) -> bool:
+    return bool(values) and (wanted in (values or ()) or "*" in (values or ()))
