@@ -1,0 +1,515 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The queue's shell on virtual time: waiting, timers, cancellation, shutdown (C4 to C13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from workqueue import LOW_PRIORITY, PerKeyExponential, QueueGauges, RateLimitingQueue, ShutDown
+
+pytestmark = pytest.mark.looptime
+
+
+def make_queue() -> RateLimitingQueue[str]:
+    return RateLimitingQueue(name="test")
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def live_timers() -> int:
+    scheduled = vars(asyncio.get_running_loop())["_scheduled"]
+    return sum(not handle.cancelled() for handle in scheduled)
+
+
+async def settle() -> None:
+    """Let everything run that can run without time passing."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+class Recorder:
+    """A metrics observer."""
+
+    def __init__(self) -> None:
+        self.adds = 0
+        self.retries = 0
+        self.waits: list[float] = []
+        self.works: list[float] = []
+        self.gauges: QueueGauges | None = None
+
+    def bind(self, name: str, gauges: QueueGauges) -> None:
+        assert name == "test"
+        self.gauges = gauges
+
+    def added(self) -> None:
+        self.adds += 1
+
+    def retried(self) -> None:
+        self.retries += 1
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def worked(self, seconds: float) -> None:
+        self.works.append(seconds)
+
+    def read(self) -> tuple[Mapping[int, int], float, float]:
+        assert self.gauges is not None
+        gauges = self.gauges
+        return dict(gauges.depth()), gauges.unfinished_s(), gauges.longest_running_s()
+
+
+async def test_get_waits_for_the_first_add() -> None:
+    queue = make_queue()
+    getter = asyncio.create_task(queue.get(), name="getter")
+    await asyncio.sleep(10)
+
+    queue.add("a", priority=3)
+
+    assert await getter == ("a", 3)
+    assert now() == pytest.approx(10)
+
+
+async def test_delayed_key_comes_at_its_deadline() -> None:
+    queue = make_queue()
+    queue.add_after("a", 3600.0)
+
+    item = await queue.get()
+
+    assert item.key == "a"
+    assert now() == pytest.approx(3600)
+
+
+async def test_earliest_deadline_wins_whatever_the_order() -> None:
+    queue = make_queue()
+    for delay in (50.0, 7.0, 90.0):
+        queue.add_after("a", delay)
+
+    await queue.get()
+
+    assert now() == pytest.approx(7)
+    queue.done("a")
+    await asyncio.sleep(200)
+    assert len(queue) == 0
+
+
+async def test_earlier_deadline_of_another_key_moves_the_timer() -> None:
+    queue = make_queue()
+    queue.add_after("late", 50.0)
+    getter = asyncio.create_task(queue.get(), name="getter")
+    await asyncio.sleep(1)
+
+    queue.add_after("early", 2.0)
+
+    assert (await getter).key == "early"
+    assert now() == pytest.approx(3)
+    assert (await queue.get()).key == "late"
+    assert now() == pytest.approx(50)
+
+
+async def test_plain_add_makes_a_delayed_key_ready_now_and_once() -> None:
+    queue = make_queue()
+    queue.add_after("a", 50.0)
+
+    queue.add("a")
+
+    assert (await queue.get()).key == "a"
+    assert now() == 0
+    queue.done("a")
+    await asyncio.sleep(100)
+    assert len(queue) == 0
+    assert live_timers() == 0
+
+
+async def test_delay_of_years_is_waited_for_in_pieces() -> None:
+    queue = make_queue()
+    queue.add_after("never", float("inf"))
+    queue.add_after("later", 100_000.0)
+
+    assert (await queue.get()).key == "later"
+    assert now() == pytest.approx(100_000)
+
+
+async def test_a_thousand_delayed_keys_cost_one_timer_and_no_task() -> None:
+    queue = make_queue()
+    tasks = len(asyncio.all_tasks())
+
+    for number in range(1000):
+        queue.add_after(f"key-{number}", 1000.0 - number)
+
+    assert live_timers() == 1
+    assert len(asyncio.all_tasks()) == tasks
+    assert [(await queue.get()).key for _ in range(1000)] == [
+        f"key-{number}" for number in reversed(range(1000))
+    ]
+    assert live_timers() == 0
+
+
+async def test_idle_queue_has_no_timer() -> None:
+    queue = make_queue()
+    queue.add("a")
+    await queue.get()
+    queue.done("a")
+
+    assert live_timers() == 0
+
+
+async def test_failing_key_rests_longer_each_time_until_forgotten() -> None:
+    queue = RateLimitingQueue[str](name="test", rate_limiter=PerKeyExponential(base_s=1.0))
+    moments = []
+    for _ in range(4):
+        queue.add_rate_limited("a")
+        await queue.get()
+        moments.append(now())
+        queue.done("a")
+    assert moments == pytest.approx([1, 3, 7, 15])
+    assert queue.requeues("a") == 4
+
+    queue.forget("a")
+    queue.add_rate_limited("a")
+    await queue.get()
+
+    assert now() == pytest.approx(16)
+
+
+async def test_server_asked_for_more_patience_than_the_rate_limiter() -> None:
+    queue = make_queue()
+
+    queue.add_rate_limited("a", min_delay_s=7.0)
+
+    await queue.get()
+    assert now() == pytest.approx(7)
+    assert queue.requeues("a") == 1
+
+
+async def test_high_priority_overtakes_and_starves_low_and_the_depth_shows_it() -> None:
+    metrics = Recorder()
+    queue = RateLimitingQueue[str](name="test", metrics=metrics)
+    queue.add("resynced", priority=LOW_PRIORITY)
+
+    for number in range(100):
+        queue.add(f"changed-{number}")
+        assert (await queue.get()).key == f"changed-{number}"
+
+    assert metrics.read()[0] == {LOW_PRIORITY: 1, 0: 0}
+    assert await queue.get() == ("resynced", LOW_PRIORITY)
+
+
+async def test_two_getters_never_get_one_key() -> None:
+    queue = make_queue()
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(2)]
+    await settle()
+
+    queue.add("a")
+    queue.add("a")
+    await settle()
+    queue.add("a")
+    await settle()
+
+    assert [getter.done() for getter in getters] == [True, False]
+    queue.done("a")
+    assert await getters[1] == ("a", 0)
+
+
+async def test_getters_are_served_in_one_go() -> None:
+    queue = make_queue()
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(3)]
+    await settle()
+
+    for key in "abc":
+        queue.add(key)
+
+    assert {item.key for item in await asyncio.gather(*getters)} == {"a", "b", "c"}
+
+
+# --- cancellation (C4, C13) -----------------------------------------------------------------
+
+
+async def test_get_cancelled_while_waiting_loses_nothing() -> None:
+    queue = make_queue()
+    getter = asyncio.create_task(queue.get(), name="getter")
+    await settle()
+
+    getter.cancel()
+    queue.add("a")
+    await settle()
+
+    assert getter.cancelled()
+    assert (await queue.get()).key == "a"
+
+
+async def test_get_cancelled_after_it_was_woken_passes_the_key_to_the_next() -> None:
+    queue = make_queue()
+    first = asyncio.create_task(queue.get(), name="first")
+    second = asyncio.create_task(queue.get(), name="second")
+    await settle()
+
+    queue.add("a")
+    first.cancel()
+    await settle()
+
+    assert first.cancelled()
+    assert second.done()
+    assert second.result() == ("a", 0)
+
+
+async def test_cancelled_waiters_do_not_swallow_later_wakes() -> None:
+    queue = make_queue()
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(5)]
+    await settle()
+
+    for getter in getters[:4]:
+        getter.cancel()
+    queue.add("a")
+    await settle()
+
+    assert getters[4].done()
+    assert getters[4].result().key == "a"
+    queue.done("a")
+    queue.add("b")
+    assert (await queue.get()).key == "b"
+
+
+async def test_get_that_times_out_at_the_moment_of_the_add_loses_nothing() -> None:
+    queue = make_queue()
+    queue.add_after("a", 5.0)
+    taken = []
+    for _ in range(3):
+        try:
+            async with asyncio.timeout(5.0):
+                taken.append((await queue.get()).key)
+        except TimeoutError:
+            taken.append("-")
+
+    assert sorted(taken) == ["-", "-", "a"]
+
+
+async def worker(queue: RateLimitingQueue[str], finished: list[str]) -> None:
+    """The canonical worker with several awaits."""
+    while True:
+        item = await queue.get()
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            queue.add("again")
+            await asyncio.sleep(1)
+            finished.append(item.key)
+        finally:
+            queue.done(item.key)
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_worker_cancelled_at_any_await_leaves_no_key_locked(steps: int) -> None:
+    queue = make_queue()
+    finished: list[str] = []
+    task = asyncio.create_task(worker(queue, finished), name="worker")
+    queue.add("a")
+    for _ in range(steps):
+        await asyncio.sleep(0)
+
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert not queue._core.processing
+    queue.add("a")
+    queue.add("again")
+    assert {(await queue.get()).key for _ in range(2)} == {"a", "again"}
+
+
+async def test_done_of_a_key_that_nobody_owns_is_an_error() -> None:
+    queue = make_queue()
+    queue.add("a")
+
+    with pytest.raises(KeyError, match="not being processed"):
+        queue.done("a")
+
+
+# --- shutdown (C11) -------------------------------------------------------------------------
+
+
+async def test_drain_hands_out_what_is_ready_and_drops_what_is_delayed() -> None:
+    queue = make_queue()
+    queue.add("ready")
+    queue.add_after("delayed", 5.0)
+
+    queue.shut_down(drain=True)
+
+    assert (await queue.get()).key == "ready"
+    with pytest.raises(ShutDown):
+        await queue.get()
+    assert now() == 0
+    assert live_timers() == 0
+
+
+async def test_stop_without_drain_hands_out_nothing() -> None:
+    queue = make_queue()
+    queue.add("ready")
+
+    queue.shut_down(drain=False)
+
+    with pytest.raises(ShutDown):
+        await queue.get()
+
+
+async def test_stop_at_once_overrides_a_drain() -> None:
+    queue = make_queue()
+    queue.add("ready")
+
+    queue.shut_down(drain=True)
+    queue.shut_down(drain=False)
+
+    with pytest.raises(ShutDown):
+        await queue.get()
+
+
+@pytest.mark.parametrize("drain", [True, False])
+async def test_every_waiting_getter_learns_of_the_end(drain: bool) -> None:
+    queue = make_queue()
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(3)]
+    await settle()
+
+    queue.shut_down(drain=drain)
+    results = await asyncio.gather(*getters, return_exceptions=True)
+
+    assert [type(result) for result in results] == [ShutDown] * 3
+
+
+async def test_adds_after_shutdown_are_ignored_and_counted_nowhere() -> None:
+    metrics = Recorder()
+    limiter = PerKeyExponential[str]()
+    queue = RateLimitingQueue(name="test", metrics=metrics, rate_limiter=limiter)
+    queue.shut_down(drain=True)
+
+    queue.add("a")
+    queue.add_after("b", 1.0)
+    queue.add_rate_limited("c")
+
+    assert len(queue) == 0
+    assert (metrics.adds, metrics.retries, len(limiter)) == (0, 0, 0)
+    assert live_timers() == 0
+
+
+async def test_drained_waits_for_the_ready_and_for_their_owners() -> None:
+    queue = make_queue()
+    for key in "ab":
+        queue.add(key)
+    await queue.get()
+    queue.shut_down(drain=True)
+    drained = asyncio.create_task(queue.drained(), name="drained")
+
+    queue.done("a")
+    await settle()
+    assert not drained.done()
+    await queue.get()
+    await settle()
+    assert not drained.done()
+    queue.done("b")
+    await settle()
+    assert drained.done()
+
+
+async def test_drained_has_no_limit_of_its_own() -> None:
+    queue = make_queue()
+    queue.add("stuck")
+    await queue.get()
+    queue.shut_down(drain=False)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(20):
+            await queue.drained()
+    queue.done("stuck")
+    await queue.drained()
+
+    assert now() == pytest.approx(20)
+
+
+async def test_key_added_while_processed_survives_into_the_drain() -> None:
+    queue = make_queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.shut_down(drain=True)
+    other = asyncio.create_task(queue.get(), name="other")
+    await settle()
+    assert not other.done()
+
+    queue.done("a")
+
+    assert (await other).key == "a"
+    with pytest.raises(ShutDown):
+        await queue.get()
+
+
+async def test_getter_waiting_for_a_held_key_learns_that_it_was_the_last() -> None:
+    queue = make_queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.shut_down(drain=True)
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(2)]
+    await settle()
+
+    queue.done("a")
+    await settle()
+
+    assert [getter.done() for getter in getters] == [True, True]
+    assert isinstance(getters[1].exception(), ShutDown)
+    assert getters[0].result().key == "a"
+
+
+# --- metrics --------------------------------------------------------------------------------
+
+
+async def test_metrics_count_a_key_when_it_becomes_ready() -> None:
+    metrics = Recorder()
+    queue = RateLimitingQueue[str](name="test", metrics=metrics)
+
+    queue.add_after("a", 5.0, priority=2)
+    assert (metrics.adds, metrics.retries, metrics.read()[0]) == (0, 1, {})
+    await asyncio.sleep(6)
+    assert (metrics.adds, metrics.retries, metrics.read()[0]) == (1, 1, {2: 1})
+
+
+async def test_metrics_tell_waiting_working_and_unfinished_seconds() -> None:
+    metrics = Recorder()
+    queue = RateLimitingQueue[str](name="test", metrics=metrics)
+    assert metrics.read() == ({}, 0.0, 0.0)
+    queue.add("a")
+    queue.add("b")
+    await asyncio.sleep(2)
+    await queue.get()
+    await asyncio.sleep(3)
+    await queue.get()
+    await asyncio.sleep(4)
+
+    assert metrics.waits == pytest.approx([2, 5])
+    depth, unfinished, longest = metrics.read()
+    assert depth == {0: 0}
+    assert unfinished == pytest.approx(11)
+    assert longest == pytest.approx(7)
+    queue.done("a")
+    assert metrics.works == pytest.approx([7])
+    assert metrics.read()[1] == pytest.approx(4)
+    assert metrics.read()[2] == pytest.approx(4)
+
+
+async def test_injected_clock_rules() -> None:
+    time = 100.0
+    queue = RateLimitingQueue[str](name="test", clock=lambda: time)
+    queue.add_after("a", 5.0)
+    getter = asyncio.create_task(queue.get(), name="getter")
+    await settle()
+
+    time = 105.0
+    queue.add("b")
+    await settle()
+
+    assert getter.result().key == "a"
