@@ -27,6 +27,15 @@ class Reader(Protocol):
         """The cached object, or ``None``."""
         ...
 
+    def reached(self, key: ObjectKey, resource_version: str) -> bool:
+        """Whether the cache has seen everything up to a version, deletions included.
+
+        Args:
+            key: says which scope is asked for, where a cache has one watch a namespace.
+            resource_version: of a write to an object of this resource.
+        """
+        ...
+
     def by_index(self, index: str, value: str) -> Iterable[Object]:
         """The objects that an index files under a value.
 

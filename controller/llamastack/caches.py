@@ -1,0 +1,87 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The cached world of this controller, as the reconciler reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    LLAMA_STACK,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
+from controller.llamastack.ownership import controller_of, is_owned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from controller.runtime.ports import Reader
+    from informers.ports import Object, Resource
+
+OWNER_INDEX = "owner"
+"""Index of ConfigMaps: uid of the controlling resource."""
+
+SECRET_INDEX = "secret"  # noqa: S105 -- the name of an index
+"""Index of custom resources: ``namespace/name`` of each Secret they refer to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """One reader a kind; ``config_maps`` and ``secrets`` hold metadata only."""
+
+    resources: Reader
+    deployments: Reader
+    services: Reader
+    service_accounts: Reader
+    config_maps: Reader
+    secrets: Reader
+
+    def of(self, resource: Resource) -> Reader:
+        """The reader of a kind."""
+        return {
+            LLAMA_STACK: self.resources,
+            DEPLOYMENT: self.deployments,
+            SERVICE: self.services,
+            SERVICE_ACCOUNT: self.service_accounts,
+            CONFIG_MAP: self.config_maps,
+            SECRET: self.secrets,
+        }[resource]
+
+    def config_maps_of(self, cr: Object) -> list[Object]:
+        """Metadata of the generated ConfigMaps that the resource controls."""
+        owned = self.config_maps.by_index(OWNER_INDEX, cr["metadata"]["uid"])
+        return [obj for obj in owned if is_owned(obj, cr)]
+
+
+def owner_index(obj: Object) -> list[str]:
+    """Index function: uid of the controller."""
+    owner = controller_of(obj)
+    return [owner["uid"]] if owner and "uid" in owner else []
+
+
+def secret_index(obj: Object) -> list[str]:
+    """Index function: every Secret that a custom resource names, valid or not.
+
+    Works on the raw object, so that a resource which does not parse loses no wake-up call.
+    """
+    namespace = obj["metadata"].get("namespace", "")
+    return sorted({f"{namespace}/{name}" for name in _secret_names(obj.get("spec"))})
+
+
+def _secret_names(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        reference = node.get("secretKeyRef")
+        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
+            yield reference["name"]
+        for value in node.values():
+            yield from _secret_names(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _secret_names(value)

@@ -1,0 +1,41 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The kinds of object this controller reads and writes, and the names it is known by."""
+
+from __future__ import annotations
+
+import api
+from informers.ports import Resource
+
+LLAMA_STACK = Resource(api.GROUP, api.VERSION, api.KIND, api.PLURAL)
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+REPLICA_SET = Resource("apps", "v1", "ReplicaSet", "replicasets")
+SERVICE = Resource("", "v1", "Service", "services")
+SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+SECRET = Resource("", "v1", "Secret", "secrets")
+EVENT = Resource("events.k8s.io", "v1", "Event", "events")
+
+FIELD_MANAGER = "llamastack-operator"
+"""Owns the fields of children. Part of the API: renaming it orphans fields (row G1)."""
+
+STATUS_FIELD_MANAGER = "llamastack-operator-status"
+"""Owns the status of the custom resource."""
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY_VALUE = "llama-stack-operator"
+MANAGED_BY_SELECTOR = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
+"""Selects what our caches of children hold; a child that lost the label looks deleted (B10)."""
+
+APPLIED_HASH = "llamastack.io/applied-hash"
+"""Annotation on a child: hash of the manifest last applied, so that a field which we no longer
+send is noticed without keeping managed fields in memory."""
+
+CONFIG_HASH = "llamastack.io/config-hash"
+"""Annotation on a generated ConfigMap: sha256 of config.yaml; proves content to a cache that
+holds metadata only."""
+
+SECRETS_HASH = "llamastack.io/secrets-hash"
+"""Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
+never of their values; a rotated Secret rolls the pods (D16)."""

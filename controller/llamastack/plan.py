@@ -1,0 +1,106 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""From the resource as stored to what it asks for. Pure, and remembered per generation.
+
+Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
+result depends on the spec and on the distributions alone, so it is done once per generation and
+not at every event of a child.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+from api.references import SecretReference, secret_refs
+from api.validation import validate
+from configs.engine import Generated, generate
+from configs.errors import ConfigError
+
+from api.v1alpha2 import LlamaStackDistribution, parse
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.status import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from configs.distributions import Distributions
+
+    from api.errors import FieldError, FieldWarning
+    from informers.ports import Object
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a spec asks for.
+
+    Attributes:
+        cr: the parsed resource, unless it cannot be parsed.
+        generated: image, configuration and environment, unless there is a problem.
+        secrets: its references to Secrets.
+        problem: why there is no configuration.
+        errors: the parts of the problem, one a field.
+        warnings: what works, but perhaps not as meant.
+    """
+
+    cr: LlamaStackDistribution | None = None
+    generated: Generated | None = None
+    secrets: tuple[SecretReference, ...] = ()
+    problem: Problem | None = None
+    errors: tuple[FieldError, ...] = ()
+    warnings: tuple[FieldWarning, ...] = ()
+
+
+def make_plan(obj: Object, distributions: Distributions) -> Plan:
+    """Parse, validate, generate; every problem of the step that fails, at once."""
+    errors, warnings = validate(obj)
+    if errors:
+        problem = _problem(Reason.VALIDATION_FAILED, errors)
+        return Plan(problem=problem, errors=tuple(errors), warnings=tuple(warnings))
+    cr = parse(obj)
+    plan = Plan(cr=cr, secrets=secret_refs(cr.spec), warnings=tuple(warnings))
+    metadata = cr.metadata
+    try:
+        generated = generate(
+            metadata.name, metadata.namespace, cr.spec, distributions=distributions
+        )
+    except ConfigError as error:
+        return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
+    return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
+
+
+def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
+    return Problem(reason, "; ".join(str(error) for error in errors))
+
+
+class Planner:
+    """Remembers the plan of each resource's current generation.
+
+    Args:
+        distributions: what ``distribution.name`` can mean.
+    """
+
+    def __init__(self, distributions: Distributions) -> None:
+        self._distributions = distributions
+        self._plans: dict[str, tuple[int, Plan]] = {}
+
+    def plan(self, obj: Object) -> Plan:
+        """The plan for the resource's spec."""
+        metadata = obj["metadata"]
+        uid, generation = metadata["uid"], metadata.get("generation", 0)
+        known = self._plans.get(uid)
+        if known is not None and known[0] == generation:
+            return known[1]
+        plan = make_plan(obj, self._distributions)
+        for warning in plan.warnings:
+            log.warning("Found something questionable", path=warning.path, detail=warning.message)
+        self._plans[uid] = (generation, plan)
+        return plan
+
+    def forget(self, uid: str) -> None:
+        """The resource is gone."""
+        self._plans.pop(uid, None)

@@ -1,0 +1,56 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The children of a resource that is in no cluster. Pure; for ``render`` on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from controller.llamastack.render import configmap, deployment, names, service, service_account
+from controller.llamastack.render.inputs import Inputs
+
+if TYPE_CHECKING:
+    from controller.llamastack.plan import Plan
+    from controller.runtime.ports import Manifest
+    from informers.ports import Object
+
+DEFAULT_NAMESPACE = "default"
+
+
+def preview(obj: Object, plan: Plan) -> list[Manifest]:
+    """All children, as a new resource would get them, in the order of creation.
+
+    Owner references are left out: they need a uid, which only a cluster gives.
+
+    Raises:
+        ValueError: the plan has a problem.
+    """
+    if plan.cr is None or plan.generated is None:
+        raise ValueError("a plan with a problem has nothing to show")
+    namespace = obj["metadata"].get("namespace") or DEFAULT_NAMESPACE
+    owner = {**obj, "metadata": {**obj["metadata"], "namespace": namespace, "uid": ""}}
+    inputs = Inputs(owner=owner, spec=plan.cr.spec, generated=plan.generated)
+    manifests: list[Manifest] = []
+    generated = plan.generated
+    if generated.config_yaml is not None:
+        name = names.config_map(inputs.name, generated.config_hash)
+        manifests.append(
+            configmap.generated(owner, name, generated.config_yaml, generated.config_hash)
+        )
+        inputs = replace(inputs, config_map_name=name)
+    manifests += [
+        child.manifest
+        for child in (
+            service_account.render(inputs),
+            service.render(inputs),
+            deployment.render(inputs),
+        )
+    ]
+    return [_without_owner(manifest) for manifest in manifests]
+
+
+def _without_owner(manifest: Manifest) -> Manifest:
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "ownerReferences"}
+    return {**manifest, "metadata": metadata}

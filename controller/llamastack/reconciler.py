@@ -1,0 +1,313 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""One pass over one LlamaStackDistribution.
+
+Level-triggered: a pass starts from a key, looks at the whole cached world, and does what is
+missing; it never asks what happened. Over an unchanged world it writes nothing. When a step fails
+the ones behind it are left out, what already runs stays untouched (FR-097), and the status,
+written at the end of every pass that changed it, says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from api.v1alpha2.reasons import ConditionType, Reason
+from controller.llamastack.apply import Applied, ChildWriter
+from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    LLAMA_STACK,
+    SECRETS_HASH,
+    STATUS_FIELD_MANAGER,
+)
+from controller.llamastack.ownership import BeingDeleted, ResourceConflict, is_owned
+from controller.llamastack.plan import Plan, Planner
+from controller.llamastack.render import deployment, names, service, service_account
+from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.secrets import Resolution, SecretResolver
+from controller.llamastack.status import Facts, Problem, compute
+from controller.llamastack.transitions import between
+from controller.runtime.result import Result
+from informers.errors import ApiError, Forbidden, Invalid, MalformedApply, NotFound
+from informers.ports import Object, ObjectKey, key_of
+
+if TYPE_CHECKING:
+    from controller.llamastack.caches import Caches
+    from controller.llamastack.render.manifest import Child
+    from controller.runtime.consistency import ConsistencyTracker
+    from controller.runtime.ports import EventRecorder, WallClock, Writer
+    from informers.ports import Resource
+
+log = structlog.get_logger(__name__)
+
+CONFLICT_RECHECK_S = 60.0  # a foreign object is not in our caches: nothing tells when it goes
+DELETION_RECHECK_S = 5.0  # its deletion wakes us; this is for the case that the label is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings that shape children.
+
+    Attributes:
+        fixed_uids: write user and group ids into the pods; off on OpenShift, which assigns them.
+    """
+
+    fixed_uids: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of the children."""
+
+    deployment: Object | None
+    deployment_changed: bool = False
+    config_map_name: str = ""
+    problem: Problem | None = None
+    error: ApiError | None = None
+    recheck_s: float | None = None
+
+
+class LlamaStackReconciler:
+    """Implements ``controller.runtime.controller.Reconciler``.
+
+    Args:
+        caches: the cached world.
+        writer: live calls.
+        recorder: Events.
+        planner: turns specs into plans.
+        consistency: is told of every write.
+        now: wall clock for status.
+        options: settings that shape children.
+    """
+
+    def __init__(
+        self,
+        *,
+        caches: Caches,
+        writer: Writer,
+        recorder: EventRecorder,
+        planner: Planner,
+        secrets: SecretResolver,
+        consistency: ConsistencyTracker,
+        now: WallClock,
+        options: Options = Options(),
+    ) -> None:
+        self._caches = caches
+        self._writer = writer
+        self._recorder = recorder
+        self._planner = planner
+        self._secrets = secrets
+        self._consistency = consistency
+        self._now = now
+        self._options = options
+        self._children = ChildWriter(writer)
+        self._config_maps = ConfigMapWriter(writer)
+
+    async def reconcile(self, key: ObjectKey) -> Result:
+        """Bring the children of one resource in line with its spec, and its status with both.
+
+        Raises:
+            ApiError: a request failed in a way that another try may mend.
+        """
+        cr = self._caches.resources.get(key)
+        if cr is None:
+            # Children go with their owner reference; nothing is left to do but to forget.
+            self._consistency.forget(key)
+            return Result.done()
+        facts = Facts(
+            cr=cr,
+            now=self._now(),
+            deployment=self._owned_deployment(cr),
+        )
+        if facts.deleting:
+            await self._report(facts, deployment_changed=False)
+            return Result.done()
+        plan = self._planner.plan(cr)
+        facts = replace(facts, generated=plan.generated, config_problem=plan.problem)
+        if plan.cr is not None:
+            facts = replace(facts, resolution=await self._resolve(cr, plan))
+        if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
+            await self._report(facts, deployment_changed=False)
+            return Result.done()
+        return await self._bring_about(facts, plan)
+
+    async def _bring_about(self, facts: Facts, plan: Plan) -> Result:
+        outcome = await self._update_children(facts, plan)
+        facts = replace(
+            facts,
+            deployment=outcome.deployment,
+            config_map_name=outcome.config_map_name,
+            update_problem=outcome.problem,
+            service_url="" if outcome.problem else service.url(_inputs_of(facts.cr, plan)),
+        )
+        await self._report(facts, deployment_changed=outcome.deployment_changed)
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.recheck_s is not None:
+            return Result.after(outcome.recheck_s)
+        return Result.done()
+
+    def forget(self, cr: Object) -> None:
+        """The resource is gone: drop what was remembered of it."""
+        self._planner.forget(cr["metadata"]["uid"])
+
+    def _owned_deployment(self, cr: Object) -> Object | None:
+        key = key_of(cr)
+        live = self._caches.deployments.get(ObjectKey(key.namespace, names.deployment(key.name)))
+        # Somebody else's Deployment says nothing about our server.
+        return live if live is not None and is_owned(live, cr) else None
+
+    async def _resolve(self, cr: Object, plan: Plan) -> Resolution:
+        namespace = key_of(cr).namespace
+        deployed = _deployed_secrets_hash(self._owned_deployment(cr))
+        if deployed and _already_resolved(cr):
+            cached = self._secrets.hash_of_cached(namespace, plan.secrets)
+            if cached == deployed:
+                return Resolution(Reason.SECRETS_RESOLVED, (), deployed)
+        return await self._secrets.resolve(namespace, plan.secrets)
+
+    async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
+        """Everything the Deployment needs, side by side; then the Deployment, in one write."""
+        cr = facts.cr
+        try:
+            inputs, config_map_name = await self._prerequisites(facts, plan)
+            applied = await self._ensure(cr, deployment.render(inputs))
+        except (ResourceConflict, ConfigMapNameTaken) as error:
+            problem = Problem(Reason.RESOURCE_CONFLICT, str(error))
+            return _Outcome(facts.deployment, problem=problem, recheck_s=CONFLICT_RECHECK_S)
+        except BeingDeleted as error:
+            problem = Problem(Reason.WAITING_FOR_DELETION, str(error), permanent=False)
+            return _Outcome(facts.deployment, problem=problem, recheck_s=DELETION_RECHECK_S)
+        except (Forbidden, Invalid, MalformedApply) as error:
+            problem = Problem(Reason.RECONCILE_FAILED, str(error))
+            return _Outcome(facts.deployment, problem=problem, error=error)
+        except ApiError as error:
+            problem = Problem(Reason.RECONCILE_FAILED, str(error), permanent=False)
+            return _Outcome(facts.deployment, problem=problem, error=error)
+        return _Outcome(
+            applied.live,
+            applied.changed,
+            config_map_name,
+            error=await self._prune(cr, config_map_name),
+        )
+
+    async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
+        cr = facts.cr
+        inputs = replace(
+            _inputs_of(cr, plan),
+            secrets_hash=facts.resolution.versions_hash if facts.resolution else "",
+            fixed_uids=self._options.fixed_uids,
+        )
+        steps = [
+            self._ensure(cr, child)
+            for child in (service_account.render(inputs), service.render(inputs))
+        ]
+        generated = inputs.generated
+        if generated.config_yaml is None:
+            await _all(*steps)
+            return inputs, ""
+        owned = self._caches.config_maps_of(cr)
+        config_map, *_ = await _all(
+            self._config_maps.ensure(cr, owned, generated.config_yaml, generated.config_hash),
+            *steps,
+        )
+        self._note(cr, CONFIG_MAP, config_map)
+        name = key_of(config_map.live).name
+        return replace(inputs, config_map_name=name), name
+
+    async def _ensure(self, cr: Object, child: Child) -> Applied:
+        applied = await self._children.ensure(cr, child, self._caches.of(child.resource))
+        self._note(cr, child.resource, applied)
+        return applied
+
+    async def _prune(self, cr: Object, current: str) -> ApiError | None:
+        """A leftover that stays harms nobody: the pass went well, but is tried again."""
+        try:
+            await self._config_maps.prune(cr, self._caches.config_maps_of(cr), current)
+        except ApiError as error:
+            return error
+        return None
+
+    def _note(self, cr: Object, resource: Resource, applied: Applied) -> None:
+        """Remember a write until the cache shows it (row B13)."""
+        if not applied.changed:
+            return
+        self._wrote(key_of(cr), resource, applied.live)
+
+    def _wrote(self, owner: ObjectKey, resource: Resource, live: Object) -> None:
+        version = live["metadata"]["resourceVersion"]
+        self._consistency.wrote(
+            owner,
+            resource,
+            key_of(live),
+            version,
+            reached=self._caches.of(resource).reached(key_of(live), version),
+        )
+
+    async def _report(self, facts: Facts, *, deployment_changed: bool) -> None:
+        """Write the status if it changed, then the Events of the change."""
+        cr = facts.cr
+        old = cr.get("status") or {}
+        new = compute(facts)
+        if new != old:
+            key = key_of(cr)
+            manifest = {
+                "apiVersion": LLAMA_STACK.api_version,
+                "kind": LLAMA_STACK.kind,
+                "metadata": {
+                    "name": key.name,
+                    "namespace": key.namespace,
+                    "uid": cr["metadata"]["uid"],
+                },
+                "status": new,
+            }
+            try:
+                live = await self._writer.apply(
+                    LLAMA_STACK, manifest, manager=STATUS_FIELD_MANAGER, subresource="status"
+                )
+            except NotFound:
+                return  # deleted meanwhile
+            self._wrote(key, LLAMA_STACK, live)
+        for event in between(old, new, deployment_changed=deployment_changed):
+            self._recorder.event(
+                cr, type=event.type, reason=event.reason, action=event.action, note=event.note
+            )
+
+
+def _inputs_of(cr: Object, plan: Plan) -> Inputs:
+    if plan.cr is None or plan.generated is None:
+        raise ValueError("a plan with a problem has nothing to render")
+    return Inputs(owner=cr, spec=plan.cr.spec, generated=plan.generated)
+
+
+def _deployed_secrets_hash(live: Object | None) -> str:
+    if live is None:
+        return ""
+    template = live["spec"]["template"].get("metadata") or {}
+    return str((template.get("annotations") or {}).get(SECRETS_HASH, ""))
+
+
+def _already_resolved(cr: Object) -> bool:
+    """Whether a pass over this very generation found all Secrets usable."""
+    generation = cr["metadata"].get("generation")
+    return any(
+        c.get("type") == ConditionType.SECRETS_RESOLVED
+        and c.get("status") == "True"
+        and c.get("observedGeneration") == generation
+        for c in (cr.get("status") or {}).get("conditions") or ()
+    )
+
+
+async def _all(*steps: object) -> list[Applied]:
+    """Run writes side by side; all of them end before the first failure is raised."""
+    results = await asyncio.gather(*steps, return_exceptions=True)  # type: ignore[call-overload]
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)

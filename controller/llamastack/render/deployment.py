@@ -1,0 +1,53 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The Deployment.
+
+Everything that the API server would default, and that another spec of ours would set, is written
+out: then every edit, removal included, leads to exactly what a fresh create would give.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from controller.llamastack.kinds import DEPLOYMENT, SECRETS_HASH
+from controller.llamastack.render import labels, names
+from controller.llamastack.render.manifest import Child, child
+from controller.llamastack.render.pod import pod_spec
+
+if TYPE_CHECKING:
+    from controller.llamastack.render.inputs import Inputs
+
+PROGRESS_DEADLINE_S = 600  # the API's default; a large image plus a model's start fit in
+
+
+def render(inputs: Inputs) -> Child:
+    """One Deployment a resource."""
+    workload = inputs.spec.workload
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": labels.selector(inputs.name)},
+        "strategy": {
+            "type": "RollingUpdate",
+            # Never fewer pods than before while the new ones start.
+            "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0},
+        },
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
+        "template": {"metadata": _template_metadata(inputs), "spec": pod_spec(inputs)},
+    }
+    if workload.autoscaling is None:
+        spec["replicas"] = workload.replicas
+    return child(inputs, DEPLOYMENT, names.deployment(inputs.name), {"spec": spec})
+
+
+def _template_metadata(inputs: Inputs) -> dict[str, Any]:
+    overrides = inputs.spec.workload.overrides
+    user_labels = dict(overrides.labels)
+    annotations = dict(overrides.annotations)
+    if inputs.secrets_hash:
+        annotations[SECRETS_HASH] = inputs.secrets_hash
+    metadata: dict[str, Any] = {"labels": {**user_labels, **labels.selector(inputs.name)}}
+    if annotations:
+        metadata["annotations"] = annotations
+    return metadata

@@ -1,0 +1,70 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The frozen input of all renderers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from configs.engine import Generated
+
+    from api.v1alpha2 import Spec
+    from informers.ports import Object
+
+DEFAULT_MOUNT_PATH = "/.llama"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that decides what the children look like.
+
+    Attributes:
+        owner: the custom resource; only its apiVersion, name, namespace and uid are read.
+        spec: its parsed spec.
+        generated: image, configuration and environment that the spec resolves to.
+        config_map_name: of the generated configuration; empty if the image brings its own.
+        secrets_hash: changes with every referenced Secret; empty without any.
+        fixed_uids: whether pods name user and group ids (off on OpenShift).
+    """
+
+    owner: Object
+    spec: Spec
+    generated: Generated
+    config_map_name: str = ""
+    secrets_hash: str = ""
+    fixed_uids: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the custom resource."""
+        return str(self.owner["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Of the custom resource and of all its children."""
+        return str(self.owner["metadata"]["namespace"])
+
+    @property
+    def port(self) -> int:
+        """On which the server listens."""
+        return self.spec.networking.port
+
+    @property
+    def mount_path(self) -> str:
+        """Of the data volume."""
+        storage = self.spec.workload.storage
+        return (storage.mount_path if storage else None) or DEFAULT_MOUNT_PATH
+
+    @property
+    def tls_secret(self) -> str:
+        """Secret with the server's certificate; empty for plain HTTP."""
+        tls = self.spec.networking.tls
+        return (tls.secret_name or "") if tls and tls.enabled else ""
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return "https" if self.tls_secret else "http"

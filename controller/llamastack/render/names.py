@@ -1,0 +1,35 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Names of children. Binding: a cluster moves from the Go operator to this one in place (D10)."""
+
+from __future__ import annotations
+
+CONFIG_HASH_LENGTHS = (8, 16, 64)
+"""Hex digits of a generated ConfigMap's name; longer ones only after a collision (D3)."""
+
+
+def deployment(cr: str) -> str:
+    """The Deployment has the name of the resource."""
+    return cr
+
+
+def service(cr: str) -> str:
+    """Service, in front of all pods."""
+    return f"{cr}-service"
+
+
+def service_account(cr: str) -> str:
+    """ServiceAccount of the pods, unless overridden."""
+    return f"{cr}-sa"
+
+
+def config_map(cr: str, config_hash: str, length: int = CONFIG_HASH_LENGTHS[0]) -> str:
+    """Generated ConfigMap; its content never changes under one name.
+
+    Args:
+        cr: name of the resource.
+        config_hash: sha256 of config.yaml in hex.
+        length: digits of it to use.
+    """
+    return f"{cr}-config-{config_hash[:length]}"

@@ -1,0 +1,129 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The pod: one container, the data volume, the configuration, a restricted security context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from controller.llamastack.render import names
+from controller.llamastack.render.configmap import CONFIG_KEY
+from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
+from controller.llamastack.render.probes import probes
+from controller.llamastack.render.user import plain, plain_list
+
+if TYPE_CHECKING:
+    from controller.llamastack.render.inputs import Inputs
+
+CONTAINER_NAME = "llama-stack"
+DATA_VOLUME = "lls-storage"
+CONFIG_VOLUME = "llama-stack-config"
+TLS_VOLUME = "llama-stack-tls"
+TLS_DIRECTORY = "/etc/llama-stack-tls"
+USER_ID = 1001  # the group that owns the data volume in every release of the Go operator
+GRACE_PERIOD_S = 30  # the API's default; the server is down half a second after SIGTERM
+DEFAULT_MEMORY = "1Gi"
+
+
+def pod_spec(inputs: Inputs) -> dict[str, Any]:
+    """The pod template's spec; runs where Pod Security ``restricted`` is enforced (D17)."""
+    overrides = inputs.spec.workload.overrides
+    grace = overrides.termination_grace_period_seconds
+    account = overrides.service_account_name
+    spec: dict[str, Any] = {
+        "serviceAccountName": account or names.service_account(inputs.name),
+        "terminationGracePeriodSeconds": GRACE_PERIOD_S if grace is None else grace,
+        "securityContext": _pod_security(inputs),
+        "containers": [_container(inputs)],
+        "volumes": _volumes(inputs),
+    }
+    placement = {
+        "imagePullSecrets": plain_list(overrides.image_pull_secrets),
+        "nodeSelector": dict(overrides.node_selector),
+        "tolerations": plain_list(overrides.tolerations),
+        "affinity": plain(overrides.affinity) if overrides.affinity else {},
+        "topologySpreadConstraints": plain_list(inputs.spec.workload.topology_spread_constraints),
+    }
+    return spec | {name: value for name, value in placement.items() if value}
+
+
+def _container(inputs: Inputs) -> dict[str, Any]:
+    overrides = inputs.spec.workload.overrides
+    container: dict[str, Any] = {
+        "name": overrides.container_name or CONTAINER_NAME,
+        "image": inputs.generated.image,
+        "imagePullPolicy": pull_policy(inputs.generated.image),
+        "ports": [{"containerPort": inputs.port, "protocol": "TCP"}],
+        "env": environment(inputs),
+        "resources": _resources(inputs),
+        "volumeMounts": _volume_mounts(inputs),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        **probes(inputs),
+    }
+    if overrides.command:
+        container["command"] = list(overrides.command)
+    if overrides.args:
+        container["args"] = list(overrides.args)
+    return container
+
+
+def _resources(inputs: Inputs) -> dict[str, Any]:
+    """The user's values win; requests are filled up, limits only when workers are set (A4)."""
+    workload = inputs.spec.workload
+    given = plain(workload.resources) if workload.resources else {}
+    defaults = {"cpu": str(workload.workers or 1), "memory": DEFAULT_MEMORY}
+    requests = {**defaults, **(given.get("requests") or {})}
+    limits = dict(given.get("limits") or {})
+    if workload.workers is not None:
+        limits = {**requests, **limits}
+    # A request above its limit is refused by the API server; the limit is what the user wrote.
+    for name in defaults:
+        if name in limits and name not in (given.get("requests") or {}):
+            requests[name] = limits[name]
+    return {**given, "requests": requests, **({"limits": limits} if limits else {})}
+
+
+def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, "emptyDir": {}}]
+    if inputs.config_map_name:
+        config = {
+            "name": inputs.config_map_name,
+            "items": [{"key": CONFIG_KEY, "path": CONFIG_KEY}],
+        }
+        volumes.append({"name": CONFIG_VOLUME, "configMap": config})
+    if inputs.tls_secret:
+        volumes.append({"name": TLS_VOLUME, "secret": {"secretName": inputs.tls_secret}})
+    overrides = inputs.spec.workload.overrides
+    return volumes + plain_list(overrides.volumes)
+
+
+def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [{"name": DATA_VOLUME, "mountPath": inputs.mount_path}]
+    if inputs.config_map_name:
+        mounts.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
+    if inputs.tls_secret:
+        mounts.append({"name": TLS_VOLUME, "mountPath": TLS_DIRECTORY, "readOnly": True})
+    overrides = inputs.spec.workload.overrides
+    return mounts + plain_list(overrides.volume_mounts)
+
+
+def _pod_security(inputs: Inputs) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if inputs.fixed_uids:
+        context |= {"runAsUser": USER_ID, "runAsGroup": USER_ID, "fsGroup": USER_ID}
+    return context
+
+
+def pull_policy(image: str) -> str:
+    """The API's own default, written out, so that a changed tag changes it, too."""
+    if "@" in image:
+        return "IfNotPresent"
+    _, separator, tag = image.rpartition("/")[2].partition(":")
+    return "Always" if not separator or tag == "latest" else "IfNotPresent"

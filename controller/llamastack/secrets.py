@@ -1,0 +1,220 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which referenced Secrets are there and usable, without keeping a value.
+
+A Secret is read once per version: ``GET``, look for the keys, judge whether the server would
+take the values, forget them. What stays is a :class:`Finding`: uid, resourceVersion and key
+names. A watch on metadata tells when a finding is out of date, so a missing Secret is noticed the
+moment it appears (FR-073, FR-074) and a rotated one rolls the pods (D16).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from configs.secrets import unusable_value
+
+from api.errors import FieldError
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.kinds import SECRET
+from informers.errors import NotFound
+from informers.ports import Object, ObjectKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from api.references import SecretReference
+
+    from controller.runtime.ports import Reader, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one version of a Secret.
+
+    Attributes:
+        uid: of the Secret; empty if there is none.
+        resource_version: of the Secret; empty if there is none.
+        keys: its keys.
+        unusable: keys whose values the server would convert, and so refuse, or read as unset.
+    """
+
+    uid: str = ""
+    resource_version: str = ""
+    keys: frozenset[str] = frozenset()
+    unusable: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such Secret."""
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Whether a resource's Secrets can be used.
+
+    Attributes:
+        reason: ``SecretsResolved``, ``SecretNotFound``, ``SecretKeyNotFound`` or
+            ``SecretValueNotUsable``.
+        errors: one for each reference that cannot be used; empty if all can.
+        versions_hash: over uid and resourceVersion of all of them; empty without any.
+    """
+
+    reason: str
+    errors: tuple[FieldError, ...]
+    versions_hash: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every reference can be used."""
+        return not self.errors
+
+
+@dataclass(slots=True)
+class _Read:
+    """A live read under way; ``overtaken`` once the watch reported a change meanwhile."""
+
+    overtaken: bool = False
+
+
+class SecretResolver:
+    """Findings by Secret, shared by all resources that refer to it.
+
+    Args:
+        metadata: cache of the metadata of referenced Secrets.
+        writer: for live reads.
+    """
+
+    def __init__(self, metadata: Reader, writer: Writer) -> None:
+        self._metadata = metadata
+        self._writer = writer
+        self._findings: dict[ObjectKey, Finding] = {}
+        self._reads: dict[ObjectKey, list[_Read]] = {}
+
+    def changed(self, key: ObjectKey, resource_version: str) -> None:
+        """A Secret was created, changed or deleted (then with an empty version)."""
+        finding = self._findings.get(key)
+        if finding is not None and finding.resource_version != resource_version:
+            del self._findings[key]
+        for read in self._reads.get(key, ()):
+            read.overtaken = True
+
+    def forget_unreferenced(self, referenced: Iterable[ObjectKey]) -> None:
+        """Drop findings that nobody needs; memory follows references, not the cluster."""
+        keep = set(referenced)
+        self._findings = {k: f for k, f in self._findings.items() if k in keep}
+
+    def hash_of_cached(self, namespace: str, references: Iterable[SecretReference]) -> str:
+        """The hash of the versions in the metadata cache; empty if one of them is not there.
+
+        After a restart this proves, together with the pod template's annotation, that nothing
+        changed since the keys were last checked: no Secret needs to be read.
+        """
+        findings = {}
+        for name in {reference.name for reference in references}:
+            meta = self._metadata.get(ObjectKey(namespace, name))
+            if meta is None:
+                return ""
+            findings[name] = _versions(meta)
+        return _hash(findings)
+
+    async def resolve(self, namespace: str, references: Iterable[SecretReference]) -> Resolution:
+        """Check all references.
+
+        Raises:
+            ApiError: a Secret could not be read for another reason than that it is not there.
+        """
+        refs = tuple(references)
+        findings = {}
+        for name in sorted({reference.name for reference in refs}):
+            findings[name] = await self._finding(ObjectKey(namespace, name))
+        return judge(namespace, refs, findings)
+
+    async def _finding(self, key: ObjectKey) -> Finding:
+        finding = self._findings.get(key)
+        if finding is not None:
+            return finding
+        read = _Read()
+        self._reads.setdefault(key, []).append(read)
+        try:
+            finding = await self._read(key)
+        finally:
+            self._reads[key].remove(read)
+            if not self._reads[key]:
+                del self._reads[key]
+        # An answer that a change overtook serves this pass only: that change has queued another.
+        if not read.overtaken:
+            self._findings[key] = finding
+        return finding
+
+    async def _read(self, key: ObjectKey) -> Finding:
+        try:
+            secret = await self._writer.get(SECRET, key)
+        except NotFound:
+            return Finding()
+        uid, version = _versions(secret)
+        data = secret.get("data") or {}
+        return Finding(
+            uid=uid,
+            resource_version=version,
+            keys=frozenset(data),
+            unusable=frozenset(name for name, value in data.items() if _unusable(value)),
+        )
+
+
+def _unusable(encoded: str) -> bool:
+    try:
+        value = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, TypeError):
+        return True  # an environment variable is text
+    return unusable_value(value)
+
+
+def _versions(secret: Object) -> tuple[str, str]:
+    metadata = secret["metadata"]
+    return metadata.get("uid", ""), metadata.get("resourceVersion", "")
+
+
+def _hash(versions: dict[str, tuple[str, str]]) -> str:
+    if not versions:
+        return ""
+    lines = "\n".join(f"{name} {uid} {rv}" for name, (uid, rv) in sorted(versions.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def judge(
+    namespace: str, references: tuple[SecretReference, ...], findings: dict[str, Finding]
+) -> Resolution:
+    """Pure: what the findings mean for the references; all problems at once."""
+    problems: list[tuple[str, FieldError]] = []
+    for reference in references:
+        finding = findings[reference.name]
+        if finding.missing:
+            message = f'Secret "{reference.name}" not found in namespace "{namespace}".'
+            reason = Reason.SECRET_NOT_FOUND
+        elif reference.key not in finding.keys:
+            message = f'Key "{reference.key}" not found in Secret "{reference.name}/{namespace}".'
+            reason = Reason.SECRET_KEY_NOT_FOUND
+        elif reference.key in finding.unusable:
+            message = (
+                f'The value of key "{reference.key}" in Secret "{reference.name}" cannot reach the '
+                "server as a string: it is empty, not text, or reads as a number, a boolean or "
+                "null, which the server converts. Use a value with another form."
+            )
+            reason = Reason.SECRET_VALUE_NOT_USABLE
+        else:
+            continue
+        text = f"{message} Referenced by: {reference.path}"
+        problems.append((reason, FieldError(reference.path, text)))
+    versions = {name: (f.uid, f.resource_version) for name, f in findings.items()}
+    return Resolution(
+        reason=problems[0][0] if problems else Reason.SECRETS_RESOLVED,
+        errors=tuple(error for _, error in problems),
+        versions_hash=_hash(versions),
+    )

@@ -1,0 +1,256 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What we tell the user: facts of one pass in, a complete status out. Pure.
+
+Each condition answers one question, carries the generation it speaks of, and moves its
+``lastTransitionTime`` only when its answer changes (row G9). ``Ready`` sums up; its reason is the
+reason of the first thing that stands in the way, so that one look at it is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from api.meta import set_condition
+from api.v1alpha2.reasons import ConditionType, Phase, Reason
+from controller.llamastack.render import labels
+from controller.llamastack.rollout import Rollout, State, assess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.meta import ConditionStatus
+
+    from configs.engine import Generated
+
+    from controller.llamastack.secrets import Resolution
+    from informers.ports import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What stands in the way of a step.
+
+    Attributes:
+        reason: UpperCamelCase.
+        message: for people, field path first where there is one.
+        permanent: whether only an edit by the user can help.
+    """
+
+    reason: str
+    message: str
+    permanent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one pass found and did.
+
+    Attributes:
+        cr: the resource as it was read at the start of the pass.
+        now: RFC 3339, for transitions.
+        generated: the configuration, unless that failed.
+        config_problem: why there is none.
+        resolution: of the Secrets, if they were looked at.
+        update_problem: why the children are not as they should be.
+        deployment: the live Deployment after the pass, or ``None``.
+        config_map_name: of the generated ConfigMap in use; empty without one.
+        service_url: of the server inside the cluster; empty while there is no Service.
+    """
+
+    cr: Object
+    now: str
+    generated: Generated | None = None
+    config_problem: Problem | None = None
+    resolution: Resolution | None = None
+    update_problem: Problem | None = None
+    deployment: Object | None = None
+    config_map_name: str = ""
+    service_url: str = ""
+
+    @property
+    def generation(self) -> int:
+        """Of the spec that this pass looked at (row G8)."""
+        return int(self.cr["metadata"].get("generation", 0))
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the resource is being deleted."""
+        return bool(self.cr["metadata"].get("deletionTimestamp"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of one condition."""
+
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def compute(facts: Facts) -> dict[str, Any]:
+    """The whole status; what could not be looked at in this pass is carried over."""
+    old: Mapping[str, Any] = facts.cr.get("status") or {}
+    rollout = assess(facts.deployment)
+    answers = _answers(facts, rollout)
+    conditions = [dict(c) for c in old.get("conditions") or ()]
+    for kind, answer in answers.items():
+        if answer is None:
+            if any(c["type"] == kind for c in conditions):
+                continue
+            answer = Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")  # noqa: PLW2901
+        conditions = set_condition(
+            conditions,
+            type=kind,
+            status=answer.status,
+            reason=answer.reason,
+            message=answer.message,
+            observed_generation=facts.generation,
+            now=facts.now,
+        )
+    status: dict[str, Any] = {
+        "phase": _phase(facts, rollout, answers),
+        "observedGeneration": facts.generation,
+        "conditions": conditions,
+        "availableReplicas": rollout.available,
+        "selector": ",".join(
+            f"{k}={v}" for k, v in labels.selector(facts.cr["metadata"]["name"]).items()
+        ),
+    }
+    if facts.service_url or old.get("serviceURL"):
+        status["serviceURL"] = facts.service_url or old["serviceURL"]
+    status.update(_resolved(facts, old))
+    return status
+
+
+def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
+    """Answers by condition type; ``None`` where this pass cannot tell."""
+    config = _config(facts)
+    secrets = _secrets(facts)
+    updated = _updated(facts)
+    available = Answer(
+        "True" if rollout.minimum_available else "False",
+        Reason.MINIMUM_REPLICAS_AVAILABLE
+        if rollout.minimum_available
+        else Reason.MINIMUM_REPLICAS_UNAVAILABLE,
+        rollout.message,
+    )
+    return {
+        ConditionType.CONFIG_GENERATED: config,
+        ConditionType.SECRETS_RESOLVED: secrets,
+        ConditionType.DEPLOYMENT_UPDATED: updated,
+        ConditionType.AVAILABLE: available,
+        ConditionType.READY: _ready(facts, rollout, (config, secrets, updated)),
+    }
+
+
+def _config(facts: Facts) -> Answer | None:
+    if facts.config_problem is not None:
+        return Answer("False", facts.config_problem.reason, facts.config_problem.message)
+    generated = facts.generated
+    if generated is None:
+        return None
+    if generated.config_yaml is None:
+        return Answer(
+            "True", Reason.DISTRIBUTION_DEFAULT, "The image runs with its own configuration"
+        )
+    counts = f"{generated.provider_count} providers and {generated.resource_count} resources"
+    return Answer("True", Reason.CONFIG_GENERATED, f"Generated config.yaml with {counts}")
+
+
+def _secrets(facts: Facts) -> Answer | None:
+    resolution = facts.resolution
+    if resolution is None:
+        return None
+    if resolution.ok:
+        return Answer("True", resolution.reason, "Every referenced Secret has the wanted key")
+    return Answer("False", resolution.reason, "; ".join(e.message for e in resolution.errors))
+
+
+def _updated(facts: Facts) -> Answer | None:
+    if facts.deleting:
+        return None
+    if facts.update_problem is not None:
+        return Answer("False", facts.update_problem.reason, facts.update_problem.message)
+    kept = "what runs was left as it is" if facts.deployment else "nothing was created"
+    if facts.config_problem is not None:
+        return Answer("False", Reason.DEPLOYMENT_NOT_UPDATED, f"No configuration: {kept}")
+    if facts.resolution is not None and not facts.resolution.ok:
+        return Answer("False", Reason.DEPLOYMENT_NOT_UPDATED, f"Secrets are missing: {kept}")
+    if facts.deployment is None:
+        return None
+    return Answer("True", Reason.DEPLOYMENT_UPDATED, "The Deployment has the current configuration")
+
+
+def _ready(facts: Facts, rollout: Rollout, steps: tuple[Answer | None, ...]) -> Answer:
+    if facts.deleting:
+        return Answer("False", Reason.DELETING, "The resource is being deleted")
+    problem = facts.update_problem
+    if problem is not None:
+        return Answer("False", problem.reason, problem.message)
+    for step in steps:
+        if step is not None and step.status == "False":
+            return Answer("False", step.reason, step.message)
+    if rollout.state is not State.COMPLETE:
+        return Answer("False", rollout.reason, rollout.message)
+    return Answer("True", Reason.ALL_READY, rollout.message)
+
+
+def _phase(facts: Facts, rollout: Rollout, answers: Mapping[str, Answer | None]) -> str:
+    ready = answers[ConditionType.READY]
+    if facts.deleting:
+        return Phase.TERMINATING
+    if ready is not None and ready.status == "True":
+        return Phase.READY
+    problem = facts.update_problem
+    # What the next try may mend is no failure: the phase goes by the pods then.
+    passing = problem is not None and not problem.permanent
+    refused = not passing and any(a and a.status == "False" for a in _steps(answers))
+    if refused or rollout.state is State.STUCK:
+        return Phase.FAILED
+    return Phase.PENDING if rollout.state is State.ABSENT else Phase.INITIALIZING
+
+
+def _steps(answers: Mapping[str, Answer | None]) -> tuple[Answer | None, ...]:
+    return (
+        answers[ConditionType.CONFIG_GENERATED],
+        answers[ConditionType.SECRETS_RESOLVED],
+        answers[ConditionType.DEPLOYMENT_UPDATED],
+    )
+
+
+def _resolved(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
+    """What the spec was resolved to; carried over while the spec in force cannot be resolved."""
+    generated = facts.generated
+    if generated is None or facts.update_problem is not None:
+        return {k: old[k] for k in ("resolvedDistribution", "configGeneration") if k in old}
+    resolved: dict[str, Any] = {
+        "image": generated.image,
+        "configSource": "embedded" if generated.source == "generated" else generated.source,
+    }
+    if generated.config_hash:
+        resolved["configHash"] = generated.config_hash
+    result: dict[str, Any] = {"resolvedDistribution": resolved}
+    if facts.config_map_name:
+        result["configGeneration"] = _config_generation(facts, generated, old)
+    elif "configGeneration" in old and generated.source == "generated":
+        result["configGeneration"] = old["configGeneration"]
+    return result
+
+
+def _config_generation(
+    facts: Facts, generated: Generated, old: Mapping[str, Any]
+) -> dict[str, Any]:
+    before = old.get("configGeneration") or {}
+    same = before.get("configMapName") == facts.config_map_name
+    return {
+        "configMapName": facts.config_map_name,
+        "generatedAt": before["generatedAt"] if same and "generatedAt" in before else facts.now,
+        "providerCount": generated.provider_count,
+        "resourceCount": generated.resource_count,
+        "configVersion": generated.config_version,
+        "era": generated.era,
+        "models": list(generated.models),
+    }

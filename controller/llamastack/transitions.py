@@ -1,0 +1,80 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which Events a status change is worth. Pure; on transitions only (row F6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from api.v1alpha2.reasons import ConditionType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One Event; see :class:`controller.runtime.ports.EventRecorder`."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+_WARNINGS = {
+    ConditionType.CONFIG_GENERATED: ("ConfigGenerationFailed", "GenerateConfig"),
+    ConditionType.SECRETS_RESOLVED: ("SecretResolutionFailed", "ResolveSecrets"),
+    ConditionType.DEPLOYMENT_UPDATED: ("DeploymentUpdateFailed", "UpdateDeployment"),
+}
+"""Reason and action of the Warning when a condition turns, or stays with another text, False."""
+
+
+def between(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, deployment_changed: bool
+) -> list[Transition]:
+    """Events for the step from one status to the next.
+
+    Args:
+        old: the status before; empty for a new resource.
+        new: the status after.
+        deployment_changed: whether this pass wrote the Deployment.
+    """
+    events: list[Transition] = []
+    name = _config_map(new)
+    if name and name != _config_map(old):
+        note = f"Generated ConfigMap {name}: {_message(new, ConditionType.CONFIG_GENERATED)}"
+        events.append(Transition("Normal", "ConfigGenerated", "GenerateConfig", note))
+    if deployment_changed:
+        image = (new.get("resolvedDistribution") or {}).get("image", "")
+        note = f"Updated the Deployment: image {image}"
+        if name:
+            note += f", configuration {name}"
+        events.append(Transition("Normal", "DeploymentUpdated", "UpdateDeployment", note))
+    cause_reported = False
+    for kind, (reason, action) in _WARNINGS.items():
+        after = _condition(new, kind)
+        if after.get("status") != "False":
+            continue
+        before = _condition(old, kind)
+        changed = before.get("status") != "False" or before.get("message") != after.get("message")
+        # That the Deployment was left alone follows from the cause; one Warning is enough.
+        if changed and not (kind == ConditionType.DEPLOYMENT_UPDATED and cause_reported):
+            events.append(Transition("Warning", reason, action, str(after.get("message", ""))))
+        cause_reported = True
+    return events
+
+
+def _config_map(status: Mapping[str, Any]) -> str:
+    return str((status.get("configGeneration") or {}).get("configMapName", ""))
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
+    return next((c for c in conditions if c.get("type") == kind), {})
+
+
+def _message(status: Mapping[str, Any], kind: str) -> str:
+    return str(_condition(status, kind).get("message", ""))

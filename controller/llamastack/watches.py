@@ -1,0 +1,96 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is watched, how much of it is kept, and which resource an event concerns.
+
+The table is read by the manager, which makes one informer of each row and namespace. Rows that
+keep only what is referred to start when the others have synced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from controller.llamastack.caches import OWNER_INDEX, SECRET_INDEX, owner_index, secret_index
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    LLAMA_STACK,
+    MANAGED_BY_SELECTOR,
+    REPLICA_SET,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from informers.ports import Object, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One row.
+
+    Attributes:
+        resource: the kind.
+        label_selector: limits what the server sends.
+        metadata_only: whether spec, status and data stay with the server.
+        referenced_only: keep only objects that a resource refers to; the cluster may hold
+            thousands that are none of our business.
+        indexers: by name.
+    """
+
+    resource: Resource
+    label_selector: str = ""
+    metadata_only: bool = False
+    referenced_only: bool = False
+    indexers: Mapping[str, Callable[[Object], Iterable[str]]] = field(default_factory=dict)
+
+
+WATCHES = (
+    Watch(LLAMA_STACK, indexers={SECRET_INDEX: secret_index}),
+    Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
+    Watch(SERVICE, MANAGED_BY_SELECTOR),
+    Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),
+    Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
+    # No label is demanded of users, so all are streamed, without data, and few are kept.
+    Watch(SECRET, metadata_only=True, referenced_only=True),
+)
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource, needed in every watched namespace.
+
+    Attributes:
+        verb: e.g. ``list``.
+        resource: which kind.
+        subresource: e.g. ``status``; empty for the object itself.
+    """
+
+    verb: str
+    resource: Resource
+    subresource: str = ""
+
+
+def _rights(resource: Resource, *verbs: str, subresource: str = "") -> list[Right]:
+    return [Right(verb, resource, subresource) for verb in verbs]
+
+
+RIGHTS: tuple[Right, ...] = (
+    *_rights(LLAMA_STACK, "list", "watch"),
+    *_rights(LLAMA_STACK, "patch", subresource="status"),
+    # Owner references with blockOwnerDeletion need it where that admission plug-in is on.
+    *_rights(LLAMA_STACK, "update", subresource="finalizers"),
+    *_rights(DEPLOYMENT, "get", "list", "watch", "create", "patch"),
+    *_rights(REPLICA_SET, "list"),
+    *_rights(SERVICE, "get", "list", "watch", "create", "patch"),
+    *_rights(SERVICE_ACCOUNT, "get", "list", "watch", "create", "patch"),
+    *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),
+    *_rights(SECRET, "get", "list", "watch"),
+    *_rights(EVENT, "create", "patch"),
+)
+"""Everything the controller does; ``deploy/rbac`` grants it and the start checks it."""
