@@ -33,7 +33,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
 Json: TypeAlias = dict[str, Any]
 """A JSON object."""
@@ -264,6 +264,17 @@ NamedOpenObject: TypeAlias = Annotated[
     ),
 ]
 """An open object that is an entry of a list keyed by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Internal:
+    """Marks a field that is filled in while reading: not in the schema, not the user's to set."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Leave the field out."""
+        raise PydanticOmit
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,10 @@ class ExternalProviders(ApiModel):
     def items(self) -> Iterator[tuple[ExternalSection, tuple[ExternalProvider, ...]]]:
         """The sections that have providers, in the order of :data:`API_OF_SECTION`."""
         for section in API_OF_SECTION:
-            found: tuple[ExternalProvider, ...] = getattr(self, to_snake(section))
-            if found:
+            if found := self.section(section):
                 yield section, found
+
+    def section(self, name: str) -> tuple[ExternalProvider, ...]:
+        """The providers of one section; none for an API that takes no external ones."""
+        found: tuple[ExternalProvider, ...] = getattr(self, to_snake(name), ())
+        return found

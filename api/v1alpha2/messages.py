@@ -24,7 +24,7 @@ WITH_OVERRIDE: Final = (
 )
 REDIS_ENDPOINT: Final = "is required when the type is redis"
 POSTGRES_CONNECTION: Final = "is required when the type is postgres"
-TLS_SECRET: Final = "is required when TLS is enabled"  # noqa: S105  # a message, not a secret
+TLS_CERTIFICATE: Final = "is required when TLS is enabled"
 MIN_ABOVE_MAX: Final = "must not be greater than maxReplicas"
 ONE_BUDGET: Final = "exactly one of minAvailable and maxUnavailable must be set"
 ENV_VALUE: Final = "value and valueFrom cannot be combined"
@@ -38,10 +38,40 @@ REQUIRED: Final = "is required"
 ID_REQUIRED: Final = "is required on every provider of a list with more than one"
 ID_TWICE: Final = 'provider id "{id}" is used more than once: {paths}'
 A_URL: Final = "a URL such as http://vllm:8000/v1"
-SECRET_REF: Final = "must be {secretKeyRef: {name, key}}"  # noqa: S105  # a message, not a secret
-CONFIGURED_AND_DISABLED: Final = "is configured and disabled at the same time: {paths}"
+REFERENCE: Final = "must be {secretKeyRef: {name, key}}"
+CONFIGURED_AND_DISABLED: Final = '"{api}" is configured and disabled at the same time: {paths}'
 BEDROCK_REGION: Final = 'is required for provider "bedrock"'
 AZURE_DEPLOYMENT: Final = 'is required for provider "azure"'
 NAME_OR_MODEL: Final = "must be the name of a model or an object with a name"
 BOOLEAN: Final = "must be a boolean"
 SWITCH: Final = "must be a boolean or an object"
+
+# --- said by validation only ---------------------------------------------------------------------
+NAME_NOT_A_LABEL: Final = (
+    "must be lower case letters, digits and '-', with a letter or digit at each end"
+)
+SAME_VARIABLE: Final = "needs the environment variable {name}, which {path} needs for another value"
+EXTERNAL_ID_TWICE: Final = (
+    'duplicate providerId "{id}": found in {first} (image {image}) and {here} (image {other})'
+)
+
+# --- warnings ------------------------------------------------------------------------------------
+EXTERNAL_WINS: Final = "overrides the provider of the same id in {path}"
+IGNORED_FOR: Final = "has no effect when the type is {type}"
+PRINTED_AT_START: Final = (
+    "becomes part of the address of redis, because no release of the server has a field for it;"
+    " the server prints it when it starts"
+)
+SCALED_ON_SQLITE: Final = (
+    "sqlite cannot be shared: each pod has its own state, and workers lock each other out; use"
+    " redis or postgres in spec.storage"
+)
+SCALED_ON_DEFAULT_STORAGE: Final = (
+    "the distribution's own storage is sqlite unless it says otherwise, and sqlite cannot be"
+    " shared; set redis or postgres in spec.storage"
+)
+TLS_NOT_ENABLED: Final = "has no effect, because spec.networking.tls.enabled is not true"
+OTHER_NAMESPACE: Final = (
+    'names the namespace "{namespace}", which works only if the operator runs with'
+    " --allow-cross-namespace-config"
+)

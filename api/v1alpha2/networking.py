@@ -56,7 +56,7 @@ class Tls(ApiModel):
         json_schema_extra=rules(
             rule(
                 "!has(self.enabled) || !self.enabled || has(self.secretName)",
-                f"spec.networking.tls.secretName: {messages.TLS_SECRET}",
+                f"spec.networking.tls.secretName: {messages.TLS_CERTIFICATE}",
                 field_path=".secretName",
                 reason="FieldValueRequired",
             )

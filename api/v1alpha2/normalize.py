@@ -56,6 +56,13 @@ def _model(value: Any, path: str) -> Any:
     return {**value, "path": path} if isinstance(value, Mapping) else value
 
 
+def model_or_refusal(value: Any) -> Any:
+    """Refuse an entry that is neither a name nor an object, where its index is known."""
+    if isinstance(value, Mapping):
+        return value
+    raise problem("name_or_model", f"{messages.NAME_OR_MODEL}, got {kind_of(value)}")
+
+
 def switch(value: Any) -> Any:
     """A boolean → an object; an object says nothing about ``enabled`` unless it says it."""
     if isinstance(value, bool):

@@ -10,9 +10,8 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic.alias_generators import to_snake
-from pydantic.json_schema import SkipJsonSchema
 
-from api.model import ApiModel, Matching, OpenObject, Polymorphic
+from api.model import ApiModel, Internal, Matching, OpenObject, Polymorphic
 from api.v1alpha2 import messages, normalize
 from api.v1alpha2.secrets import SecretKeySelector, SecretSource
 
@@ -85,7 +84,7 @@ class Provider(ApiModel):
     settings: OpenObject = Field(default_factory=dict)
     """Further configuration, passed on as it is. Never put a secret here."""
 
-    path: SkipJsonSchema[str] = ""
+    path: Annotated[str, Internal()] = ""
     """Where the user wrote it, e.g. ``spec.providers.inference[1]``; filled in when reading."""
 
     @property

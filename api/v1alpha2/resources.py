@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic.json_schema import SkipJsonSchema
 
-from api.model import ApiModel, Int32, Int64, NonEmpty, Polymorphic, UniqueItems
+from api.model import ApiModel, Int32, Int64, Internal, NonEmpty, Polymorphic, UniqueItems
 from api.v1alpha2 import normalize
 from api.v1alpha2.providers import Identifier
 
@@ -36,7 +35,7 @@ class Model(ApiModel):
     quantization: NonEmpty | None = None
     """How the weights are quantised, e.g. fp8; handed on as metadata."""
 
-    path: SkipJsonSchema[str] = ""
+    path: Annotated[str, Internal()] = ""
     """Where the user wrote it, e.g. ``spec.resources.models[1]``; filled in when reading."""
 
 
@@ -44,7 +43,14 @@ class Resources(ApiModel):
     """What is registered when the server starts, in addition to what the distribution has."""
 
     models: Annotated[
-        tuple[Annotated[Model, Polymorphic("The name of a model, or an object")], ...],
+        tuple[
+            Annotated[
+                Model,
+                BeforeValidator(normalize.model_or_refusal),
+                Polymorphic("The name of a model, or an object"),
+            ],
+            ...,
+        ],
         BeforeValidator(normalize.model_list),
     ] = ()
     """Models: names, or objects with more to say."""

@@ -1,0 +1,66 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Everything that is wrong with a resource and can be told from the resource alone.
+
+Three callers, one answer: the validating webhook, the reconciler (objects that were stored before
+a rule, or while nobody watched), and ``validate`` on the command line. First the shape, by reading
+into the models; then the rules, as far as the sections they look at could be read. All findings
+come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from api.errors import FieldError, FieldWarning
+from api.unknown import unknown_fields
+from api.v1alpha2.parse import read
+from api.v1alpha2.rules import RULES
+from api.v1alpha2.types import LlamaStackDistribution, Spec
+
+
+def validate(obj: Mapping[str, Any]) -> tuple[list[FieldError], list[FieldWarning]]:
+    """Judge an object by every rule that needs no catalogue and no cluster.
+
+    Args:
+        obj: as decoded from JSON or YAML; may be anything at all.
+
+    Returns:
+        Errors, of shape first and then of rules; and warnings. Both without repetitions.
+    """
+    resource, shape = read(obj)
+    errors, warnings = dict.fromkeys(shape), dict.fromkeys(_unknown(obj))
+    if resource is not None:
+        broken = _broken_sections(shape)
+        for rule in RULES:
+            if rule.reads & broken:
+                continue
+            for finding in rule.check(resource):
+                if isinstance(finding, FieldError):
+                    errors[finding] = None
+                else:
+                    warnings[finding] = None
+    return list(errors), list(warnings)
+
+
+def _unknown(obj: object) -> Iterable[FieldWarning]:
+    if isinstance(obj, Mapping):
+        yield from unknown_fields(Spec, obj.get("spec"), "spec")
+        # Not below: metadata is the API server's own, a status is ours, of whatever version.
+        yield from unknown_fields(LlamaStackDistribution, dict.fromkeys(obj), "")
+
+
+def _broken_sections(errors: Iterable[FieldError]) -> frozenset[str]:
+    """``metadata`` and sections of the spec that have errors; all of them if the spec has."""
+    broken: set[str] = set()
+    for error in errors:
+        head, _, rest = error.path.partition(".")
+        if head == "metadata":
+            broken.add("metadata")
+        elif head == "spec" and rest:
+            broken.add(rest.partition(".")[0].partition("[")[0])
+        elif head in ("spec", "(object)"):
+            broken.update(field.alias or name for name, field in Spec.model_fields.items())
+    return frozenset(broken)
