@@ -18,7 +18,6 @@ import asyncio
 import random
 import socket
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -37,11 +36,13 @@ from llamastack_operator.election.core import (
     Update,
     Wait,
 )
-from llamastack_operator.election.lease import micro_time
 from llamastack_operator.election.release import RELEASED, Release
+from llamastack_operator.times import micro_time
+from llamastack_operator.times import utc_now as wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 log = structlog.get_logger(__name__)
 
@@ -99,10 +100,6 @@ def new_identity(pod_name: str = "") -> str:
     return f"{pod_name or socket.gethostname()}_{uuid.uuid4()}"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Elector:
     """One candidate. Create it anywhere, run it once.
 
@@ -129,9 +126,9 @@ class Elector:
     ) -> None:
         self._store = store
         self._core = Election(identity, timings or Timings())
-        self._metrics = metrics or NoMetrics()
+        self._metrics = NoMetrics() if metrics is None else metrics
         self._clock = clock or _loop_time
-        self._utc_now = utc_now or _utc_now
+        self._utc_now = utc_now or wall_clock
         self._rng = rng or random.Random()  # noqa: S311 -- jitter, not a secret
         self._elected = asyncio.Event()
         self._stop = asyncio.Event()

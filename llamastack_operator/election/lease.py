@@ -11,7 +11,6 @@ the object: labels, annotations, owner references, and fields of the spec that n
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from informers.errors import NotFound, ProtocolError
@@ -40,17 +39,6 @@ class Requester(Protocol):
     ) -> Any:
         """One request; the decoded JSON answer. Raises ``informers.errors.ApiError``."""
         ...
-
-
-def micro_time(moment: datetime) -> str:
-    """A moment as Go's MicroTime: UTC, ``Z``, six decimals always.
-
-    Raises:
-        ValueError: the moment has no time zone, so what it means depends on the machine.
-    """
-    if moment.tzinfo is None:
-        raise ValueError("a moment without a time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def record_of(obj: Object) -> Record:

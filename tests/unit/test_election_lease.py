@@ -14,7 +14,8 @@ import pytest
 from informers.errors import ProtocolError
 from llamastack_operator.election.core import Record
 from llamastack_operator.election.elector import new_identity
-from llamastack_operator.election.lease import KubeLeaseStore, micro_time, record_of, spec_of
+from llamastack_operator.election.lease import KubeLeaseStore, record_of, spec_of
+from llamastack_operator.times import micro_time
 
 
 def test_times_have_six_decimals_even_when_they_are_zero() -> None:
