@@ -152,9 +152,6 @@ def _status(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C
-    if state.Record.read(options.dir) is not None:
-        msg = f"{options.dir} is in use: `down` stops what runs there, --dir takes another place"
-        raise ClusterError(msg)
     plane = _start(options, detached=False)
     try:
         print(plane.kubeconfig, flush=True)

@@ -7,22 +7,25 @@ The policy is Metadata for every request and leaves out the stage RequestReceive
 one line for a plain request (ResponseComplete) and up to two for a watch (ResponseStarted, and
 ResponseComplete when it ends). A *request* here is one audit id, with what its latest line says.
 
-Reading is exact through a mark: the server writes in blocking mode, but a line is written just
-after its response has left, so a reader may be too early. `AuditLog.mark` therefore sends a request
-of its own under a unique user agent, waits until that is in the file and until the file has been
-quiet for a moment, and hides such requests from the results.
+A mark is a moment of the *server's* clock: a request under a unique user agent is sent, and its
+line says when it was received. `AuditLog.since` compares with that, so a watch that was open before
+and ends later is not mistaken for a new one. The server writes in blocking mode, but a line is
+written just after its response has left; a reader therefore sends another such request, waits until
+that is in the file, and until the file has been quiet for a moment. These requests are hidden from
+the results.
 """
 
 from __future__ import annotations
 
 import collections
+import http.client
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.cluster.client import Client
 from tests.support.cluster.errors import ClusterError
@@ -81,6 +84,21 @@ class AuditedRequest:
     def is_write(self) -> bool:
         """Whether the verb is one that may change something."""
         return self.verb in WRITES
+
+
+class Mark(NamedTuple):
+    """A moment of the API server.
+
+    Attributes:
+        offset: a place in the file before every line of a later request.
+        moment: RFC 3339 in UTC with microseconds, which sorts as text.
+    """
+
+    offset: int
+    moment: str
+
+
+BEGINNING = Mark(0, "")
 
 
 def parse_line(line: bytes) -> AuditedRequest:
@@ -143,48 +161,56 @@ class AuditLog:
         self.path = path
         self._client = client
 
-    def mark(self) -> int:
-        """The place in the log up to which everything answered so far is written.
+    def mark(self) -> Mark:
+        """This moment.
 
         Raises:
             ClusterError: the server does not answer, or does not write its log in time.
         """
         agent = f"{_MARKER}/{uuid.uuid4().hex}"
-        start = self._size()
+        offset = self._size()
         try:
             self._client().raw("GET", "/version", user_agent=agent)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             msg = f"the audit log cannot be read up to now, the API server is away: {error}"
             raise ClusterError(msg) from error
         deadline = time.monotonic() + _FLUSH_DEADLINE_S
-        while agent.encode() not in self._read(start):
+        while (line := self._line_with(agent.encode(), offset)) is None:
             if time.monotonic() > deadline:
                 msg = f"the API server has not written {self.path} for {_FLUSH_DEADLINE_S:.0f} s"
                 raise ClusterError(msg)
             time.sleep(0.005)
-        return self._quiet_size()
+        return Mark(offset, parse_line(line).received)
 
-    def since(self, mark: int = 0) -> list[AuditedRequest]:
-        """Every request answered or begun since a mark; waits until the log is complete."""
-        end = self.mark()
-        return parse_lines(self._read(mark)[: end - mark])
+    def since(self, mark: Mark = BEGINNING) -> list[AuditedRequest]:
+        """Every request that the server received after a mark, and has answered or begun to.
 
-    def writes_since(self, mark: int = 0, *, user: str = "") -> list[AuditedRequest]:
+        Waits until the log is complete up to now.
+        """
+        self.mark()
+        self._wait_until_quiet()
+        requests = parse_lines(self._read(mark.offset))
+        return [request for request in requests if request.received > mark.moment]
+
+    def writes_since(self, mark: Mark = BEGINNING, *, user: str = "") -> list[AuditedRequest]:
         """The requests since a mark that may have changed something, of one user or of all."""
         return [r for r in self.since(mark) if r.is_write and user in {"", r.user}]
 
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def _quiet_size(self) -> int:
-        """The size once it stood still; on a busy server, after at most ten tries."""
+    def _wait_until_quiet(self) -> None:
+        """Until the file stood still; on a busy server, at most ten times that long."""
         size = self._size()
         for _ in range(10):
             time.sleep(_QUIET_S)
             if (now := self._size()) == size:
                 break
             size = now
-        return size
+
+    def _line_with(self, text: bytes, offset: int) -> bytes | None:
+        lines = self._read(offset).splitlines(keepends=True)
+        return next((line for line in lines if text in line and line.endswith(b"\n")), None)
 
     def _read(self, offset: int) -> bytes:
         try:

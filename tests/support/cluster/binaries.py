@@ -21,7 +21,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,26 +75,23 @@ def from_machine(
     """The first rung: what lies in ``KUBEBUILDER_ASSETS`` or ``PATH`` and fits."""
 
     def first_fit(spec: ProgramSpec) -> Path | None:
-        for path in _candidates(spec.name, environment):
-            version = reported_version(path, spec)
+        for variable in (ASSETS_VARIABLE, "PATH"):
+            place = environment.get(variable)
+            found = shutil.which(spec.name, path=place) if place else None
+            if found is None:
+                continue
+            version = reported_version(Path(found), spec)
             if version is not None and spec.fits(version):
-                return path
-            said = f"is {version}" if version else "does not say its version"
-            progress.say(f"{path} {said}, {spec.version} is needed: not used")
+                return Path(found).absolute()
+            if variable == ASSETS_VARIABLE:  # somebody expects it to be used
+                said = f"is {version}" if version else "does not say its version"
+                progress.say(f"{found} {said}, {spec.version} is needed: not used")
         return None
 
     specs = list(wanted)
     with ThreadPoolExecutor(max_workers=len(specs) or 1) as pool:
         paths = pool.map(first_fit, specs)
     return {spec.name: path for spec, path in zip(specs, paths, strict=True) if path is not None}
-
-
-def _candidates(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
-    assets = environment.get(ASSETS_VARIABLE, "")
-    for places in (assets, environment.get("PATH", "")):
-        path = shutil.which(name, path=places) if places else None
-        if path is not None:
-            yield Path(path).absolute()
 
 
 def _fill(

@@ -20,6 +20,7 @@ from tests.support.cluster.errors import ApiFailure
 
 Json = dict[str, Any]
 
+_READY_S = 2.0  # whoever polls asks again; a stranger on the port may never answer
 _ERROR = 400  # the first HTTP status that means failure
 
 
@@ -60,6 +61,7 @@ class Client:
         *,
         content_type: str = "application/json",
         user_agent: str = "",
+        timeout: float | None = None,
     ) -> tuple[int, bytes]:
         """One request; status and body, whatever they are.
 
@@ -67,7 +69,7 @@ class Client:
             OSError, http.client.HTTPException: no complete answer came.
         """
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=self._timeout, context=self._tls
+            "127.0.0.1", self._port, timeout=timeout or self._timeout, context=self._tls
         )
         headers = {"Accept": "application/json", "User-Agent": user_agent or self._user_agent}
         if body is not None:
@@ -114,9 +116,9 @@ class Client:
         return self.request("DELETE", path)
 
     def ready(self, path: str = "/readyz") -> bool:
-        """Whether the server answers ``path`` with 200 now."""
+        """Whether the server answers ``path`` with 200 now, or at least soon."""
         try:
-            return self.raw("GET", path)[0] == http.client.OK
+            return self.raw("GET", path, timeout=_READY_S)[0] == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 

@@ -72,7 +72,7 @@ def release_of(spec: ProgramSpec, here: Platform, sources: Sources) -> Release:
     suffix = f"{here.os}-{here.arch}"
     if spec.module == "kubernetes":
         url = f"{sources.kubernetes}/release/{spec.version}/bin/{here.os}/{here.arch}/{spec.name}"
-        return Release(url, f"{url}.sha256", lambda text: text.decode().strip())
+        return Release(url, f"{url}.sha256", lambda text: text.decode(errors="replace").strip())
     if spec.module == "etcd":
         base = f"{sources.github}/etcd-io/etcd/releases/download/{spec.version}"
         archive = f"etcd-{spec.version}-{suffix}.tar.gz"
@@ -93,7 +93,7 @@ def release_of(spec: ProgramSpec, here: Platform, sources: Sources) -> Release:
 
 def _in_sums(text: bytes, name: str) -> str:
     """The digest of a file in the output of sha256sum."""
-    for line in text.decode().splitlines():
+    for line in text.decode(errors="replace").splitlines():
         digest, _, file = line.strip().partition(" ")
         if file.strip().removeprefix("*") == name:
             return digest
@@ -102,10 +102,11 @@ def _in_sums(text: bytes, name: str) -> str:
 
 def _in_assets(text: bytes, name: str) -> str:
     """The digest of an asset in GitHub's description of a release."""
-    for asset in json.loads(text).get("assets", []):
-        if asset.get("name") == name:
-            return str(asset.get("digest") or "").removeprefix("sha256:")
-    return ""
+    try:
+        assets = {asset["name"]: asset for asset in json.loads(text)["assets"]}
+        return str(assets[name]["digest"]).removeprefix("sha256:")
+    except (ValueError, KeyError, TypeError):  # not there, or a firewall's own page
+        return ""
 
 
 @dataclass

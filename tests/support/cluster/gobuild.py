@@ -40,6 +40,9 @@ _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORE
 _PACKAGE = re.compile(r"^[\w.~+-]+(?:/[\w.~+-]+)*$")  # what `go build -v` prints for each one
 _TAIL_LINES = 4
 
+GO_HOME = "/usr/local/go/bin"
+"""Where Go's own instructions install it; many forget the last step, to put it into PATH."""
+
 _INSTALL_GO = f"install Go {GO[0]}.{GO[1]} or newer (https://go.dev/dl)"
 
 
@@ -80,9 +83,10 @@ def build(
         target = output / specs[0].name if len(specs) == 1 else f"{output}{os.sep}"
         command = [go, "build", "-v", "-ldflags", _ldflags(specs[0]), "-o", str(target)]
         command += [spec.package for spec in specs]
-        names = specs[0].name if len(specs) == 1 else f"{len(specs)} programs"
-        what = f"building {module} {version} from source ({names})"
-        _run_go(command, work, settings, progress, f"{what}, {_about(module)}")
+        programs = f" ({len(specs)} programs)" if len(specs) > 1 else ""
+        what = f"building {module} {version}{programs} from source"
+        usual = f"about {_USUAL_TIME[module]} the first time"
+        _run_go(command, work, settings, progress, f"{what}, {usual}")
         for spec in specs:
             cache.install(spec, output / spec.name)
 
@@ -93,16 +97,12 @@ def find_go(environment: Mapping[str, str]) -> str:
     Raises:
         BinariesUnavailableError: there is none in PATH, nor where its installer puts it.
     """
-    places = os.pathsep.join((environment.get("PATH", ""), "/usr/local/go/bin"))
+    places = os.pathsep.join((environment.get("PATH", ""), GO_HOME))
     go = shutil.which("go", path=places)
     if go is None:
         msg = f"Go, which could build them, is not installed: {_INSTALL_GO}"
         raise BinariesUnavailableError(msg)
     return go
-
-
-def _about(module: str) -> str:
-    return f"about {_USUAL_TIME[module]} the first time"
 
 
 def _check_go_version(go: str, directory: Path, settings: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,12 @@ from types import TracebackType
 from tests.support.cluster import flags, keeper, state
 from tests.support.cluster.audit import POLICY, AuditLog
 from tests.support.cluster.client import Client
-from tests.support.cluster.errors import ApiFailure, ClusterError, ProcessFailedError
+from tests.support.cluster.errors import ClusterError, ProcessFailedError
 from tests.support.cluster.kubeconfig import write_kubeconfig
+from tests.support.cluster.nodes import STAGES, create_nodes, nodes_are_ready
 from tests.support.cluster.pki import ADMIN_GROUP, Credential, Pki, write_credential
 from tests.support.cluster.ports import free_port, is_free
 from tests.support.cluster.process import Program
-
-STAGES = Path(__file__).with_name("stages.yaml")
 
 _API_SECONDS = 60.0  # 2 to 3 s when the machine is idle; loaded machines have needed 11 s
 _CONTROLLER_SECONDS = 30.0
@@ -49,7 +48,8 @@ class PlaneOptions:
     Attributes:
         controller_manager: run the controllers (garbage collection, service accounts, Deployments).
         scheduler: bind Pods to nodes.
-        nodes: simulated nodes, on which Pods become Ready at once; starts kwok if not 0.
+        nodes: simulated nodes, on which Pods become Ready at once; starts kwok if not 0, and needs
+            the controllers, which make a new node usable.
         port: of the API server; 0 picks a free one.
         directory: where everything is; None makes a temporary one.
         detached: outlive this process, as ``up`` needs it; otherwise a keeper cleans up after it.
@@ -64,6 +64,10 @@ class PlaneOptions:
     detached: bool = False
     apiserver_flags: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.nodes and not self.controller_manager:
+            raise ValueError("nodes need the controller manager")
+
 
 class ControlPlane:
     """A control plane that this process starts and stops.
@@ -71,6 +75,7 @@ class ControlPlane:
     Args:
         binaries: where each program is, by name.
         options: what to run.
+        pick_port: finds a port for the API server, anew when it turns out to be taken.
 
     Attributes:
         directory: certificates, kubeconfigs, logs and data; removed by `down`.
@@ -81,8 +86,15 @@ class ControlPlane:
 
     pki: Pki
 
-    def __init__(self, binaries: Mapping[str, Path], options: PlaneOptions | None = None) -> None:
+    def __init__(
+        self,
+        binaries: Mapping[str, Path],
+        options: PlaneOptions | None = None,
+        *,
+        pick_port: Callable[[], int] = free_port,
+    ) -> None:
         self.options = options or PlaneOptions()
+        self._pick_port = pick_port
         self._binaries = binaries
         self.directory = self.options.directory or Path(tempfile.mkdtemp(prefix="llsd-"))
         self.kubeconfig = self.directory / "kubeconfig"
@@ -92,6 +104,7 @@ class ControlPlane:
         self._users: dict[tuple[str, tuple[str, ...]], Path] = {}
         self._clients: dict[tuple[str, tuple[str, ...]], Client] = {}
         self._keeper: subprocess.Popen[bytes] | None = None
+        self._ours = self.options.directory is None  # otherwise, once it is claimed
 
     def __enter__(self) -> ControlPlane:
         self.up()
@@ -114,6 +127,7 @@ class ControlPlane:
             ClusterError: a program did not become ready, or the directory or port is not free.
         """
         state.claim(self.directory)
+        self._ours = True
         try:
             self._up()
         except BaseException:
@@ -121,9 +135,11 @@ class ControlPlane:
             raise
 
     def _up(self) -> None:
+        if self.options.port and not is_free(self.options.port):
+            msg = f"port {self.options.port} on 127.0.0.1 is in use: choose another one"
+            raise ClusterError(msg)
         for name in ("log", "conf", "etcd"):
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
-        self._record()
         if not self.options.detached:
             self._keeper = keeper.start_keeper(self.directory)
         self.pki = Pki(self.directory / "pki", server_names=flags.SERVER_NAMES)
@@ -153,7 +169,8 @@ class ControlPlane:
             if self._keeper is not None:
                 keeper.release_keeper(self._keeper)
                 self._keeper = None
-            state.remove(self.directory)
+            if self._ours:
+                state.remove(self.directory)
 
     def stop_apiserver(self, *, kill: bool = True) -> None:
         """Take the API server away; etcd and everything else stay.
@@ -267,10 +284,7 @@ class ControlPlane:
 
     def _first_start_of_apiserver(self) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self.port = self.options.port or free_port()
-            if not is_free(self.port):
-                msg = f"port {self.port} on 127.0.0.1 is in use: choose another one"
-                raise ClusterError(msg)
+            self.port = self.options.port or self._pick_port()
             self._clients.clear()
             self._write_kubeconfig(
                 self.kubeconfig, "admin", credential=self.pki.credential("admin")
@@ -287,12 +301,10 @@ class ControlPlane:
             try:
                 self._wait_for_apiserver()
             except ProcessFailedError as error:
-                if (
-                    self.options.port
-                    or attempt == _PORT_ATTEMPTS
-                    or _PORT_TAKEN not in error.output
-                ):
+                taken = _PORT_TAKEN in error.output
+                if self.options.port or attempt == _PORT_ATTEMPTS or not taken:
                     raise
+                self.stop_apiserver()
             else:
                 return
 
@@ -322,21 +334,14 @@ class ControlPlane:
         self._start(
             "kwok", flags.kwok(self._binaries["kwok"], kubeconfig=kubeconfig, stages=STAGES)
         )
-        for number in range(self.options.nodes):
-            self.client.create("/api/v1/nodes", fake_node(f"fake-{number}"))
+        create_nodes(self.client, self.options.nodes)
 
     def _wait_for_nodes(self) -> None:
-        if self.options.nodes:
-            self._programs["kwok"].wait_until(self._nodes_are_ready, seconds=_CONTROLLER_SECONDS)
-
-    def _nodes_are_ready(self) -> bool:
-        try:
-            nodes = self.client.get("/api/v1/nodes")["items"]
-        except ApiFailure:
-            return False
-        # A new node is tainted as not ready until the controllers have seen its condition.
-        ready = [n for n in nodes if _is_ready(n) and not n["spec"].get("taints")]
-        return len(ready) == self.options.nodes
+        count = self.options.nodes
+        if count:
+            self._programs["kwok"].wait_until(
+                lambda: nodes_are_ready(self.client, count), seconds=_CONTROLLER_SECONDS
+            )
 
     def _start(self, name: str, command: list[str], directory: Path | None = None) -> None:
         self._programs[name] = Program(
@@ -371,22 +376,3 @@ class ControlPlane:
         return write_kubeconfig(
             path, server=self.server, ca=self.pki.ca, user=user, credential=credential, token=token
         )
-
-
-def fake_node(name: str) -> dict[str, object]:
-    """A large node that kwok plays the kubelet of."""
-    annotation, value = flags.FAKE_NODE_ANNOTATION
-    capacity = {"cpu": "64", "memory": "512Gi", "pods": "1000", "nvidia.com/gpu": "8"}
-    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "annotations": {annotation: value}, "labels": labels},
-        "status": {"capacity": capacity, "allocatable": capacity},
-    }
-
-
-def _is_ready(node: Mapping[str, object]) -> bool:
-    status = node["status"]
-    conditions = status.get("conditions", []) if isinstance(status, dict) else []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

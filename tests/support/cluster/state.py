@@ -70,23 +70,30 @@ def default_directory() -> Path:
 
 
 def claim(directory: Path) -> None:
-    """Make a directory ours, readable by its owner only.
+    """Make an empty or new directory ours, readable by its owner only.
+
+    The record is created exclusively, so of two who try at the same time one gets it.
 
     Raises:
         ClusterError: it belongs to something or somebody else.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        foreign = directory.stat().st_uid != os.getuid()
-        occupied = any(directory.iterdir()) and not (directory / RECORD).exists()
+        if directory.stat().st_uid != os.getuid():
+            msg = f"{directory} belongs to another user: choose another directory"
+            raise ClusterError(msg)
+        if any(path.name != RECORD for path in directory.iterdir()):
+            msg = f"{directory} is not empty: stop what runs there, or choose another directory"
+            raise ClusterError(msg)
+        with (directory / RECORD).open("x", encoding="utf-8") as file:
+            file.write('{"kubeconfig": "", "processes": {}}')
+        directory.chmod(0o700)
+    except FileExistsError as error:
+        msg = f"{directory} is in use: stop what runs there, or choose another directory"
+        raise ClusterError(msg) from error
     except OSError as error:
         msg = f"{directory} cannot be used ({error.strerror}): choose another directory"
         raise ClusterError(msg) from error
-    if foreign or occupied:
-        what = "belongs to another user" if foreign else "holds other files"
-        msg = f"{directory} {what}: choose another directory"
-        raise ClusterError(msg)
-    directory.chmod(0o700)
 
 
 def sweep(directory: Path) -> bool:

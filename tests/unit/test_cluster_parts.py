@@ -1,0 +1,247 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The small parts of the control plane: ports, certificates, audit, progress, command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
+
+from tests.support.cluster import audit
+from tests.support.cluster.__main__ import main
+from tests.support.cluster.kubeconfig import write_kubeconfig
+from tests.support.cluster.pki import Pki
+from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from tests.support.cluster.ports import _ephemeral_from, free_port, is_free
+from tests.support.cluster.progress import Progress
+
+# --- ports ---------------------------------------------------------------------------------
+
+
+def test_port_with_a_listener_is_not_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert not is_free(server.getsockname()[1])
+
+
+def test_free_port_lies_below_the_range_that_clients_get_theirs_from() -> None:
+    ports = {free_port() for _ in range(20)}
+
+    assert len(ports) > 1
+    assert all(1024 < port < _ephemeral_from() for port in ports)
+
+
+# --- certificates --------------------------------------------------------------------------
+
+
+def _read(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_client_certificate_names_user_and_groups_and_is_issued_by_the_client_ca(
+    tmp_path: Path,
+) -> None:
+    pki = Pki(tmp_path / "pki", server_names=("127.0.0.1", "localhost"))
+
+    credential = pki.client_cert("jane", ("team-a", "team-b"))
+
+    certificate = x509.load_pem_x509_certificate(credential.certificate)
+    subject = certificate.subject
+    assert [n.value for n in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["jane"]
+    groups = [n.value for n in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    assert groups == ["team-a", "team-b"]
+    certificate.verify_directly_issued_by(_read(pki.certificate("ca")))
+    key = load_pem_private_key(credential.key, password=None)
+    assert key.public_key() == certificate.public_key()
+
+
+def test_front_proxy_is_not_vouched_for_by_the_client_ca(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki", server_names=("127.0.0.1",))
+    proxy = _read(pki.certificate("front-proxy"))
+
+    proxy.verify_directly_issued_by(_read(pki.certificate("front-proxy-ca")))
+    with pytest.raises(ValueError, match="does not match certificate issuer"):
+        proxy.verify_directly_issued_by(_read(pki.certificate("ca")))
+
+
+def test_keys_and_kubeconfigs_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki", server_names=("127.0.0.1",))
+    kubeconfig = write_kubeconfig(
+        tmp_path / "conf" / "kubeconfig", server="https://x", ca=pki.ca, user="jane", token="t"
+    )
+
+    files = [*pki.directory.iterdir(), kubeconfig]
+
+    assert len(files) > 10
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+# --- audit ---------------------------------------------------------------------------------
+
+
+def _line(audit_id: str, stage: str = "ResponseComplete", **more: object) -> bytes:
+    event = {
+        "auditID": audit_id,
+        "stage": stage,
+        "verb": "watch",
+        "requestURI": "/api/v1/pods?watch=1",
+        "requestReceivedTimestamp": "2026-01-01T00:00:00.000001Z",
+        **more,
+    }
+    return json.dumps(event).encode() + b"\n"
+
+
+def test_request_is_counted_once_with_its_latest_stage() -> None:
+    content = (
+        _line("a", "ResponseStarted")
+        + _line("b", verb="patch", objectRef={"resource": "configmaps", "subresource": "status"})
+        + _line("a", responseStatus={"code": 200})
+    )
+
+    requests = audit.parse_lines(content)
+
+    assert [(r.audit_id, r.stage, r.code) for r in requests] == [
+        ("a", "ResponseComplete", 200),
+        ("b", "ResponseComplete", 0),
+    ]
+    assert audit.counts(requests, ("verb", "resource", "subresource")) == {
+        ("watch", "", ""): 1,
+        ("patch", "configmaps", "status"): 1,
+    }
+    assert [r.is_write for r in requests] == [False, True]
+
+
+def test_line_that_a_killed_server_left_half_is_skipped() -> None:
+    whole, half = _line("a"), _line("b")[:40]
+
+    assert [r.audit_id for r in audit.parse_lines(whole + half)] == ["a"]
+    spoilt = half + _line("c") + _line("d")
+    assert [r.audit_id for r in audit.parse_lines(spoilt)] == ["d"]
+
+
+# --- progress ------------------------------------------------------------------------------
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_step_is_told_with_its_detail_and_its_end() -> None:
+    stream = io.StringIO()
+    told = 0
+
+    def detail() -> str:
+        nonlocal told
+        told += 1
+        return f"{told} packages"
+
+    with Progress(stream, every=0.001).step("building it", detail):
+        while told < 2:
+            pass
+
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "control plane: building it"
+    assert lines[1] == "control plane: building it … 0 s, 1 packages"
+    assert lines[-1].endswith(f"{told} packages, done")
+
+
+def test_terminal_keeps_one_line_a_step() -> None:
+    stream = _Terminal()
+
+    with Progress(stream, every=60).step("building it"):
+        pass
+
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().endswith("control plane: building it … 0 s, done\n")
+
+
+def test_reader_that_went_away_does_not_stop_the_work() -> None:
+    stream = io.StringIO()
+    stream.close()
+    progress = Progress.__new__(Progress)
+    progress._stream, progress._terminal, progress._every = stream, False, 60.0
+
+    progress.say("nobody listens")
+    with progress.step("and on it goes"):
+        done = True
+
+    assert done
+
+
+# --- command line --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["sideways"], ["up", "--nodes", "-1"], ["up", "--nodes", "x"], ["up", "--port", "80"]],
+)
+def test_wrong_command_line_is_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as info:
+        main(arguments)
+
+    assert info.value.code == 2
+    assert "usage: python -m tests.support.cluster" in capsys.readouterr().err
+
+
+def test_help_teaches_the_commands() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.support.cluster", "--help"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert "export KUBECONFIG=$(python -m tests.support.cluster up)" in result.stdout
+    for command in ("up", "down", "status", "run", "binaries"):
+        assert f"\n  {command} " in result.stdout or f"    {command} " in result.stdout
+
+
+def test_status_and_down_where_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--dir", str(tmp_path)]) == 1
+    assert main(["down", "--dir", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().err.count(f"nothing runs in {tmp_path}") == 2
+
+
+def test_failure_is_one_line_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "control-plane.json").write_text("{")
+
+    assert main(["status", "--dir", str(tmp_path)]) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/control-plane.json is not the record")
+
+
+# --- options -------------------------------------------------------------------------------
+
+
+def test_nodes_need_the_controllers() -> None:
+    with pytest.raises(ValueError, match="controller manager"):
+        PlaneOptions(nodes=1, controller_manager=False)
+
+
+def test_down_spares_a_directory_that_was_never_claimed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    plane = ControlPlane({}, PlaneOptions(directory=tmp_path))
+
+    plane.down()
+
+    assert (tmp_path / "thesis.tex").exists()
