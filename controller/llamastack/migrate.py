@@ -42,8 +42,9 @@ def ownership_patch(live: Object, *, cr_name: str) -> list[dict[str, Any]]:
     folded["fieldsV1"] = fields
     rest = [e for e in entries if e not in foldable and e is not ours]
     return [
+        # A guard that fails as a conflict; a `test` operation would fail as an invalid object.
         {
-            "op": "test",
+            "op": "replace",
             "path": "/metadata/resourceVersion",
             "value": metadata["resourceVersion"],
         },

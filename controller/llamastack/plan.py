@@ -14,21 +14,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
-from api.references import SecretReference, secret_refs
-from api.validation import validate
 from configs.engine import Generated, generate
-from configs.errors import ConfigError
 
+from api.references import SecretReference, secret_refs
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.reasons import Reason
+from api.validation import validate
+from configs.errors import ConfigError
 from controller.llamastack.status import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from configs.distributions import Distributions
-
     from api.errors import FieldError, FieldWarning
+    from configs.distributions import Distributions
     from informers.ports import Object
 
 log = structlog.get_logger(__name__)
@@ -53,6 +52,12 @@ class Plan:
     problem: Problem | None = None
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
+
+    @property
+    def converted(self) -> frozenset[str]:
+        """Paths of the references whose values go through the server's own substitution."""
+        env = self.generated.env if self.generated else ()
+        return frozenset(variable.path for variable in env)
 
 
 def make_plan(obj: Object, distributions: Distributions) -> Plan:

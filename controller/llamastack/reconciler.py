@@ -170,7 +170,7 @@ class LlamaStackReconciler:
             cached = self._secrets.hash_of_cached(namespace, plan.secrets)
             if cached == deployed:
                 return Resolution(Reason.SECRETS_RESOLVED, (), deployed)
-        return await self._secrets.resolve(namespace, plan.secrets)
+        return await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
 
     async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
         """Everything the Deployment needs, side by side; then the Deployment, in one write."""

@@ -17,19 +17,17 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from configs.secrets import unusable_value
-
 from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
+from configs.secrets import is_unusable
 from controller.llamastack.kinds import SECRET
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from api.references import SecretReference
-
     from controller.runtime.ports import Reader, Writer
 
 
@@ -41,7 +39,7 @@ class Finding:
         uid: of the Secret; empty if there is none.
         resource_version: of the Secret; empty if there is none.
         keys: its keys.
-        unusable: keys whose values the server would convert, and so refuse, or read as unset.
+        unusable: keys whose values a server that converts would refuse, or read as unset.
     """
 
     uid: str = ""
@@ -116,16 +114,29 @@ class SecretResolver:
         After a restart this proves, together with the pod template's annotation, that nothing
         changed since the keys were last checked: no Secret needs to be read.
         """
-        findings = {}
-        for name in {reference.name for reference in references}:
-            meta = self._metadata.get(ObjectKey(namespace, name))
-            if meta is None:
+        versions: dict[str, tuple[str, str]] = {}
+        for reference in references:
+            if not reference.in_pod:
+                continue
+            meta = self._metadata.get(ObjectKey(namespace, reference.name))
+            if meta is None and not reference.optional:
                 return ""
-            findings[name] = _versions(meta)
-        return _hash(findings)
+            versions[reference.name] = _versions(meta) if meta is not None else ("", "")
+        return _hash(versions)
 
-    async def resolve(self, namespace: str, references: Iterable[SecretReference]) -> Resolution:
+    async def resolve(
+        self,
+        namespace: str,
+        references: Iterable[SecretReference],
+        *,
+        converted: frozenset[str] = frozenset(),
+    ) -> Resolution:
         """Check all references.
+
+        Args:
+            namespace: of the resource.
+            references: to check.
+            converted: paths of those whose values the server may convert.
 
         Raises:
             ApiError: a Secret could not be read for another reason than that it is not there.
@@ -134,7 +145,7 @@ class SecretResolver:
         findings = {}
         for name in sorted({reference.name for reference in refs}):
             findings[name] = await self._finding(ObjectKey(namespace, name))
-        return judge(namespace, refs, findings)
+        return judge(namespace, refs, findings, converted=converted)
 
     async def _finding(self, key: ObjectKey) -> Finding:
         finding = self._findings.get(key)
@@ -173,7 +184,7 @@ def _unusable(encoded: str) -> bool:
         value = base64.b64decode(encoded, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, TypeError):
         return True  # an environment variable is text
-    return unusable_value(value)
+    return is_unusable(value)
 
 
 def _versions(secret: Object) -> tuple[str, str]:
@@ -189,32 +200,54 @@ def _hash(versions: dict[str, tuple[str, str]]) -> str:
 
 
 def judge(
-    namespace: str, references: tuple[SecretReference, ...], findings: dict[str, Finding]
+    namespace: str,
+    references: tuple[SecretReference, ...],
+    findings: dict[str, Finding],
+    *,
+    converted: frozenset[str] = frozenset(),
 ) -> Resolution:
-    """Pure: what the findings mean for the references; all problems at once."""
-    problems: list[tuple[str, FieldError]] = []
-    for reference in references:
-        finding = findings[reference.name]
-        if finding.missing:
-            message = f'Secret "{reference.name}" not found in namespace "{namespace}".'
-            reason = Reason.SECRET_NOT_FOUND
-        elif reference.key not in finding.keys:
-            message = f'Key "{reference.key}" not found in Secret "{reference.name}/{namespace}".'
-            reason = Reason.SECRET_KEY_NOT_FOUND
-        elif reference.key in finding.unusable:
-            message = (
-                f'The value of key "{reference.key}" in Secret "{reference.name}" cannot reach the '
-                "server as a string: it is empty, not text, or reads as a number, a boolean or "
-                "null, which the server converts. Use a value with another form."
-            )
-            reason = Reason.SECRET_VALUE_NOT_USABLE
-        else:
-            continue
-        text = f"{message} Referenced by: {reference.path}"
-        problems.append((reason, FieldError(reference.path, text)))
-    versions = {name: (f.uid, f.resource_version) for name, f in findings.items()}
+    """Pure: what the findings mean for the references; all problems at once.
+
+    Args:
+        namespace: of the resource.
+        references: to judge.
+        findings: by name of the Secret, one for each that is referred to.
+        converted: paths of references whose values go through the server's own substitution,
+            which turns digits into numbers; the server then refuses to start.
+    """
+    problems = [
+        (reason, FieldError(reference.path, message))
+        for reference in references
+        for reason, message in _problem(
+            namespace, reference, findings[reference.name], reference.path in converted
+        )
+    ]
+    in_pod = {reference.name for reference in references if reference.in_pod}
+    versions = {n: (f.uid, f.resource_version) for n, f in findings.items() if n in in_pod}
     return Resolution(
         reason=problems[0][0] if problems else Reason.SECRETS_RESOLVED,
         errors=tuple(error for _, error in problems),
         versions_hash=_hash(versions),
     )
+
+
+def _problem(
+    namespace: str, reference: SecretReference, finding: Finding, converted: bool
+) -> Iterator[tuple[Reason, str]]:
+    name, key = reference.name, reference.key
+    tail = f"Referenced by: {reference.path}"
+    if finding.missing:
+        if not reference.optional:
+            text = f'Secret "{name}" not found in namespace "{namespace}". {tail}'
+            yield Reason.SECRET_NOT_FOUND, text
+    elif key and key not in finding.keys:
+        if not reference.optional:
+            text = f'Key "{key}" not found in Secret "{name}/{namespace}". {tail}'
+            yield Reason.SECRET_KEY_NOT_FOUND, text
+    elif converted and key in finding.unusable:
+        yield (
+            Reason.SECRET_VALUE_NOT_USABLE,
+            f'The value of key "{key}" in Secret "{name}" cannot reach the server as a string: it '
+            "is empty, not text, or reads as a number, a boolean or null, which the server "
+            f"converts. Use a value of another form. {tail}",
+        )

@@ -21,10 +21,9 @@ from controller.llamastack.rollout import Rollout, State, assess
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.meta import ConditionStatus
-
     from configs.engine import Generated
 
+    from api.meta import ConditionStatus
     from controller.llamastack.secrets import Resolution
     from informers.ports import Object
 

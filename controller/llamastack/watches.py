@@ -61,6 +61,7 @@ WATCHES = (
     Watch(SECRET, metadata_only=True, referenced_only=True),
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """A verb on a resource, needed in every watched namespace.

@@ -85,7 +85,11 @@ class Writer(Protocol):
     async def json_patch(
         self, resource: Resource, key: ObjectKey, operations: list[dict[str, Any]], *, manager: str
     ) -> Object:
-        """RFC 6902 patch; guard it with a ``test`` operation."""
+        """RFC 6902 patch; replace ``/metadata/resourceVersion`` by what was read to guard it.
+
+        Raises:
+            Conflict: the object changed since.
+        """
         ...
 
     async def delete(

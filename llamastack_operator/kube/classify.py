@@ -89,6 +89,9 @@ def _type_for(
         return errors.AlreadyExists
     if code == HTTPStatus.CONFLICT and "FieldManagerConflict" in cause_reasons:
         return errors.FieldManagerConflict
+    if code == HTTPStatus.UNPROCESSABLE_ENTITY and any(c[1] == "metadata.uid" for c in causes):
+        # What an apply for a deleted and recreated object is told: the precondition failed.
+        return errors.Conflict
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and any(
         "field is immutable" in cause[2] for cause in causes
     ):

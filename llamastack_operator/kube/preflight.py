@@ -9,8 +9,7 @@ version with a missing right fails its rollout while the old one goes on working
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from informers.errors import NotFound, TransportError, Unauthorized
 
@@ -28,24 +27,23 @@ class NotFit(Exception):
     """The cluster cannot be used as it is; one line a finding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """A verb on a resource.
+class Right(Protocol):
+    """A verb on a resource, or on its subresource."""
 
-    Attributes:
-        verb: e.g. ``list``.
-        resource: which kind.
-        subresource: e.g. ``status``; empty for the object itself.
-    """
+    @property
+    def verb(self) -> str:
+        """E.g. ``list``."""
+        ...
 
-    verb: str
-    resource: Resource
-    subresource: str = ""
+    @property
+    def resource(self) -> Resource:
+        """Which kind."""
+        ...
 
-    def __str__(self) -> str:
-        plural = "/".join(part for part in (self.resource.plural, self.subresource) if part)
-        group = self.resource.group or "core"
-        return f'{self.verb} {plural} (API group "{group}")'
+    @property
+    def subresource(self) -> str:
+        """E.g. ``status``; empty for the object itself."""
+        ...
 
 
 async def check_served(client: Client, resource: Resource) -> None:
@@ -106,19 +104,28 @@ async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterab
         rules = status.get("resourceRules") or []
         where = f" in namespace {namespace}" if namespaces else ""
         missing += [
-            f"missing right: {r}{where}" for r in needed if not any(_allows(x, r) for x in rules)
+            f"missing right: {_in_words(r)}{where}"
+            for r in needed
+            if not any(_allows(x, r) for x in rules)
         ]
     if missing:
         raise NotFit("\n".join(missing))
 
 
+def _in_words(right: Right) -> str:
+    return f'{right.verb} {_plural(right)} (API group "{right.resource.group or "core"}")'
+
+
+def _plural(right: Right) -> str:
+    return "/".join(part for part in (right.resource.plural, right.subresource) if part)
+
+
 def _allows(rule: dict[str, Any], right: Right) -> bool:
-    plural = "/".join(part for part in (right.resource.plural, right.subresource) if part)
     return (
         not rule.get("resourceNames")
         and _matches(rule.get("verbs"), right.verb)
         and _matches(rule.get("apiGroups"), right.resource.group)
-        and (_matches(rule.get("resources"), plural))
+        and _matches(rule.get("resources"), _plural(right))
     )
 
 

@@ -52,6 +52,15 @@ def status(code: int, reason: str = "", message: str = "m", **details: Any) -> b
             ),
             errors.ImmutableField,
         ),
+        (
+            422,
+            status(
+                422,
+                "Invalid",
+                causes=[{"field": "metadata.uid", "message": "x: field is immutable"}],
+            ),
+            errors.Conflict,
+        ),
         (429, status(429, "TooManyRequests"), errors.TooManyRequests),
         (500, status(500, "InternalError"), errors.ServerError),
         (

@@ -24,7 +24,7 @@ def live(*entries: dict[str, Any], ours: bool = True) -> dict[str, Any]:
 
 def folded(obj: dict[str, Any]) -> list[dict[str, Any]]:
     guard, replace = ownership_patch(obj, cr_name="demo")
-    assert guard == {"op": "test", "path": "/metadata/resourceVersion", "value": "5"}
+    assert guard == {"op": "replace", "path": "/metadata/resourceVersion", "value": "5"}
     assert replace["path"] == "/metadata/managedFields"
     result: list[dict[str, Any]] = replace["value"]
     return result
