@@ -120,12 +120,19 @@ class InformerSet:
         for informer in self._of(resource):
             informer.add_handler(handler, resync=resync)
 
-    def add_progress_listener(
-        self, resource: Resource, listener: Callable[[Callable[[str], bool]], None]
-    ) -> None:
-        """Call back with ``Store.reached`` when a store moved without a change."""
-        for informer in self._of(resource):
-            informer.add_progress_listener(functools.partial(listener, informer.store.reached))
+    def add_progress_listener(self, resource: Resource, listener: Callable[..., None]) -> None:
+        """Call back when a store moved without a change.
+
+        Args:
+            resource: which stores.
+            listener: gets ``Store.reached`` and, by keyword, the ``namespace`` of the store.
+        """
+        for watch, informers in self._rows:
+            if watch.resource == resource:
+                for namespace, informer in informers.items():
+                    informer.add_progress_listener(
+                        functools.partial(listener, informer.store.reached, namespace=namespace)
+                    )
 
     def _of(self, resource: Resource) -> list[Informer]:
         return [

@@ -154,8 +154,12 @@ class LlamaStackReconciler:
         return Result.done()
 
     def forget(self, cr: Object) -> None:
-        """The resource is gone: drop what was remembered of it."""
+        """A resource is gone: drop what was remembered of it."""
         self._planner.forget(cr["metadata"]["uid"])
+
+    def forget_child(self, child: Object) -> None:
+        """Likewise for a child."""
+        self._children.forget(child)
 
     def _owned_deployment(self, cr: Object) -> Object | None:
         key = key_of(cr)

@@ -1,0 +1,125 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The controller of LlamaStackDistribution with everything it stands on, put together."""
+
+from __future__ import annotations
+
+import functools
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from configs.distributions import Distributions
+from controller.llamastack.caches import SECRET_INDEX, Caches
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    LLAMA_STACK,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
+from controller.llamastack.plan import Planner
+from controller.llamastack.reconciler import LlamaStackReconciler
+from controller.llamastack.secrets import SecretResolver
+from controller.llamastack.watches import WATCHES
+from controller.llamastack.wiring import handlers
+from controller.runtime.consistency import ConsistencyTracker
+from controller.runtime.controller import Controller
+from controller.runtime.handlers import wake_consistent
+from informers.ports import ObjectKey, key_of
+from llamastack_operator.informer_set import InformerSet
+from workqueue.queue import RateLimitingQueue
+
+if TYPE_CHECKING:
+    from controller.runtime.ports import EventRecorder, Writer
+    from informers.ports import Object
+    from llamastack_operator.kube.rest import Client
+    from llamastack_operator.observability.metrics import Metrics
+    from llamastack_operator.settings import Settings
+
+CONTROLLER_NAME = "llamastackdistribution"
+
+
+class Operator:
+    """Informers, queue, reconciler and workers of one process.
+
+    Args:
+        client: for lists and watches.
+        writer: for everything else; may hold writes back.
+        recorder: Events.
+        settings: from flags and environment.
+        metrics: all of them.
+    """
+
+    resource = LLAMA_STACK
+
+    def __init__(
+        self,
+        client: Client,
+        writer: Writer,
+        recorder: EventRecorder,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        self.informers = InformerSet(
+            client,
+            WATCHES,
+            namespaces=settings.namespaces,
+            referenced=self._is_referenced,
+            metrics=metrics,
+            resync_period_s=settings.resync_s,
+        )
+        readers = self.informers.readers
+        self._resources = readers[LLAMA_STACK]
+        caches = Caches(
+            resources=self._resources,
+            deployments=readers[DEPLOYMENT],
+            services=readers[SERVICE],
+            service_accounts=readers[SERVICE_ACCOUNT],
+            config_maps=readers[CONFIG_MAP],
+            secrets=readers[SECRET],
+        )
+        self.queue = RateLimitingQueue[ObjectKey](
+            name=CONTROLLER_NAME, metrics=metrics.queue(CONTROLLER_NAME)
+        )
+        consistency = ConsistencyTracker(clock=time.monotonic)
+        secrets = SecretResolver(caches.secrets, writer)
+        reconciler = LlamaStackReconciler(
+            caches=caches,
+            writer=writer,
+            recorder=recorder,
+            planner=Planner(Distributions.load()),
+            secrets=secrets,
+            consistency=consistency,
+            now=_now,
+        )
+        self.controller = Controller(
+            name=CONTROLLER_NAME,
+            reconciler=reconciler,
+            queue=self.queue,
+            workers=settings.workers,
+            timeout_s=settings.reconcile_timeout_s,
+            metrics=metrics.controller(CONTROLLER_NAME),
+            consistency=consistency,
+        )
+        for resource, handler in handlers(
+            queue=self.queue,
+            consistency=consistency,
+            caches=caches,
+            secrets=secrets,
+            reconciler=reconciler,
+        ):
+            self.informers.add_handler(resource, handler)
+        for resource in readers:
+            self.informers.add_progress_listener(
+                resource, functools.partial(wake_consistent, self.queue, consistency, resource)
+            )
+
+    def _is_referenced(self, secret: Object) -> bool:
+        return any(self._resources.by_index(SECRET_INDEX, str(key_of(secret))))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
