@@ -158,9 +158,8 @@ Bool: TypeAlias = Annotated[bool, Strict()]
 Int32: TypeAlias = Annotated[
     int, Strict(), Field(le=2**31 - 1, json_schema_extra={"format": "int32"})
 ]
-Int64: TypeAlias = Annotated[
-    int, Strict(), Field(le=2**63 - 1, json_schema_extra={"format": "int64"})
-]
+# Without a maximum: limits are doubles in a CRD, and the greatest int64 is none.
+Int64: TypeAlias = Annotated[int, Strict(), Field(json_schema_extra={"format": "int64"})]
 Port: TypeAlias = Annotated[
     int, Strict(), Field(ge=1, le=65535, json_schema_extra={"format": "int32"})
 ]

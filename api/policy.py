@@ -223,7 +223,7 @@ _VARIABLES: Final = (
     ),
     (
         "lists",
-        "variables.providers.filter(l, l.size() > 1)",
+        "variables.items.filter(l, l.size() > 1)",
     ),
     (
         "configured",
@@ -296,7 +296,10 @@ RULES: Final = (
         "missingId",
         _each(
             "variables.lists",
-            (f"!{_has('x.value', 'id')}", _message(".id", messages.ID_REQUIRED)),
+            (
+                f"type(x.value) == map && !{_has('x.value', 'id')}",
+                _message(".id", messages.ID_REQUIRED),
+            ),
         ),
     ),
     PolicyRule(

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from api.model import (
     ApiModel,
@@ -33,6 +33,10 @@ CaKey: TypeAlias = Annotated[
 """A key of a ConfigMap that is safe as a file name."""
 
 
+DEFAULT_CA_KEYS: Final = ("ca-bundle.crt",)
+"""Where certificates are looked for in a ConfigMap when no key is named."""
+
+
 class CaBundle(ApiModel):
     """Certificates that the server trusts in addition to the public ones."""
 
@@ -43,9 +47,11 @@ class CaBundle(ApiModel):
     """Namespace of the ConfigMap; that of the resource if absent. Another namespace works only if
     the operator runs with --allow-cross-namespace-config."""
 
-    config_map_keys: Annotated[tuple[CaKey, ...], Field(min_length=1, max_length=50)] = (
-        "ca-bundle.crt",
-    )
+    config_map_keys: Annotated[
+        tuple[CaKey, ...],
+        Field(max_length=50),
+        AfterValidator(lambda keys: keys or DEFAULT_CA_KEYS),
+    ] = DEFAULT_CA_KEYS
     """Keys of the ConfigMap; ca-bundle.crt if absent."""
 
 
