@@ -103,10 +103,9 @@ class SecretResolver:
         for read in self._reads.get(key, ()):
             read.overtaken = True
 
-    def forget_unreferenced(self, referenced: Iterable[ObjectKey]) -> None:
-        """Drop findings that nobody needs; memory follows references, not the cluster."""
-        keep = set(referenced)
-        self._findings = {k: f for k, f in self._findings.items() if k in keep}
+    def forget(self, key: ObjectKey) -> None:
+        """Nobody refers to the Secret any more; memory follows references, not the cluster."""
+        self._findings.pop(key, None)
 
     def hash_of_cached(self, namespace: str, references: Iterable[SecretReference]) -> str:
         """The hash of the versions in the metadata cache; empty if one of them is not there.

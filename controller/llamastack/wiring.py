@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.caches import SECRET_INDEX
+from controller.llamastack.caches import SECRET_INDEX, secret_index
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -17,7 +17,7 @@ from controller.llamastack.kinds import (
     SERVICE_ACCOUNT,
 )
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
-from informers.ports import key_of
+from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from controller.llamastack.reconciler import LlamaStackReconciler
     from controller.llamastack.secrets import SecretResolver
     from controller.runtime.consistency import ConsistencyTracker
-    from informers.ports import Object, ObjectKey, Resource
+    from informers.ports import Object, Resource
     from workqueue import RateLimitingQueue
 
 CHILDREN = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, CONFIG_MAP)
@@ -49,7 +49,7 @@ def handlers(
         secrets: is told when a finding may be out of date, before anybody is woken.
         reconciler: is told what is gone.
     """
-    yield LLAMA_STACK, _Forgetting(reconciler)
+    yield LLAMA_STACK, _Forgetting(reconciler, secrets, caches)
     yield LLAMA_STACK, EnqueueSelf(queue, LLAMA_STACK, tracker=consistency)
     for child in CHILDREN:
         yield child, _ForgettingChildren(reconciler)
@@ -77,19 +77,32 @@ class _Quiet:
 
 
 class _Forgetting(_Quiet):
-    """What was remembered of a resource goes with it."""
+    """What was remembered of a resource goes with it, or with its references."""
 
-    def __init__(self, reconciler: LlamaStackReconciler) -> None:
+    def __init__(
+        self, reconciler: LlamaStackReconciler, secrets: SecretResolver, caches: Caches
+    ) -> None:
         self._reconciler = reconciler
+        self._secrets = secrets
+        self._caches = caches
 
     def on_update(self, old: Object, new: Object) -> None:
         """A new uid is another resource of the same name."""
         if old["metadata"].get("uid") != new["metadata"].get("uid"):
             self._reconciler.forget(old)
+        if old["metadata"].get("generation") != new["metadata"].get("generation"):
+            self._forget_secrets(old)
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
         self._reconciler.forget(obj)
+        self._forget_secrets(obj)
+
+    def _forget_secrets(self, cr: Object) -> None:
+        for reference in secret_index(cr):
+            if not any(self._caches.resources.by_index(SECRET_INDEX, reference)):
+                namespace, _, name = reference.partition("/")
+                self._secrets.forget(ObjectKey(namespace, name))
 
 
 class _ForgettingChildren(_Quiet):

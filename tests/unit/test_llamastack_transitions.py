@@ -1,0 +1,83 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Events are for transitions, and one problem is one Warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.llamastack.transitions import between
+
+
+def status(config_map: str = "", **conditions: tuple[str, str]) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "conditions": [
+            {"type": kind, "status": answer, "message": message}
+            for kind, (answer, message) in conditions.items()
+        ]
+    }
+    if config_map:
+        result["configGeneration"] = {"configMapName": config_map}
+        result["resolvedDistribution"] = {"image": "img:1"}
+    return result
+
+
+def test_first_pass_reports_configuration_and_deployment() -> None:
+    new = status("demo-config-1", ConfigGenerated=("True", "Generated"))
+
+    events = between({}, new, deployment_changed=True)
+
+    assert [(e.type, e.reason) for e in events] == [
+        ("Normal", "ConfigGenerated"),
+        ("Normal", "DeploymentUpdated"),
+    ]
+    assert events[1].note == "Updated the Deployment: image img:1, configuration demo-config-1"
+
+
+def test_unchanged_status_reports_nothing() -> None:
+    same = status("c", ConfigGenerated=("True", "x"), Ready=("True", "y"))
+
+    assert between(same, same, deployment_changed=False) == []
+
+
+def test_failure_is_reported_once_and_again_when_its_text_changes() -> None:
+    failed = status(ConfigGenerated=("False", "bad a"), DeploymentUpdated=("False", "left"))
+    other = status(ConfigGenerated=("False", "bad b"), DeploymentUpdated=("False", "left"))
+
+    assert [e.note for e in between({}, failed, deployment_changed=False)] == ["bad a"]
+    assert between(failed, failed, deployment_changed=False) == []
+    assert [e.note for e in between(failed, other, deployment_changed=False)] == ["bad b"]
+
+
+def test_missing_secret_is_one_warning() -> None:
+    new = status(
+        ConfigGenerated=("True", "x"),
+        SecretsResolved=("False", "no secret"),
+        DeploymentUpdated=("False", "left"),
+    )
+
+    events = between({}, new, deployment_changed=False)
+
+    assert [(e.type, e.reason, e.note) for e in events] == [
+        ("Warning", "SecretResolutionFailed", "no secret")
+    ]
+
+
+def test_refused_write_is_a_warning_of_its_own() -> None:
+    new = status(
+        ConfigGenerated=("True", "x"),
+        SecretsResolved=("True", "x"),
+        DeploymentUpdated=("False", "forbidden"),
+    )
+
+    events = between({}, new, deployment_changed=False)
+
+    assert [e.reason for e in events] == ["DeploymentUpdateFailed"]
+
+
+def test_recovery_is_no_warning() -> None:
+    before = status(SecretsResolved=("False", "no secret"))
+    after = status(SecretsResolved=("True", "fine"))
+
+    assert between(before, after, deployment_changed=False) == []
