@@ -1,0 +1,124 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Needs make, Python 3.11 or later, and Go for the control plane that tests and `make run` start.
+# Every other tool is in .venv, which is made when a target first needs it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+PYTHON_FILES := llamastack_operator controller informers workqueue api configs tests
+
+# What one may set: make test PYTEST_ARGS='-k election -x'
+PYTEST_ARGS ?=
+N ?= 1000
+IMG ?= llamastack-operator:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+KUBECTL ?= kubectl
+CONTAINER_TOOL ?= $(shell command -v podman || command -v docker)
+UPGRADE ?=
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z.-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nA part of the tests: make test-fast PYTEST_ARGS="-k election"\n'
+
+.PHONY: run
+run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a sample
+	@$(BIN)/python -m tests.support.quickstart
+
+.PHONY: test
+test: lint type binaries ## Run every check and every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+##@ While developing
+
+.PHONY: test-fast
+test-fast: .venv ## Run the tests that need no API server
+	$(BIN)/python -m pytest -m 'not apiserver' $(PYTEST_ARGS)
+
+.PHONY: format
+format: .venv ## Format the code, mend what can be mended by itself
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+
+.PHONY: lint
+lint: .venv ## Check form, style, import rules and spelling
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+.PHONY: type
+type: .venv ## Check types
+	$(BIN)/mypy
+
+.PHONY: verify
+verify: lint type ## Check everything but behaviour: also headers, generated files, lock files
+	$(BIN)/python -m pytest -q tests/unit/test_repository.py tests/unit/test_deploy_*.py
+
+.PHONY: bench
+bench: binaries ## Measure with N resources (1000) beside a bare client; a table and JSON
+	@$(BIN)/python -m tests.bench -n $(N)
+
+##@ Generated files
+
+.PHONY: crd
+crd: .venv ## Make deploy/crd and deploy/policy from the models in api
+	$(BIN)/python -m tests.support.generated
+
+.PHONY: lock
+lock: .venv ## Bring the lock files in line with pyproject.toml; UPGRADE=1 takes newer versions
+	$(call compile,pyproject.toml,requirements.lock)
+	$(call compile,pyproject.toml --extra dev,requirements-dev.lock)
+	$(call compile,--group build,requirements-build.lock)
+
+compile = $(BIN)/uv pip compile -q $(1) --universal --python-version 3.11 --generate-hashes \
+	--no-annotate $(if $(UPGRADE),--upgrade) --custom-compile-command 'make lock' -o $(2)
+
+##@ Programs and images
+
+.PHONY: binaries
+binaries: .venv ## Obtain etcd, the Kubernetes programs and kwok; once, up to 10 minutes
+	@$(BIN)/python -m tests.support.cluster binaries
+
+.PHONY: image
+image: ## Build the container image IMG
+	@test -n "$(CONTAINER_TOOL)" || { echo "error: podman or docker is needed" >&2; exit 1; }
+	$(CONTAINER_TOOL) build -t $(IMG) -f Containerfile .
+
+##@ The cluster that KUBECONFIG names
+
+.PHONY: install
+install: .venv ## Teach the cluster the resource: CRD and admission policy
+	$(BIN)/python -m llamastack_operator install
+
+.PHONY: uninstall
+uninstall: .venv ## Take the resource out of the cluster; refuses while there are any
+	$(BIN)/python -m llamastack_operator uninstall
+
+.PHONY: deploy
+deploy: ## Run the operator in the cluster, from the image IMG
+	@command -v $(KUBECTL) >/dev/null || { echo "error: kubectl is needed" >&2; exit 1; }
+	$(KUBECTL) kustomize deploy/default | sed 's|image: llamastack-operator:.*|image: $(IMG)|' | \
+	  $(KUBECTL) apply --server-side -f -
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Remove .venv and caches; not the control plane's programs
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: .venv
+.venv: .venv/.stamp
+
+.venv/.stamp: requirements-dev.lock pyproject.toml hack/venv.sh
+	@PYTHON="$(PYTHON)" hack/venv.sh
+	@touch $@
