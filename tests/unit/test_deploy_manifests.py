@@ -1,0 +1,244 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What ``deploy`` says is what the code does: rights, ports, flags, names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.yamlio import load_all
+from controller.llamastack.watches import RIGHTS
+from llamastack_operator.manager import LEASE_NAME
+
+_ROOT = Path(__file__).parents[2]
+_DEPLOY = _ROOT / "deploy"
+_NAMESPACE = "llama-stack-k8s-operator-system"
+_SERVICE_ACCOUNT = "llama-stack-k8s-operator-controller-manager"
+
+Rule = tuple[str, str, str]  # API group, resource or resource/subresource, verb
+
+
+def _documents(path: Path) -> list[Any]:
+    return [document for document in load_all(path.read_text("utf-8")) if document is not None]
+
+
+def _files() -> list[Path]:
+    return sorted(_DEPLOY.rglob("*.yaml"))
+
+
+def _only(path: str) -> dict[str, Any]:
+    (document,) = _documents(_DEPLOY / path)
+    return dict(document)
+
+
+def _expanded(role: dict[str, Any]) -> Iterator[Rule]:
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for verb in rule["verbs"]:
+                    yield group, resource, verb
+
+
+def _manager() -> dict[str, Any]:
+    return _only("manager/manager.yaml")
+
+
+def _container() -> dict[str, Any]:
+    (container,) = _manager()["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+# --- the files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(_DEPLOY)))
+def test_every_file_holds_kubernetes_objects(path: Path) -> None:
+    documents = _documents(path)
+
+    assert documents
+    assert all(isinstance(d, dict) and d["apiVersion"] and d["kind"] for d in documents)
+
+
+def test_every_file_is_listed_by_its_kustomization() -> None:
+    for kustomization in _DEPLOY.rglob("kustomization.yaml"):
+        (document,) = _documents(kustomization)
+        listed = {name for name in document["resources"] if name.endswith(".yaml")}
+        there = {path.name for path in kustomization.parent.glob("*.yaml")}
+
+        assert listed == there - {"kustomization.yaml"}, kustomization
+
+
+def test_default_deploys_every_base() -> None:
+    bases = set(_only("default/kustomization.yaml")["resources"])
+
+    assert bases == {"../namespace", "../crd", "../policy", "../rbac", "../manager"}
+
+
+def test_objects_are_in_the_namespace_that_is_created() -> None:
+    cluster_scoped = {"ClusterRole", "ClusterRoleBinding", "Namespace", "PriorityClass"}
+    found = [
+        (document["kind"], document["metadata"].get("namespace"))
+        for base in ("namespace", "rbac", "manager")
+        for path in (_DEPLOY / base).glob("*.yaml")
+        for document in _documents(path)
+        if document["kind"] != "Kustomization"
+    ]
+
+    assert _only("namespace/namespace.yaml")["metadata"]["name"] == _NAMESPACE
+    assert {namespace for kind, namespace in found if kind not in cluster_scoped} == {_NAMESPACE}
+
+
+# --- rights --------------------------------------------------------------------------------
+
+
+def test_operator_is_granted_exactly_what_the_code_declares() -> None:
+    needed = {
+        (r.resource.group, "/".join(filter(None, (r.resource.plural, r.subresource))), r.verb)
+        for r in RIGHTS
+    }
+
+    granted = list(_expanded(_only("rbac/manager_role.yaml")))
+
+    assert set(granted) == needed
+    assert len(granted) == len(set(granted))
+
+
+def test_lease_can_be_created_and_only_ours_be_read_and_renewed() -> None:
+    role = _only("rbac/leader_election_role.yaml")
+
+    assert role["kind"] == "Role"
+    assert set(_expanded(role)) == {
+        ("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")
+    }
+    by_name = {tuple(rule["verbs"]): rule.get("resourceNames") for rule in role["rules"]}
+    assert by_name == {("create",): None, ("get", "update"): [LEASE_NAME]}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((_DEPLOY / "rbac").glob("*_role.yaml")), ids=lambda p: p.stem
+)
+def test_no_role_uses_a_wildcard(path: Path) -> None:
+    (role,) = _documents(path)
+
+    assert not any("*" in part for rule in _expanded(role) for part in rule)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((_DEPLOY / "rbac").glob("*_role.yaml")), ids=lambda p: p.stem
+)
+def test_rules_and_verbs_are_in_alphabetical_order(path: Path) -> None:
+    (role,) = _documents(path)
+    rules = [(r["apiGroups"], r["resources"]) for r in role["rules"]]
+
+    assert rules == sorted(rules)
+    assert all(rule["verbs"] == sorted(rule["verbs"]) for rule in role["rules"])
+
+
+@pytest.mark.parametrize(
+    ("binding", "role"),
+    [
+        ("rbac/manager_role_binding.yaml", "rbac/manager_role.yaml"),
+        ("rbac/leader_election_role_binding.yaml", "rbac/leader_election_role.yaml"),
+    ],
+)
+def test_roles_are_bound_to_the_operators_account(binding: str, role: str) -> None:
+    account = _only("rbac/service_account.yaml")
+    bound, granted = _only(binding), _only(role)
+
+    assert account["metadata"] == {"name": _SERVICE_ACCOUNT, "namespace": _NAMESPACE}
+    assert bound["subjects"] == [{"kind": "ServiceAccount", **account["metadata"]}]
+    assert (bound["roleRef"]["kind"], bound["roleRef"]["name"]) == (
+        granted["kind"],
+        granted["metadata"]["name"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "aggregated_to"),
+    [("rbac/llsd_editor_role.yaml", {"admin", "edit"}), ("rbac/llsd_viewer_role.yaml", {"view"})],
+)
+def test_people_get_their_rights_with_the_usual_roles(path: str, aggregated_to: set[str]) -> None:
+    role = _only(path)
+
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    labels = role["metadata"]["labels"]
+    assert labels == {prefix + name: "true" for name in aggregated_to}
+    assert {group for group, _, _ in _expanded(role)} == {"llamastack.io"}
+
+
+def test_nobody_may_write_the_status_but_the_operator() -> None:
+    status = {
+        verb
+        for path in ("rbac/llsd_editor_role.yaml", "rbac/llsd_viewer_role.yaml")
+        for _, resource, verb in _expanded(_only(path))
+        if resource.endswith("/status")
+    }
+
+    assert status == {"get"}
+
+
+# --- the operator's pods -------------------------------------------------------------------
+
+
+def test_image_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert _container()["image"] == f"{project['name']}:{project['version']}"
+
+
+def test_two_replicas_elect_a_leader() -> None:
+    deployment = _manager()
+
+    assert deployment["metadata"]["name"] == _SERVICE_ACCOUNT
+    assert deployment["spec"]["replicas"] == 2
+    assert "--leader-elect" in _container()["args"]
+
+
+def test_pod_says_who_and_where_it_is() -> None:
+    fields = {e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in _container()["env"]}
+
+    assert fields == {"POD_NAME": "metadata.name", "OPERATOR_NAMESPACE": "metadata.namespace"}
+
+
+def test_one_selector_finds_the_pods_everywhere() -> None:
+    deployment = _manager()
+    pod = deployment["spec"]["template"]
+    (term,) = pod["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+
+    labels = pod["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels
+    assert term["podAffinityTerm"]["labelSelector"]["matchLabels"] == labels
+    budget = _only("manager/pod_disruption_budget.yaml")["spec"]
+    assert budget["selector"]["matchLabels"] == labels
+    assert budget["maxUnavailable"] == 1
+    assert _only("manager/metrics_service.yaml")["spec"]["selector"] == labels
+
+
+def test_probes_and_metrics_meet_the_ports_that_the_operator_listens_on() -> None:
+    container = _container()
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    assert ports == {"metrics": 8080, "probes": 8081}
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "probes"}
+    (port,) = _only("manager/metrics_service.yaml")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (8080, "metrics")
+
+
+def test_pod_gets_more_time_to_stop_than_the_operator_takes() -> None:
+    assert _manager()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 30
+
+
+def test_memory_is_limited_and_cpu_is_not() -> None:
+    resources = _container()["resources"]
+
+    assert set(resources["requests"]) == {"cpu", "memory"}
+    assert set(resources["limits"]) == {"memory"}
