@@ -39,6 +39,8 @@ from informers.store import Change, Store
 from informers.transforms import drop_noise
 from informers.tuning import Tuning
 
+__all__ = ["RESYNC_PERIOD_S", "Handler", "Informer", "Registration"]
+
 log = structlog.get_logger(__name__)
 
 RESYNC_PERIOD_S = 36_000
@@ -188,7 +190,7 @@ class Informer:
     async def run(self) -> None:
         """Follow the cluster until cancelled.
 
-        The store keeps its last state afterwards; a second run goes on from there.
+        The store keeps its last state afterwards, and a second run goes on from there.
         """
         runner = Runner(
             self._source,

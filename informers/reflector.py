@@ -63,6 +63,7 @@ from informers.messages import (
 from informers.metrics import InformerMetrics
 from informers.ports import Object, ObjectKey, Page
 from informers.states import Idle, Initial, Listing, Opening, State, Waiting, Want, Watching
+from informers.status import describe
 from informers.tuning import Tuning
 
 _REFUSALS = (BadRequest, NotFound, Invalid)
@@ -397,8 +398,3 @@ class Reflector:
 
 
 _STALE = "the list is older than what was seen before"
-
-
-def describe(error: ApiError) -> str:
-    """Type and text of an error; never a body."""
-    return f"{type(error).__name__}: {error}"

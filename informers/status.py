@@ -59,3 +59,8 @@ def _type_for(
     if code >= _SERVER_ERROR:
         return errors.ServerError
     return _BY_CODE.get(code, errors.StatusError)
+
+
+def describe(error: errors.ApiError) -> str:
+    """Type and text of an error; never a body."""
+    return f"{type(error).__name__}: {error}"

@@ -34,8 +34,8 @@ from informers import rv
 from informers.indexers import IndexFunc, Indices
 from informers.ports import Object, ObjectKey, key_of
 
-_DEPARTED_LIMIT = 1024
-"""Deletions remembered for :meth:`Store.offer`; beyond that offers are refused, not believed."""
+_PASSED_LIMIT = 1024
+"""Events remembered for :meth:`Store.offer`; beyond that offers are refused, not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,10 @@ class Store:
         self._keep = keep or _keep_all
         self._on_error = on_error
         self._seen_up_to = ""
-        self._clock = 0  # counts deletions and lists
+        self._clock = 0  # counts lists and what passed
         self._replaced_at = 0
-        self._departed: dict[ObjectKey, int] = {}
+        # When something happened to an object that is not held, oldest first.
+        self._passed: dict[ObjectKey, int] = {}
         self._forgotten_at = 0
 
     # --- reads -----------------------------------------------------------------------------
@@ -134,6 +135,10 @@ class Store:
     def values(self) -> list[Object]:
         """All objects."""
         return list(self._objects.values())
+
+    def items(self) -> list[tuple[ObjectKey, Object]]:
+        """All objects with their keys."""
+        return list(self._objects.items())
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -201,14 +206,9 @@ class Store:
             resource_version: of the deletion.
         """
         self.see(resource_version)
-        self._clock += 1
-        self._departed.pop(key, None)
-        self._departed[key] = self._clock
-        if len(self._departed) > _DEPARTED_LIMIT:
-            oldest = next(iter(self._departed))
-            self._forgotten_at = self._departed.pop(oldest)
         old = self._objects.get(key)
         if old is None:
+            self._pass(key)
             # Without `keep` it would have been here: reported already, or never.
             return None if obj is None or self._keep is _keep_all else Deleted(obj)
         if rv.older(resource_version, _version(old)):
@@ -237,8 +237,8 @@ class Store:
     def offer(self, obj: Object, *, ticket: int) -> bool:
         """Hold an object that was read live, until an event says otherwise.
 
-        Refused if the object was deleted, or a list was taken over, since the ticket was taken:
-        then the answer may be older than what the store knows. Handlers are not told, since
+        Refused if an event of the object passed, or a list was taken over, since the ticket was
+        taken: then the answer may be older than what was seen. Handlers are not told, since
         nothing happened to the object.
 
         Args:
@@ -251,7 +251,7 @@ class Store:
         key = key_of(obj)
         if key in self._objects:
             return True
-        if max(self._replaced_at, self._forgotten_at, self._departed.get(key, 0)) > ticket:
+        if max(self._replaced_at, self._forgotten_at, self._passed.get(key, 0)) > ticket:
             return False
         if not self._keeps(key, obj):
             return False
@@ -271,6 +271,7 @@ class Store:
             self._insert(key, obj)
             return Added(obj) if old is None else Updated(old, obj)
         if old is None:
+            self._pass(key)
             return Added(obj, listed=listed)
         self._remove(key)
         return Updated(old, obj)
@@ -289,6 +290,17 @@ class Store:
     def _remove(self, key: ObjectKey) -> None:
         del self._objects[key]
         self._indices.remove(key)
+        self._pass(key)
+
+    def _pass(self, key: ObjectKey) -> None:
+        if self._keep is _keep_all:
+            return  # everything is held: there is nothing to offer
+        self._clock += 1
+        self._passed.pop(key, None)
+        self._passed[key] = self._clock
+        if len(self._passed) > _PASSED_LIMIT:
+            oldest = next(iter(self._passed))
+            self._forgotten_at = self._passed.pop(oldest)
 
 
 def _version(obj: Object) -> str:
