@@ -1,0 +1,361 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The settings of the process: flags and environment, read once into one frozen value.
+
+One table says everything about a setting: how it is spelled, what it means, what it may be. Help,
+variables and error messages are made from it, so they cannot disagree. A flag beats its variable
+(``LLAMASTACK_OPERATOR_<FLAG>``), which beats the default. argparse only collects texts: values
+are read here, whichever way they came, so that a wrong flag and a wrong variable fail alike, in
+one line that names what was set, to what, and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from controller.runtime.controller import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS
+from llamastack_operator.kube.config import NAMESPACE_FILE, in_cluster_namespace
+from llamastack_operator.observability.bind import MAX_PORT, BindAddress
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from llamastack_operator.observability.logging import Format, Level
+
+ENV_PREFIX: Final = "LLAMASTACK_OPERATOR_"
+OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from the downward API
+
+MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+class SettingsError(Exception):
+    """A flag or variable makes no sense. The message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator was told.
+
+    Attributes:
+        kubeconfig: file, or several separated by ``:``; empty: ``KUBECONFIG``, else in-cluster.
+        context: of the kubeconfig; empty for its current one.
+        namespaces: to work in, without duplicates; empty for the whole cluster.
+        leader_elect: work only while holding the lease.
+        leader_elect_namespace: of the lease; empty only without ``leader_elect``.
+        workers: reconciles at a time.
+        metrics_bind_address: of ``/metrics``.
+        health_probe_bind_address: of ``/healthz`` and ``/readyz``.
+        webhook_port: of the webhooks; 0 for any free one.
+        log_level: lowest level of our own records.
+        log_format: for people or for machines.
+        reconcile_timeout_s: seconds that one reconcile may take.
+        resync_s: seconds between two looks at everything without an event.
+    """
+
+    kubeconfig: str
+    context: str
+    namespaces: tuple[str, ...]
+    leader_elect: bool
+    leader_elect_namespace: str
+    workers: int
+    metrics_bind_address: BindAddress
+    health_probe_bind_address: BindAddress
+    webhook_port: int
+    log_level: Level
+    log_format: Format
+    reconcile_timeout_s: float
+    resync_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flag:
+    """One row of the table.
+
+    Attributes:
+        flag: with dashes.
+        field: of :class:`Settings`.
+        parse: reads a text; a ``ValueError`` says what is allowed.
+        default: as a text.
+        metavar: stands for the value in the help; empty for a switch.
+        text: what it is for.
+        shown_default: in the help, if the default is no text that one could give.
+        repeatable: may be given several times; a variable separates values by commas.
+    """
+
+    flag: str
+    field: str
+    parse: Callable[[str], Any]
+    default: str
+    metavar: str
+    text: str
+    shown_default: str = ""
+    repeatable: bool = False
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.dest.upper()
+
+    @property
+    def dest(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def help(self) -> str:
+        default = self.shown_default or self.default
+        several = ", separated by commas" if self.repeatable else ""
+        return f"{self.text} (default: {default}; env: {self.env}{several})".replace("%", "%%")
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _namespace(text: str) -> str:
+    if text and not _LABEL.fullmatch(text):
+        raise ValueError(
+            "a namespace: at most 63 of a-z, 0-9 and '-', beginning and ending without '-'"
+        )
+    return text
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    names = [_namespace(name.strip()) for name in text.split(",")]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("true or false")
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _address(text: str) -> BindAddress:
+    try:
+        return BindAddress.parse(text)
+    except ValueError:
+        raise ValueError(
+            "[HOST]:PORT, such as :8080 or 127.0.0.1:8080, with port 0 for any free one; "
+            "or 0 to switch it off"
+        ) from None
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    seconds = 0.0
+    if match:
+        hours, minutes, rest = match.groups(default="0")
+        seconds = int(hours) * 3600.0 + int(minutes) * 60.0 + float(rest)
+    if seconds <= 0:
+        raise ValueError("a duration above zero, such as 90s, 2m or 1h30m")
+    return seconds
+
+
+FLAGS: Final = (
+    _Flag(
+        flag="--kubeconfig",
+        field="kubeconfig",
+        parse=_text,
+        default="",
+        metavar="FILE",
+        text="cluster to use",
+        shown_default="$KUBECONFIG, else in-cluster, else ~/.kube/config",
+    ),
+    _Flag(
+        flag="--context",
+        field="context",
+        parse=_text,
+        default="",
+        metavar="NAME",
+        text="context of the kubeconfig to use",
+        shown_default="its current one",
+    ),
+    _Flag(
+        flag="--namespace",
+        field="namespaces",
+        parse=_namespaces,
+        default="",
+        metavar="NS",
+        text="work in this namespace only, for which Roles suffice; may be repeated",
+        shown_default="the whole cluster",
+        repeatable=True,
+    ),
+    _Flag(
+        flag="--leader-elect",
+        field="leader_elect",
+        parse=_switch,
+        default="false",
+        metavar="",
+        text="work only while holding the lease; needed for more than one replica",
+    ),
+    _Flag(
+        flag="--leader-elect-namespace",
+        field="leader_elect_namespace",
+        parse=_namespace,
+        default="",
+        metavar="NS",
+        text="namespace of the lease",
+        shown_default=f"${OPERATOR_NAMESPACE}, else the pod's own",
+    ),
+    _Flag(
+        flag="--workers",
+        field="workers",
+        parse=_number(1, MOST_WORKERS),
+        default=str(DEFAULT_WORKERS),
+        metavar="N",
+        text="how many resources are reconciled at a time",
+    ),
+    _Flag(
+        flag="--metrics-bind-address",
+        field="metrics_bind_address",
+        parse=_address,
+        default=":8080",
+        metavar="ADDR",
+        text="where /metrics is served; port 0 is any free one, 0 switches it off",
+    ),
+    _Flag(
+        flag="--health-probe-bind-address",
+        field="health_probe_bind_address",
+        parse=_address,
+        default=":8081",
+        metavar="ADDR",
+        text="where /healthz and /readyz are served; port 0 is any free one, 0 switches it off",
+    ),
+    _Flag(
+        flag="--webhook-port",
+        field="webhook_port",
+        parse=_number(0, MAX_PORT),
+        default="9443",
+        metavar="PORT",
+        text="where webhooks are served; 0 is any free port",
+    ),
+    _Flag(
+        flag="--log-level",
+        field="log_level",
+        parse=_choice("debug", "info", "warning", "error"),
+        default="info",
+        metavar="LEVEL",
+        text="lowest level that is logged: debug, info, warning or error",
+    ),
+    _Flag(
+        flag="--log-format",
+        field="log_format",
+        parse=_choice("console", "json"),
+        default="console",
+        metavar="FORMAT",
+        text="console for people, json for machines",
+    ),
+    _Flag(
+        flag="--reconcile-timeout",
+        field="reconcile_timeout_s",
+        parse=_duration,
+        default=f"{DEFAULT_TIMEOUT_S:g}s",
+        metavar="DURATION",
+        text="how long one reconcile may take, such as 90s or 2m",
+    ),
+    _Flag(
+        flag="--resync",
+        field="resync_s",
+        parse=_duration,
+        default="10h",
+        metavar="DURATION",
+        text="how often everything is looked at without an event, such as 1h30m",
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """All flags, with help that names the variable and the default of each."""
+    for flag in FLAGS:
+        if flag.repeatable:
+            parser.add_argument(flag.flag, action="append", metavar=flag.metavar, help=flag.help)
+        elif not flag.metavar:
+            parser.add_argument(
+                flag.flag, nargs="?", const="true", metavar="true|false", help=flag.help
+            )
+        else:
+            parser.add_argument(flag.flag, metavar=flag.metavar, help=flag.help)
+
+
+def from_args(
+    arguments: argparse.Namespace,
+    env: Mapping[str, str],
+    *,
+    namespace_file: Path = NAMESPACE_FILE,
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        arguments: of a parser that went through :func:`add_arguments`.
+        env: the environment.
+        namespace_file: where Kubernetes tells a pod its namespace.
+
+    Raises:
+        SettingsError: one of them makes no sense, or they do not go together.
+    """
+    values = {flag.field: _read(flag, arguments, env) for flag in FLAGS}
+    if values["leader_elect"] and not values["leader_elect_namespace"]:
+        values["leader_elect_namespace"] = env.get(OPERATOR_NAMESPACE) or in_cluster_namespace(
+            namespace_file
+        )
+    settings = Settings(**values)
+    _check_together(settings)
+    return settings
+
+
+def _read(flag: _Flag, arguments: argparse.Namespace, env: Mapping[str, str]) -> Any:
+    given = getattr(arguments, flag.dest)
+    if given is not None:
+        source, text = flag.flag, ",".join(given) if flag.repeatable else given
+    elif env.get(flag.env):
+        source, text = flag.env, env[flag.env]
+    else:
+        source, text = flag.flag, flag.default
+    try:
+        return flag.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{source}: {text!r} is not {error}") from None
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.leader_elect and not settings.leader_elect_namespace:
+        raise SettingsError(
+            f"--leader-elect: not in a cluster and {OPERATOR_NAMESPACE} is not set, "
+            "so say where the lease is with --leader-elect-namespace"
+        )
+    metrics, health = settings.metrics_bind_address, settings.health_probe_bind_address
+    if metrics == health and metrics.enabled and metrics.port:
+        raise SettingsError(
+            f"--metrics-bind-address and --health-probe-bind-address: both are {metrics}; "
+            "choose two"
+        )
