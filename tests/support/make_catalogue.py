@@ -5,7 +5,8 @@
 
 Input, one file or several:
 
-* the digest of many releases: `{release: {api: {type: {keys, required, endpoint_key, secret_key}}}}`
+* the digest of many releases:
+  `{release: {api: {type: {keys, required, endpoint_key, secret_key}}}}`
 * the details of one release: `{package, version, apis: {api: {type: {api_dependencies, …}}}}`,
   which alone says what other APIs a provider needs.
 

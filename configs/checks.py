@@ -1,0 +1,157 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The last look before a config is written: would the server start on it?
+
+The server notices some of this only by dying (a missing variable, an unknown backend) and some not
+at all (two providers of one id: the last one wins). What the engine built itself should pass; what
+this finds comes from `settings`, or from a base config that the operator did not bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from api.v1alpha2 import Spec, messages
+from configs import emit, merge, references
+from configs.draft import Config, Draft
+from configs.errors import Findings
+from configs.providers import Entry
+
+_BASE: Final = "spec.distribution"
+
+
+def check(spec: Spec, draft: Draft) -> None:
+    """Notes everything that would keep the server from starting, or from doing what is written."""
+    _unique_ids(draft)
+    _known_apis(draft)
+    _backends(draft)
+    _resources(spec, draft)
+    _variables(draft)
+
+
+def unwritable(draft: Draft) -> None:
+    """Notes which provider's settings are not plain data; for a config that cannot be written."""
+    for entry in _entries(draft):
+        try:
+            emit.document(entry.data(), sort_keys=True)
+        except emit.EmitError as error:
+            draft.findings.error(f"{entry.path}.settings", str(error))
+    if not draft.findings.failed:
+        draft.findings.error("spec", "holds something that no config can: no plain text or number")
+
+
+def _entries(draft: Draft) -> Iterator[Entry]:
+    for found in draft.entries.values():
+        yield from found
+
+
+def _unique_ids(draft: Draft) -> None:
+    for api, providers in draft.providers.items():
+        seen: dict[str, int] = {}
+        own = draft.entries.get(api)
+        for index, provider in enumerate(providers):
+            provider_id = references.nominal(provider["provider_id"])
+            first = seen.setdefault(provider_id, index)
+            if first == index:
+                continue
+            if own:
+                text = f"{own[first].path}, {own[index].path}"
+                text = messages.ID_TWICE.format(id=provider_id, paths=text)
+                draft.findings.error(f"{own[index].path}.id", text)
+            else:
+                draft.findings.error(_BASE, f'the base has two {api} providers "{provider_id}"')
+
+
+def _known_apis(draft: Draft) -> None:
+    for api in draft.providers:
+        if not draft.catalogue.types(draft.era, api):
+            draft.findings.error(_BASE, f"server {draft.era} has no API {api}, which the base uses")
+
+
+def _backends(draft: Draft) -> None:
+    """References to backends that are not there."""
+    known = draft.data["storage"]["backends"]
+    for name, store in draft.data["storage"]["stores"].items():
+        if store.get("backend") not in known:
+            draft.findings.error(_BASE, f"the store {name} is on a backend that does not exist")
+    for path, config in _configs(draft):
+        for backend in _named_backends(config):
+            if backend not in known:
+                draft.findings.error(
+                    path,
+                    f'there is no storage backend "{backend}"',
+                    f"available: {', '.join(sorted(known))}",
+                )
+
+
+def _configs(draft: Draft) -> Iterator[tuple[str, Config]]:
+    """The config of each provider, and the field that it comes from."""
+    for api, providers in draft.providers.items():
+        own = draft.entries.get(api)
+        for index, provider in enumerate(providers):
+            path = f"{own[index].path}.settings" if own else _BASE
+            yield path, provider.get("config", {})
+
+
+def _named_backends(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        backend = node.get("backend")
+        # Only together with where on it: other things are called backend, too.
+        if isinstance(backend, str) and ("namespace" in node or "table_name" in node):
+            yield backend
+        for value in node.values():
+            yield from _named_backends(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named_backends(value)
+
+
+def _resources(spec: Spec, draft: Draft) -> None:
+    """Registered resources whose provider is not there. External providers come in later."""
+    external = {
+        provider.provider_id
+        for _, providers in (spec.external_providers.items() if spec.external_providers else ())
+        for provider in providers
+    }
+    for kind, api in merge.API_OF_RESOURCE.items():
+        ids = {references.nominal(entry["provider_id"]) for entry in draft.providers.get(api, ())}
+        for entry in draft.resources.get(kind, ()):
+            named = entry.get("provider_id")
+            if isinstance(named, str) and references.nominal(named) not in ids | external:
+                draft.findings.error(
+                    f"spec.resources.{kind}", f'provider "{named}" of the API {api} does not exist'
+                )
+
+
+def _variables(draft: Draft) -> None:
+    """References that the server cannot expand."""
+    variables = draft.variables
+    for entry in _entries(draft):
+        _expandable(entry.config, f"{entry.path}.settings", variables, draft.findings)
+    rest = {key: value for key, value in draft.data.items() if key != "providers"}
+    _expandable(rest, _BASE, variables, draft.findings)
+    for api in sorted(set(draft.providers) - set(draft.entries)):
+        _expandable(draft.providers[api], _BASE, variables, draft.findings)
+
+
+def _expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
+    for inner, text in references.strings(value):
+        if references.MARK not in text:
+            continue
+        where = path if path == _BASE else f"{path}.{inner}"
+        if references.unreadable(text):
+            findings.error(
+                where,
+                "has an environment reference that the server does not expand",
+                "names of variables have capital letters, digits and underscores only",
+            )
+        for name in references.required(text):
+            if name in variables:
+                continue
+            findings.error(
+                where,
+                f"needs the environment variable {name}, which nothing sets",
+                "set it in spec.workload.overrides.env",
+            )

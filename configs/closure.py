@@ -1,0 +1,105 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Dependency closure: no provider without the APIs that it needs.
+
+The server resolves dependencies at boot and dies of a missing one; a file search needs vector_io,
+files and inference, a vector store needs inference, and so on (catalogue, `needs`). Three cases:
+a user's provider gets a plain provider inside the server where there is one to give; else it is
+refused; a provider of the base goes, with a warning, when the user disabled what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from configs import merge, structure
+from configs.catalogue import ProviderType
+from configs.draft import Draft
+from configs.errors import Findings
+from configs.providers import Entry
+
+_PLAIN: Final[Mapping[str, str]] = {
+    "vector_io": "faiss",
+    "files": "localfs",
+    "tool_runtime": "model-context-protocol",
+    "datasetio": "localfs",
+    "scoring": "basic",
+}
+"""API → a provider that needs no service, no credential and no further package."""
+
+
+def close(draft: Draft, disabled: Collection[str]) -> None:
+    """Fills in, takes out or refuses until every provider has what it needs.
+
+    Args:
+        draft: The merged config; changed.
+        disabled: APIs that the user disabled.
+    """
+    for api in _missing(draft, disabled):
+        name = _PLAIN.get(api)
+        if name and name in draft.catalogue.short_names(draft.era, api):
+            _fill(draft, api, draft.catalogue.find(draft.era, api, name, connected=False))
+    while _drop_stranded(draft):
+        pass
+    for found in draft.entries.values():
+        for entry in found:
+            for api in entry.kind.needs:
+                if api not in draft.providers:
+                    _refuse(entry, api, disabled, draft.findings)
+
+
+def _missing(draft: Draft, disabled: Collection[str]) -> list[str]:
+    """APIs that user's providers need, nobody provides, and nobody disabled; sorted."""
+    needed = {
+        api for found in draft.entries.values() for entry in found for api in entry.kind.needs
+    }
+    # What is filled in needs only inference, which cannot be filled in: one round is enough.
+    return sorted(needed - set(draft.providers) - set(disabled))
+
+
+def _fill(draft: Draft, api: str, kind: ProviderType) -> None:
+    provider_id = kind.name.split("::", 1)[1]
+    config = structure.defaults(
+        era=draft.era,
+        api=api,
+        kind=kind,
+        provider_id=provider_id,
+        distribution=draft.distribution,
+    )
+    entry = {"provider_id": provider_id, "provider_type": kind.name, "config": config}
+    draft.providers[api] = [entry]
+    merge.serve(draft.data, api)
+
+
+def _drop_stranded(draft: Draft) -> bool:
+    """Takes providers of the base out that cannot start; says whether any was."""
+    changed = False
+    for api in sorted(set(draft.providers) - set(draft.entries)):
+        kinds = draft.catalogue.types(draft.era, api)
+        kept = []
+        for provider in draft.providers[api]:
+            kind = kinds.get(provider["provider_type"])
+            lacking = [need for need in kind.needs if need not in draft.providers] if kind else []
+            if not lacking:
+                kept.append(provider)
+                continue
+            changed = True
+            draft.findings.warn(
+                "spec.disabled",
+                f"{provider['provider_type']} of the API {api} goes, too",
+                f"it needs {', '.join(lacking)}",
+            )
+        draft.providers[api] = kept
+        if not kept:
+            merge.drop(draft.data, api)
+    return changed
+
+
+def _refuse(entry: Entry, api: str, disabled: Collection[str], findings: Findings) -> None:
+    if api in disabled:
+        why, hint = "which is disabled", "enable it, or remove this provider"
+    else:
+        why, hint = "which has no provider", "configure one, or use another distribution"
+    findings.error(entry.path, f"{entry.kind.name} needs the API {api}, {why}", hint)

@@ -1,0 +1,188 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Connection strings: no server before ogx 1.5 takes one, so the operator splits it (D16a).
+
+The engine never sees a value. It says what the Secret `{name}-storage-env` must hold, one key a
+variable of the server, and where each value comes from (`StorageSecret`). The operator reads the
+user's Secrets and calls `derive`. The password is there twice where both stores are PostgreSQL: raw
+for the key-value store, percent-encoded for the SQL store, which pastes it into a URL unescaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from api.v1alpha2 import SecretKeySelector
+
+Family: TypeAlias = Literal["KV", "SQL"]
+"""Which store."""
+
+Part: TypeAlias = Literal[
+    "host", "port", "db", "user", "user_encoded", "password", "password_encoded", "ssl_mode"
+]
+"""Part of a connection string."""
+
+KV_PARTS: Final[tuple[Part, ...]] = ("host", "port", "db", "user", "password", "ssl_mode")
+"""What the key-value store on PostgreSQL takes."""
+
+SQL_PARTS: Final[tuple[Part, ...]] = ("host", "port", "db", "user_encoded", "password_encoded")
+"""What the SQL store on PostgreSQL takes."""
+
+OPTIONAL_PARTS: Final[frozenset[Part]] = frozenset({"password", "password_encoded", "ssl_mode"})
+"""Parts that may be empty."""
+
+_SCHEME = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?", re.IGNORECASE)
+_KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))", re.IGNORECASE)
+_ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
+
+
+class ConnectionStringError(ValueError):
+    """A connection string cannot be used. The message never contains any of it but key words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageValue:
+    """One key of the Secret.
+
+    Attributes:
+        key: Of the Secret, and name of the variable.
+        source: Where the user keeps what it is made from.
+        part: What it is made from: a part of a connection string, or, for `redis`, the whole value.
+        family: Which store it is for.
+        path: Of the field that refers to the source.
+        redis: Whether the source is a password of redis.
+    """
+
+    key: str
+    source: SecretKeySelector
+    part: Part
+    family: Family
+    path: str
+    redis: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSecret:
+    """A Secret that the operator must keep for the server.
+
+    Attributes:
+        name: Of the Secret.
+        values: One a key, sorted by key.
+    """
+
+    name: str
+    values: tuple[StorageValue, ...]
+
+
+def secret_name(cr_name: str) -> str:
+    """The name of the Secret of a resource."""
+    return f"{cr_name}-storage-env"
+
+
+def variable(family: Family, part: Part) -> str:
+    """The variable of a part; also its key in the Secret."""
+    return f"LLSD_STORAGE_{family}_{part.upper()}"
+
+
+def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """The content of the Secret.
+
+    Args:
+        secret: What the engine asks for.
+        sources: (Secret, key) → value, of every source.
+
+    Raises:
+        ConnectionStringError: A value is no connection string, or asks for what the server's store
+            cannot do; the message begins with the path of the field.
+        KeyError: A source is missing.
+    """
+    content = {}
+    for item in secret.values:
+        value = sources[item.source.name, item.source.key]
+        if item.redis:
+            content[item.key] = quote(value, safe="")
+            continue
+        try:
+            content[item.key] = split(value, family=item.family)[item.part]
+        except ConnectionStringError as error:
+            msg = f"{item.path}: {error}"
+            raise ConnectionStringError(msg) from None  # the cause may quote the value
+    return content
+
+
+def split(value: str, *, family: Family) -> dict[Part, str]:
+    """The parts of a PostgreSQL connection string, URL or `key=value` form.
+
+    Args:
+        value: The connection string.
+        family: The store that it is for; the SQL store cannot encrypt (no release before ogx).
+
+    Raises:
+        ConnectionStringError: It is not one, lacks host or user, or has what cannot be passed on.
+    """
+    found = _from_url(value.strip()) if "://" in value else _from_keywords(value)
+    unknown = sorted(set(found) - {"host", "port", "dbname", "user", "password", "sslmode"})
+    if unknown:
+        msg = f"the server cannot be given the parameter {', '.join(unknown)}"
+        raise ConnectionStringError(msg)
+    if family == "SQL" and found.get("sslmode") in _ENCRYPTED:
+        raise ConnectionStringError(
+            "sslmode asks for encryption, which the server's SQL store cannot do"
+        )
+    host, user, port = found.get("host", ""), found.get("user", ""), found.get("port") or "5432"
+    if not host or not user:
+        raise ConnectionStringError("needs a host and a user")
+    if "," in host or "/" in host:
+        raise ConnectionStringError("must name one host, not a list or a socket")
+    if not port.isascii() or not port.isdigit():
+        raise ConnectionStringError("the port is not a number")
+    password = found.get("password", "")
+    return {
+        "host": host,
+        "port": port,
+        "db": found.get("dbname") or user,  # libpq's default
+        "user": user,
+        "user_encoded": quote(user, safe=""),
+        "password": password,
+        "password_encoded": quote(password, safe=""),
+        "ssl_mode": found.get("sslmode", ""),
+    }
+
+
+def _from_url(value: str) -> dict[str, str]:
+    try:
+        url = urlsplit(value)
+        port = url.port
+        query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+    except ValueError:
+        raise ConnectionStringError("is not a URL of postgres") from None
+    if not _SCHEME.fullmatch(url.scheme):
+        raise ConnectionStringError("must begin with postgresql://")
+    found = dict(query)
+    given = {
+        "host": url.hostname or "",
+        "port": str(port or ""),
+        "dbname": unquote(url.path.removeprefix("/")),
+        "user": unquote(url.username or ""),
+        "password": unquote(url.password or ""),
+    }
+    return {**found, **{key: text for key, text in given.items() if text}}
+
+
+def _from_keywords(value: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    position = 0
+    text = value.rstrip()
+    while position < len(text):
+        match = _KEYWORD.match(text, position)
+        if match is None:
+            raise ConnectionStringError("must begin with postgresql://, or be key=value pairs")
+        key, quoted, plain = match.groups()
+        found[key.lower()] = re.sub(r"\\(.)", r"\1", quoted if quoted is not None else plain)
+        position = match.end()
+    return found

@@ -1,0 +1,268 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The config engine: a spec becomes a config.yaml, purely (FR-020 … FR-063, NFR-001).
+
+The steps, in order, each in a module of its own:
+
+==================  ==============================================================================
+``distributions``   name or image → image, era, base
+``base``            the base config, its version checked
+``providers``       the user's providers, expanded by the catalogue; secrets become variables
+``merge``           over the base; disabled APIs out; what dangled pruned
+``closure``         every provider has the APIs that it needs
+``resources``       models, shields, tools
+``storage``         backends and stores
+``server``          port, workers, TLS files
+``checks``          would the server start on this?
+``yamlio``          text, the same bytes for the same data; its hash
+==================  ==============================================================================
+
+The same spec gives the same bytes: nothing here reads a clock, a random number, the environment or
+a dict in an order that the user's data does not fix. No step raises on a user's mistake; all of
+them come out at once at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from api.errors import FieldError, FieldWarning
+from api.v1alpha2 import ConfigSource, Reason, Spec
+from configs import (
+    catalogue,
+    checks,
+    closure,
+    merge,
+    providers,
+    references,
+    resources,
+    secrets,
+    server,
+    storage,
+    structure,
+    yamlio,
+)
+from configs.base import BaseConfig, ConfigResolver, EmbeddedResolver
+from configs.connection import StorageSecret
+from configs.distributions import Distributions, Resolved
+from configs.draft import Draft
+from configs.eras import Era
+from configs.errors import ConfigError, Findings
+from configs.secrets import EnvFromSecret, Environment, EnvValue
+
+Source: TypeAlias = Literal["generated", "override", "default"]
+"""Who wrote the config that runs: the operator, the user, the makers of the image."""
+
+BASE_REQUIRED: Final = (
+    "Direct image references require either overrideConfig.configMapName or OCI config labels on "
+    "the image. See docs/configuration.md for details."
+)
+
+_EMBEDDED: Final = EmbeddedResolver()
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a spec comes to.
+
+    Attributes:
+        config_yaml: The config; None where the operator writes none (the image's own, or the
+            user's ConfigMap).
+        config_hash: Full sha256 of it, in hex; empty without a config.
+        image: The image to run. Goes into the Deployment together with the config (FR-020c).
+        source: Who wrote the config that runs.
+        env: Variables for the server container, sorted by name. A variable of the same name in
+            `workload.overrides.env` wins.
+        provider_count: Providers in the config that are on.
+        resource_count: Models, shields and tool groups in it that are on.
+        config_version: Its `version`; None without a config.
+        era: Generation of its schema; None for an image that nothing is known about.
+        models: Registered models, as clients write them, sorted.
+        warnings: What works, but perhaps not as its author thinks.
+        storage_secret: A Secret that the operator must fill before the pods can start.
+        base_source: Where the base came from, for `status.resolvedDistribution`.
+        base_hash: Full sha256 of the base, in hex; empty without one.
+    """
+
+    config_yaml: str | None
+    config_hash: str
+    image: str
+    source: Source
+    env: tuple[EnvFromSecret | EnvValue, ...] = ()
+    provider_count: int = 0
+    resource_count: int = 0
+    config_version: int | None = None
+    era: Era | None = None
+    models: tuple[str, ...] = ()
+    warnings: tuple[FieldWarning, ...] = ()
+    storage_secret: StorageSecret | None = None
+    base_source: ConfigSource = field(default=ConfigSource.DEFAULT)
+    base_hash: str = ""
+
+
+def generate(
+    cr_name: str,
+    namespace: str,
+    spec: Spec,
+    *,
+    distributions: Distributions,
+    resolver: ConfigResolver = _EMBEDDED,
+) -> Generated:
+    """Turns a spec into a config.
+
+    Args:
+        cr_name: Name of the resource.
+        namespace: Of the resource; with the name it keeps shared databases apart.
+        spec: Of the resource; not changed.
+        distributions: What is known, image overrides applied.
+        resolver: Finds base configs; the embedded ones by default.
+
+    Raises:
+        ConfigError: No config can be generated, with everything that is wrong.
+    """
+    resolved = distributions.resolve(spec.distribution)
+    if spec.override_config:
+        return Generated(
+            None,
+            "",
+            resolved.image,
+            "override",
+            era=resolved.era,
+            base_source=ConfigSource.OVERRIDE,
+        )
+    if not needs_config(spec, resolved):
+        return Generated(None, "", resolved.image, "default", era=resolved.era)
+    base = resolver.resolve(resolved)
+    if base is None:
+        where = "image" if spec.distribution.image else "name"
+        error = FieldError(f"spec.distribution.{where}", BASE_REQUIRED)
+        raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (error,))
+    return _Generation(cr_name, namespace, spec, resolved, base).run()
+
+
+def needs_config(spec: Spec, resolved: Resolved) -> bool:
+    """Whether the image's own config will not do (D13).
+
+    Besides the four sections: TLS and workers, which the server reads from its config alone, and a
+    distribution whose image is another's (remote-vllm).
+    """
+    tls = spec.networking.tls
+    in_server_section = bool(tls and tls.enabled) or (spec.workload.workers or 1) > 1
+    return (
+        spec.generates_config
+        or resolved.always
+        or (in_server_section and resolved.base is not None)
+    )
+
+
+class _Generation:
+    """One run of the steps."""
+
+    def __init__(
+        self, cr_name: str, namespace: str, spec: Spec, resolved: Resolved, base: BaseConfig
+    ) -> None:
+        self._cr_name = cr_name
+        self._namespace = namespace
+        self._spec = spec
+        self._resolved = resolved
+        self._base = base
+        self._findings = Findings()
+        self._environment = Environment(self._findings)
+
+    def run(self) -> Generated:
+        """All steps.
+
+        Raises:
+            ConfigError: With everything that is wrong.
+        """
+        draft = self._draft()
+        disabled = merge.disable(draft.data, self._spec.disabled, draft.era, self._findings)
+        merge.add_providers(draft.data, draft.entries)
+        closure.close(draft, disabled)
+        lost_default = merge.prune(draft.data)
+        models = resources.register(self._spec, draft)
+        if lost_default:
+            resources.default_embedding(draft, lost_default)
+        secret = storage.apply(self._spec, draft, cr_name=self._cr_name, namespace=self._namespace)
+        storage.add_stores(draft)
+        server.apply(self._spec, draft)
+        checks.check(self._spec, draft)
+        self._findings.raise_errors()
+        text = self._text(draft)
+        return Generated(
+            config_yaml=text,
+            config_hash=hashlib.sha256(text.encode()).hexdigest(),
+            image=self._resolved.image,
+            source="generated",
+            env=self._environment.variables,
+            provider_count=sum(len(draft.candidates(api)) for api in draft.providers),
+            resource_count=_resource_count(self._spec, draft, models),
+            config_version=self._base.version,
+            era=self._base.era,
+            models=models,
+            warnings=self._findings.warnings,
+            storage_secret=secret,
+            base_source=self._base.source,
+            base_hash=self._base.digest,
+        )
+
+    def _draft(self) -> Draft:
+        """The base, the user's providers beside it, and the variables known so far."""
+        known = catalogue.embedded()
+        entries = providers.expand(
+            self._spec,
+            era=self._base.era,
+            distribution=self._resolved.name,
+            catalogue=known,
+            environment=self._environment,
+            findings=self._findings,
+        )
+        self._data_folders()
+        return Draft(
+            data=merge.copy(self._base.data),
+            era=self._base.era,
+            distribution=self._resolved.name,
+            entries=entries,
+            environment=self._environment,
+            given=secrets.given_by_user(self._spec.workload.overrides.env),
+            catalogue=known,
+            findings=self._findings,
+        )
+
+    def _data_folders(self) -> None:
+        """Moves the data where the volume is, if that is not where the base expects it."""
+        volume = self._spec.workload.storage
+        if volume is None or volume.mount_path in {None, structure.MOUNT_PATH}:
+            return
+        path = "spec.workload.storage.mountPath"
+        folder = structure.data_folder(str(volume.mount_path), self._resolved.name)
+        self._environment.value(structure.DATA_VARIABLE, folder, path)
+        self._environment.value(structure.FILES_VARIABLE, f"{folder}/files", path)
+
+    def _text(self, draft: Draft) -> str:
+        """The config as text, without sections that say nothing."""
+        data = {
+            key: value
+            for key, value in draft.data.items()
+            if key != "registered_resources" or any(value.values())
+        }
+        try:
+            return yamlio.dump(data)
+        except yamlio.YamlError:
+            checks.unwritable(draft)
+            self._findings.raise_errors()
+            raise
+
+
+def _resource_count(spec: Spec, draft: Draft, models: tuple[str, ...]) -> int:
+    """Models, shields and tool groups that are on; from 0.7 on the groups are not written."""
+    variables = draft.variables
+    shields = sum(
+        references.active(str(shield.get("provider_id", "")), variables) is not None
+        for shield in draft.resources.get("shields", ())
+    )
+    groups = draft.resources.get("tool_groups") or spec.resources.tools
+    return len(models) + shields + len(groups)

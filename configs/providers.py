@@ -1,0 +1,290 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Provider expansion: ten words of a user become an entry of `providers` (FR-030 … FR-036, D5).
+
+For each provider, from weak to strong: structural keys (`configs.structure`), `settings` as they
+are, then the explicit fields (`endpoint`, `apiKey`, `secretRefs`) under the keys that the catalogue
+names. What a provider cannot take is an error here, because the server would ignore it in silence;
+what it does not get but requires is an error here, because the server would die of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api.references import SecretVariable, provider_variables
+from api.v1alpha2 import Provider, Spec
+from configs import endpoints, eras, structure, telemetry
+from configs.catalogue import Catalogue, ProviderType, UnknownProvider
+from configs.eras import Era
+from configs.errors import Findings
+from configs.secrets import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A provider of the user, as the config has it.
+
+    Attributes:
+        provider_id: Its id.
+        kind: Its type.
+        config: Its config; owned by whoever holds the entry.
+        path: Where the user wrote it.
+        models: Models that its settings name (Azure's deployment).
+    """
+
+    provider_id: str
+    kind: ProviderType
+    config: dict[str, Any]
+    path: str
+    models: tuple[str, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """The entry of config.yaml."""
+        return {
+            "provider_id": self.provider_id,
+            "provider_type": self.kind.name,
+            "config": self.config,
+        }
+
+
+_OTHER_NAMES: Final[Mapping[tuple[str, str], str]] = {
+    ("remote::bedrock", "region"): "region_name",
+}
+"""(type, field) → key. The fields that requirements ask for, in the server's spelling."""
+
+_DEPLOYMENT: Final = ("deploymentName", "deployment_name")
+"""Azure's deployment: no key of the server, but the name of a model that the provider serves."""
+
+_NEEDS_ENDPOINT: Final = frozenset({"remote::vllm", "remote::tgi"})
+"""Types whose endpoint the server calls optional and then dies without."""
+
+_REFRESHED: Final = frozenset({"remote::vllm", "remote::ollama", "remote::tgi"})
+"""Servers of one's own, which may start after ours: models are listed at boot, and never again
+unless refresh_models says so."""
+
+_MAY_BE_NULL: Final = frozenset({("remote::milvus", "token")})
+"""(type, key): required by the server, but null will do."""
+
+_KEEPS_UNKNOWN: Final = frozenset({"remote::milvus"})
+"""Types that hand keys they do not know to the client library."""
+
+_AWS_KEY: Final = "aws_access_key_id"
+
+
+def expand(
+    spec: Spec,
+    *,
+    era: Era,
+    distribution: str,
+    catalogue: Catalogue,
+    environment: Environment,
+    findings: Findings,
+) -> dict[str, list[Entry]]:
+    """The user's providers by the server's name of their API, in the order of the spec.
+
+    Args:
+        spec: Of the resource.
+        era: Of the base config.
+        distribution: Its name, for messages and the folder of the data.
+        catalogue: What the server knows.
+        environment: Receives the variables for secrets and telemetry.
+        findings: Receives mistakes and warnings.
+    """
+    found: dict[str, list[Entry]] = {}
+    for section, providers in spec.providers.items():
+        if section == "telemetry":
+            telemetry.expand(providers, environment, findings)
+            continue
+        api = eras.api_of(section, era)
+        if api is None:
+            findings.error(
+                f"spec.providers.{section}",
+                f"server {era} of distribution {distribution} has no such API",
+                f"it has {', '.join(eras.sections_of(era))}",
+            )
+            continue
+        for provider in providers:
+            expansion = _Expansion(provider, era, api, distribution, environment, findings)
+            if entry := expansion.entry(catalogue):
+                found.setdefault(api, []).append(entry)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Expansion:
+    """One provider on its way into the config."""
+
+    provider: Provider
+    era: Era
+    api: str
+    distribution: str
+    environment: Environment
+    findings: Findings
+
+    def entry(self, catalogue: Catalogue) -> Entry | None:
+        """The entry; None if the type is not known."""
+        kind = self._kind(catalogue)
+        if kind is None:
+            return None
+        config = structure.defaults(
+            era=self.era,
+            api=self.api,
+            kind=kind,
+            provider_id=self.provider.id,
+            distribution=self.distribution,
+        )
+        models = self._settings(kind, config)
+        self._endpoint(kind, config)
+        self._secrets(kind, config)
+        _habits(kind, config)
+        self._required(kind, config)
+        self._unknown_keys(kind)
+        return Entry(self.provider.id, kind, config, self.provider.path, models)
+
+    def _error(self, field: str, message: str, hint: str = "") -> None:
+        self.findings.error(f"{self.provider.path}.{field}", message, hint)
+
+    def _kind(self, catalogue: Catalogue) -> ProviderType | None:
+        provider = self.provider
+        name = provider.provider
+        if "::" in name and not name.startswith(("remote::", "inline::")):
+            self._error("provider", "a full type starts with remote:: or inline::")
+            return None
+        connected = bool(provider.endpoint or provider.api_key or provider.secret_refs)
+        try:
+            kind = catalogue.find(self.era, self.api, name, connected=connected)
+        except UnknownProvider as error:
+            self._error("provider", error.message, error.hint)
+            return None
+        if not kind.known:
+            self.findings.warn(
+                f"{provider.path}.provider",
+                f"server {self.era} has no type {name} for the API {self.api}",
+                "the server starts only if the image brings it",
+            )
+        if kind.releases:
+            self.findings.warn(
+                f"{provider.path}.provider",
+                f"only {', '.join(kind.releases)} of servers {self.era} has {kind.name}",
+            )
+        return kind
+
+    def _settings(self, kind: ProviderType, config: dict[str, Any]) -> tuple[str, ...]:
+        """Puts settings over the structural keys; returns models they name."""
+        models: list[str] = []
+        for name, value in self.provider.settings.items():
+            if kind.name == "remote::azure" and name in _DEPLOYMENT:
+                if isinstance(value, str) and value:
+                    models.append(value)
+                else:
+                    self._error(f"settings.{name}", "must be the name of a deployment")
+                continue
+            config[_OTHER_NAMES.get((kind.name, name), name)] = _copy(value)
+        return tuple(models)
+
+    def _endpoint(self, kind: ProviderType, config: dict[str, Any]) -> None:
+        endpoint = self.provider.endpoint
+        if not endpoint:
+            return
+        try:
+            config.update(endpoints.expand(kind, endpoint))
+        except endpoints.EndpointError as error:
+            self._error("endpoint", error.message, error.hint)
+            return
+        if endpoints.has_password(endpoint):
+            self.findings.warn(
+                f"{self.provider.path}.endpoint",
+                "contains a password, which everybody sees who may read the resource",
+            )
+
+    def _secrets(self, kind: ProviderType, config: dict[str, Any]) -> None:
+        for item in provider_variables(self.provider):
+            if key := self._key_of(kind, item):
+                reference = self.environment.secret(item.name, item.secret, item.path)
+                self._set(config, key, reference, item.path)
+
+    def _key_of(self, kind: ProviderType, item: SecretVariable) -> str | None:
+        """The config key for a secret; None if the provider cannot take it."""
+        if item.path == f"{self.provider.path}.apiKey.secretKeyRef":
+            if kind.secret is None:
+                message = f'is not taken by provider type "{kind.name}"'
+                self._error("apiKey", message, _other_secrets(kind))
+            return kind.secret
+        if kind.name == "remote::azure" and item.field in _DEPLOYMENT:
+            self._error(f"secretRefs.{item.field}", "names a model: put it into settings")
+            return None
+        return _OTHER_NAMES.get((kind.name, item.field), item.field)
+
+    def _set(self, config: dict[str, Any], key: str, value: str, path: str) -> None:
+        """Sets a key; dots lead into nested mappings."""
+        *parents, last = key.split(".")
+        node = config
+        for parent in parents:
+            inner = node.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                self.findings.error(path, f"settings.{parent} is not an object")
+                return
+            node = inner
+        node[last] = value
+
+    def _required(self, kind: ProviderType, config: dict[str, Any]) -> None:
+        """Says what is missing, at the field where it would go."""
+        if kind.name in _NEEDS_ENDPOINT and kind.endpoint and not config.get(kind.endpoint):
+            self._error("endpoint", f'is required for provider type "{kind.name}"')
+        for key in kind.required:
+            if key in config:
+                continue
+            if (kind.name, key) in _MAY_BE_NULL:
+                config[key] = None
+                continue
+            field = {kind.endpoint: "endpoint", kind.secret: "apiKey"}.get(key, f"settings.{key}")
+            self._error(field, f'is required for provider type "{kind.name}"')
+
+    def _unknown_keys(self, kind: ProviderType) -> None:
+        """Warns of settings that the server would ignore without a word."""
+        if not kind.known or kind.name in _KEEPS_UNKNOWN:
+            return
+        provider = self.provider
+        fields = {
+            **{name: f"settings.{name}" for name in provider.settings},
+            **{name.split(".")[0]: f"secretRefs.{name}" for name in provider.secret_refs},
+        }
+        for name, field in fields.items():
+            known = _OTHER_NAMES.get((kind.name, name), name) in kind.keys
+            if not known and not (kind.name == "remote::azure" and name in _DEPLOYMENT):
+                near = difflib.get_close_matches(name, sorted(kind.keys), n=1)
+                self.findings.warn(
+                    f"{provider.path}.{field}",
+                    f'is not known to provider type "{kind.name}", which ignores it',
+                    f"did you mean {near[0]}?" if near else "",
+                )
+
+
+def _habits(kind: ProviderType, config: dict[str, Any]) -> None:
+    """Defaults of ours for keys that the user left alone."""
+    if kind.name in _REFRESHED and "refresh_models" in kind.keys:
+        config.setdefault("refresh_models", True)
+    if _AWS_KEY in config and "session_ttl" in kind.keys:
+        # With static keys the server hands a time to live to a call that takes none, and dies.
+        config.setdefault("session_ttl", None)
+
+
+def _other_secrets(kind: ProviderType) -> str:
+    """Where the credentials of a provider go that takes no single key."""
+    if _AWS_KEY in kind.keys:
+        return "it takes secretRefs.aws_access_key_id and secretRefs.aws_secret_access_key"
+    return "" if kind.known else "the operator does not know its keys: use secretRefs"
+
+
+def _copy(value: Any) -> Any:
+    """A copy of JSON data: the resource is cached, the config is changed."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value

@@ -1,0 +1,88 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Environment references inside a config, read as the server reads them.
+
+`${env.NAME}`, `${env.NAME:=default}`, `${env.NAME:+value if set}`, anywhere in a string value, with
+NAME in `[A-Z0-9_]+`. An empty variable counts as unset, a default ends at the first `}`, results
+are not expanded again. A list entry whose provider_id comes out as nothing is skipped; that is how
+a base config has a provider that is on only when its variable is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+MARK: Final = "${env."
+"""How every reference begins."""
+
+DISABLED: Final = "__disabled__"
+"""A provider_id that the server skips."""
+
+_REFERENCE = re.compile(r"\$\{env\.([A-Z0-9_]+)(?::([=+])([^}]*))?\}")
+
+
+def expand(text: str, names: Collection[str]) -> str:
+    """A string as far as it can be told without the values of the variables.
+
+    Args:
+        text: From a config.
+        names: Variables that are set.
+
+    Returns:
+        The text with defaults and conditional values put in. What depends on the value of a
+        variable that is set stays a reference.
+    """
+    return _REFERENCE.sub(lambda match: _expansion(match, names), text)
+
+
+def _expansion(match: re.Match[str], names: Collection[str]) -> str:
+    name, operator, operand = match.groups()
+    if operator == "+":
+        return operand if name in names else ""
+    if operator == "=" and name not in names:
+        return operand
+    return match.group()
+
+
+def active(provider_id: str, names: Collection[str]) -> str | None:
+    """The id under which the server has a provider; None if it skips the entry."""
+    found = expand(provider_id, names)
+    return None if found in {"", DISABLED} else found
+
+
+def nominal(provider_id: str) -> str:
+    """The id that a provider has when its variable is set."""
+    return _REFERENCE.sub(lambda match: match.group(3) or "", provider_id)
+
+
+def condition(provider_id: str) -> str | None:
+    """The variable that switches a provider on; None for one that is always on."""
+    match = _REFERENCE.fullmatch(provider_id)
+    return match.group(1) if match and match.group(2) == "+" else None
+
+
+def required(text: str) -> Iterator[str]:
+    """Variables that must be set for the server to start."""
+    for match in _REFERENCE.finditer(text):
+        if match.group(2) is None:
+            yield match.group(1)
+
+
+def unreadable(text: str) -> bool:
+    """Whether something looks like a reference and is none: the server would use the text as is."""
+    return MARK in _REFERENCE.sub("", text)
+
+
+def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every string value in JSON data, with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from strings(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from strings(item, f"{path}[{index}]")

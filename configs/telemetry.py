@@ -1,0 +1,98 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Telemetry: a section of the spec that becomes environment (D5b).
+
+No server since 0.4 has a telemetry provider; the OpenTelemetry SDK in the image reads `OTEL_*`, and
+the entrypoint of the image turns instrumentation on as soon as one of them is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from api.references import provider_variables
+from api.v1alpha2 import Provider
+from configs.errors import Findings
+from configs.secrets import Environment
+
+ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Where the SDK sends traces and metrics."""
+
+_NAMES: Final = frozenset({"opentelemetry", "otel", "otlp"})
+_SHORT: Final = {
+    "service_name": "OTEL_SERVICE_NAME",
+    "resource_attributes": "OTEL_RESOURCE_ATTRIBUTES",
+    "protocol": "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "headers": "OTEL_EXPORTER_OTLP_HEADERS",
+    "compression": "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "timeout": "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "certificate": "OTEL_EXPORTER_OTLP_CERTIFICATE",
+}
+"""Settings with a name of their own; any other is the variable itself, with or without OTEL_."""
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_VARIABLE = re.compile(r"OTEL_[A-Z0-9_]+")
+
+
+def expand(providers: Sequence[Provider], environment: Environment, findings: Findings) -> None:
+    """Adds the variables of a telemetry section.
+
+    Args:
+        providers: Of the section.
+        environment: Receives the variables.
+        findings: Receives what cannot become one.
+    """
+    for provider in providers:
+        if provider.provider.split("::")[-1].lower() not in _NAMES:
+            findings.error(
+                f"{provider.path}.provider",
+                f'unknown provider "{provider.provider}" for telemetry',
+                "the server knows OpenTelemetry only: use opentelemetry",
+            )
+        if provider.endpoint:
+            environment.value(ENDPOINT, provider.endpoint, f"{provider.path}.endpoint")
+        for key in sorted(provider.settings):
+            _setting(key, provider.settings[key], provider.path, environment, findings)
+        _secrets(provider, environment, findings)
+
+
+def _setting(key: str, value: Any, path: str, environment: Environment, findings: Findings) -> None:
+    where = f"{path}.settings.{key}"
+    name = variable(key)
+    if name is None:
+        findings.error(where, "has no OTEL_* variable", "name the variable itself")
+    elif isinstance(value, bool):
+        environment.value(name, "true" if value else "false", where)
+    elif isinstance(value, str | int | float):
+        environment.value(name, str(value), where)
+    else:
+        findings.error(where, "must be a string, a number or a boolean to become a variable")
+
+
+def _secrets(provider: Provider, environment: Environment, findings: Findings) -> None:
+    if provider.api_key:
+        findings.error(
+            f"{provider.path}.apiKey",
+            "is not taken by telemetry",
+            "keep the whole header in a Secret: secretRefs.headers",
+        )
+    for item in provider_variables(provider):
+        if item.field not in provider.secret_refs:
+            continue
+        if name := variable(item.field):
+            environment.secret(name, item.secret, item.path)
+        else:
+            findings.error(item.path, "has no OTEL_* variable", "name the variable itself")
+
+
+def variable(setting: str) -> str | None:
+    """The variable of a setting: serviceName, service_name and OTEL_SERVICE_NAME are the same."""
+    snake = _HUMP.sub("_", setting).replace("-", "_").replace(".", "_")
+    if named := _SHORT.get(snake.lower().removeprefix("otel_")):
+        return named
+    name = snake.upper()
+    name = name if name.startswith("OTEL_") else f"OTEL_{name}"
+    return name if _VARIABLE.fullmatch(name) else None
