@@ -15,7 +15,8 @@ PYTHON_FILES := llamastack_operator controller informers workqueue api configs t
 # What one may set: make test PYTEST_ARGS='-k election -x'
 PYTEST_ARGS ?=
 N ?= 1000
-IMG ?= llamastack-operator:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMG ?= llamastack-operator:$(VERSION)
 KUBECTL ?= kubectl
 CONTAINER_TOOL ?= $(shell command -v podman || command -v docker)
 UPGRADE ?=
@@ -91,7 +92,8 @@ binaries: .venv ## Obtain etcd, the Kubernetes programs and kwok; once, up to 10
 .PHONY: image
 image: ## Build the container image IMG
 	@test -n "$(CONTAINER_TOOL)" || { echo "error: podman or docker is needed" >&2; exit 1; }
-	$(CONTAINER_TOOL) build -t $(IMG) -f Containerfile .
+	$(CONTAINER_TOOL) build -t $(IMG) -f Containerfile \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
 ##@ The cluster that KUBECONFIG names
 
