@@ -193,6 +193,14 @@ LabelKey: TypeAlias = Annotated[
     Field(max_length=317),
     Matching(LABEL_KEY, "a label key such as team or example.com/team, without a value"),
 ]
+LabelValue: TypeAlias = Annotated[
+    str,
+    Field(max_length=63),
+    Matching(
+        r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "the value of a label: letters, digits, '-', '_', '.', with a letter or digit at each end",
+    ),
+]
 DataKey: TypeAlias = Annotated[
     str,
     Field(max_length=253),

@@ -32,6 +32,11 @@ _EXPECTED: Final = {
     "model_attributes_type": "an object",
 }
 
+_WORDS: Final = {
+    "missing": "is required",
+    "string_unicode": "must be valid Unicode",
+}
+
 _LIMITS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']}",
     "less_than_equal": lambda ctx: f"must be at most {ctx['le']}",
@@ -74,8 +79,8 @@ def path_of(location: Sequence[int | str], obj: object) -> str:
 def message_of(item: ErrorDetails) -> str:
     """What is wrong, to be read after the path."""
     kind, context = item["type"], item.get("ctx", {})
-    if kind == "missing":
-        return "is required"
+    if kind in _WORDS:
+        return _WORDS[kind]
     if kind in _EXPECTED:
         return f"must be {_EXPECTED[kind]}, got {kind_of(item['input'])}"
     if kind in ("string_too_short", "too_short") and context["min_length"] == 1:

@@ -91,7 +91,7 @@ class Expose(ApiModel):
     ingress_class_name: NonEmpty | None = None
     """Class of the Ingress; the cluster's default if absent."""
 
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[LabelKey, str] = Field(default_factory=dict)
     """Annotations of the Ingress or Route."""
 
     tls_secret_name: ObjectName | None = None

@@ -58,6 +58,8 @@ def read(obj: Mapping[str, Any]) -> tuple[LlamaStackDistribution | None, tuple[F
     except ValidationError as error:
         errors = field_errors(error, obj)
         broken = {item["loc"][:2] for item in error.errors(include_url=False)}
+    if not isinstance(plain, Mapping):
+        return None, errors
     try:
         return LlamaStackDistribution.model_validate(_without(plain, broken)), errors
     except ValidationError:
@@ -78,15 +80,19 @@ def _copy(value: Any, depth: int) -> Any:
     return [_copy(item, depth - 1) for item in value]
 
 
-def _without(plain: Any, broken: set[tuple[int | str, ...]]) -> Json:
-    """The object without its broken sections, and with what the models cannot do without."""
-    obj = plain if isinstance(plain, Mapping) else {}
+def _without(obj: Mapping[str, Any], broken: set[tuple[int | str, ...]]) -> Json:
+    """The object without its broken sections, and with what the models cannot do without.
+
+    Args:
+        obj: the object.
+        broken: first one or two steps of the locations of errors.
+    """
     metadata, spec = obj.get("metadata"), obj.get("spec")
     if not isinstance(metadata, Mapping) or any(at[0] == "metadata" for at in broken):
         metadata = {}
-    sections = dict(spec) if isinstance(spec, Mapping) else {}
-    for at in broken:
-        if at[0] == "spec" and len(at) > 1:
-            sections.pop(str(at[1]), None)
-    sections.setdefault("distribution", {})
-    return {"metadata": metadata, "spec": sections}
+    sections = {
+        name: section
+        for name, section in (spec if isinstance(spec, Mapping) else {}).items()
+        if ("spec", name) not in broken
+    }
+    return {"metadata": metadata, "spec": {"distribution": {}, **sections}}

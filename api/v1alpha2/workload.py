@@ -25,6 +25,8 @@ from api.model import (
     Int32,
     Int64,
     IntOrString,
+    LabelKey,
+    LabelValue,
     Matching,
     NonEmpty,
     ObjectName,
@@ -142,7 +144,7 @@ class Overrides(ApiModel):
     image_pull_secrets: PullSecrets = ()
     """Secrets with credentials of registries."""
 
-    node_selector: dict[str, str] = Field(default_factory=dict)
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels that a node must have."""
 
     tolerations: tuple[Toleration, ...] = ()
@@ -151,10 +153,10 @@ class Overrides(ApiModel):
     affinity: OpenObject | None = None
     """Affinity of the pods, as in core/v1."""
 
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Further labels of the pods."""
 
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[LabelKey, str] = Field(default_factory=dict)
     """Further annotations of the pods."""
 
     termination_grace_period_seconds: Annotated[Int64, Field(ge=0)] | None = None
