@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
-from configs.engine import Generated, generate
 
 from api.references import SecretReference, secret_refs
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.reasons import Reason
 from api.validation import validate
+from configs.engine import Generated, generate
 from configs.errors import ConfigError
 from controller.llamastack.status import Problem
+from controller.llamastack.unsupported import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,9 @@ def make_plan(obj: Object, distributions: Distributions) -> Plan:
         )
     except ConfigError as error:
         return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
+    missing = tuple(unsupported(cr.spec, generated))
+    if missing:
+        return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
     return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
 
 

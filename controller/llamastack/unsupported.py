@@ -1,0 +1,56 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Fields that the resource has and this version of the controller does not act on yet.
+
+A field that is accepted and ignored is the worst answer: somebody believes that there is a volume
+behind the data, or a TLS bundle behind the trust. So such a resource is refused, by field, until
+the controller can do what it asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.errors import FieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.v1alpha2 import Spec
+    from api.v1alpha2.networking import Expose
+    from configs.engine import Generated
+
+_MESSAGE = "is not supported by this version of the operator"
+
+
+def unsupported(spec: Spec, generated: Generated | None = None) -> list[FieldError]:
+    """One error for each such field that is set.
+
+    Args:
+        spec: of the resource.
+        generated: what it resolves to, if that is known.
+    """
+    errors = [FieldError(path, _MESSAGE) for path in _paths(spec)]
+    if generated is not None and generated.storage_secret is not None:
+        errors.append(FieldError("spec.storage", f"a database by connection string {_MESSAGE}"))
+    return errors
+
+
+def _paths(spec: Spec) -> Iterator[str]:
+    networking, workload = spec.networking, spec.workload
+    fields = {
+        "spec.overrideConfig": spec.override_config,
+        "spec.externalProviders": spec.external_providers,
+        "spec.networking.expose": networking.expose if _is_on(networking.expose) else None,
+        "spec.networking.allowedFrom": networking.allowed_from,
+        "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
+        "spec.workload.storage": workload.storage,
+        "spec.workload.autoscaling": workload.autoscaling,
+        "spec.workload.podDisruptionBudget": workload.pod_disruption_budget,
+    }
+    yield from (path for path, value in fields.items() if value is not None)
+
+
+def _is_on(expose: Expose | None) -> bool:
+    return expose is not None and expose.enabled
