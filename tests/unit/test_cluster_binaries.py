@@ -238,7 +238,9 @@ def test_build_fills_the_cache_with_pinned_sources_and_reproducible_flags(
         assert '"go.mod"' in build
         assert '"go.sum"' in build
     assert "version.gitVersion=v1.36.3" in second
-    assert "1 modules fetched, 1 packages compiled, done" in machine.told.getvalue()
+    told = machine.told.getvalue()
+    assert "building kubernetes v1.36.3 from source, about 5 minutes the first time" in told
+    assert "1 modules fetched, 1 packages compiled, done" in told
 
 
 def test_second_time_nothing_is_built(machine: _Machine) -> None:
@@ -335,6 +337,7 @@ def test_failed_build_says_what_to_do(machine: _Machine, output: str, line: str)
         machine.obtain("kwok")
 
     assert "\n" not in str(info.value)
+    assert "done" not in machine.told.getvalue()
     assert "or set KUBEBUILDER_ASSETS to a directory that has them" in str(info.value)
 
 

@@ -123,7 +123,7 @@ def test_each_project_s_own_checksum_is_used(site: _Site, cache: Cache) -> None:
         "kwok": "kwok itself",
     }
     assert len(cache.present(PROGRAMS.values())) == 3
-    assert f"downloading kubectl {KUBERNETES} from 127.0.0.1" in told.getvalue()
+    assert f"downloading kubectl {KUBERNETES}, from 127.0.0.1" in told.getvalue()
 
 
 def test_file_that_is_not_what_its_checksum_says_is_not_installed(

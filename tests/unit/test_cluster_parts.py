@@ -145,24 +145,29 @@ def test_step_is_told_with_its_detail_and_its_end() -> None:
         told += 1
         return f"{told} packages"
 
-    with Progress(stream, every=0.001).step("building it", detail):
+    with Progress(stream, every=0.001).step("building it", "a minute", detail):
         while told < 2:
             pass
 
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "control plane: building it"
+    assert lines[0] == "control plane: building it, a minute"
     assert lines[1] == "control plane: building it … 0 s, 1 packages"
     assert lines[-1].endswith(f"{told} packages, done")
 
 
-def test_terminal_keeps_one_line_a_step() -> None:
+def test_terminal_rewrites_one_line_that_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
     stream = _Terminal()
 
-    with Progress(stream, every=60).step("building it"):
-        pass
+    with Progress(stream, every=0.001).step("building it", detail=lambda: "x" * 100):
+        while stream.getvalue().count("\r") < 3:
+            pass
 
-    assert stream.getvalue().count("\n") == 1
-    assert stream.getvalue().endswith("control plane: building it … 0 s, done\n")
+    first, rest = stream.getvalue().split("\n", 1)
+    assert first == "control plane: building it"
+    *ticks, last = rest.split("\r\x1b[2K")[1:]
+    assert {len(tick) for tick in ticks} == {39}
+    assert last.endswith("x, done\n")
 
 
 def test_reader_that_went_away_does_not_stop_the_work() -> None:

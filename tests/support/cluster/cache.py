@@ -105,7 +105,7 @@ class Cache:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                with progress.step(f"waiting for another process that obtains them ({lock})"):
+                with progress.step("waiting for another process that obtains them", f"by {lock}"):
                     fcntl.flock(file, fcntl.LOCK_EX)
             self._remove_leftovers()
             yield

@@ -186,7 +186,7 @@ class Downloader:
         host = urllib.parse.urlsplit(url).netloc
         try:
             with (
-                self.progress.step(f"downloading {what} from {host}", detail),
+                self.progress.step(f"downloading {what}", f"from {host}", detail),
                 _open(url, _READ_S) as response,
                 target.open("wb") as file,
             ):

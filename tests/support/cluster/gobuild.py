@@ -58,13 +58,8 @@ def build(
     Raises:
         BinariesUnavailableError: no Go, an old one, no network, no space; says what to do.
     """
-    module, version = specs[0].module, specs[0].version
     go = find_go(environment)
-    free = shutil.disk_usage(cache.directory).free
-    if free < _NEEDED_BYTES:
-        needed = f"{_NEEDED_BYTES >> 20} MiB are needed"
-        msg = f"{cache.directory} has {free >> 20} MiB of free space, {needed}"
-        raise BinariesUnavailableError(msg)
+    _check_space(cache.directory)
     settings = {
         **environment,
         "CGO_ENABLED": "0",
@@ -73,6 +68,7 @@ def build(
         "GOOS": here.os,
         "GOARCH": here.arch,
     }
+    module = specs[0].module
     with cache.workspace() as work:
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(MODULES / module / name, work / name)
@@ -83,10 +79,16 @@ def build(
         target = output / specs[0].name if len(specs) == 1 else f"{output}{os.sep}"
         command = [go, "build", "-v", "-ldflags", _ldflags(specs[0]), "-o", str(target)]
         command += [spec.package for spec in specs]
-        programs = f" ({len(specs)} programs)" if len(specs) > 1 else ""
-        what = f"building {module} {version}{programs} from source"
-        usual = f"about {_USUAL_TIME[module]} the first time"
-        _run_go(command, work, settings, progress, f"{what}, {usual}")
+        what = f"building {module} {specs[0].version} from source"
+        names = ", ".join(spec.name for spec in specs)
+        usual = f"about {_USUAL_TIME[module]} the first time: {names}"
+        counted = collections.Counter[str]()
+
+        def detail() -> str:
+            return ", ".join(f"{number} {things}" for things, number in list(counted.items()))
+
+        with progress.step(what, usual, detail):
+            _run_go(command, work, settings, counted)
         for spec in specs:
             cache.install(spec, output / spec.name)
 
@@ -103,6 +105,14 @@ def find_go(environment: Mapping[str, str]) -> str:
         msg = f"Go, which could build them, is not installed: {_INSTALL_GO}"
         raise BinariesUnavailableError(msg)
     return go
+
+
+def _check_space(directory: Path) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < _NEEDED_BYTES:
+        needed = f"{_NEEDED_BYTES >> 20} MiB are needed"
+        msg = f"{directory} has {free >> 20} MiB of free space, {needed}"
+        raise BinariesUnavailableError(msg)
 
 
 def _check_go_version(go: str, directory: Path, settings: Mapping[str, str]) -> None:
@@ -150,28 +160,25 @@ def _run_go(
     command: Sequence[str],
     directory: Path,
     settings: Mapping[str, str],
-    progress: Progress,
-    text: str,
+    counted: collections.Counter[str],
 ) -> None:
-    said: collections.deque[str] = collections.deque(maxlen=50)
-    compiled = fetched = 0
+    """Run go and count what it reports.
 
-    def detail() -> str:
-        done = [f"{fetched} modules fetched"] if fetched else []
-        return ", ".join([*done, f"{compiled} packages compiled"] if compiled else done)
-
-    with progress.step(text, detail), _child(command, directory, settings) as process:
+    Raises:
+        BinariesUnavailableError: it failed; with what else it said.
+    """
+    said = collections.deque[str](maxlen=50)
+    with _child(command, directory, settings) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("go: downloading "):
-                fetched += 1
+                counted["modules fetched"] += 1
             elif _PACKAGE.match(line):
-                compiled += 1
+                counted["packages compiled"] += 1
             else:
                 said.append(line.strip())
-        code = process.wait()
-    if code:
-        raise BinariesUnavailableError(_explain("\n".join(said), settings))
+        if process.wait():
+            raise BinariesUnavailableError(_explain("\n".join(said), settings))
 
 
 @contextlib.contextmanager

@@ -3,13 +3,15 @@
 
 """What is going on, for somebody who waits minutes for it.
 
-A step is one line on stderr that says what is being obtained and from where; while it lasts, a
-terminal sees the elapsed seconds tick in that line, and a log file gets a line every 15 s.
+A step begins with a line on stderr that says what is being obtained and from where, and how long
+that usually takes; while it lasts, a terminal sees the elapsed seconds tick in the line below, and
+a log file gets a line every 15 s.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -40,11 +42,12 @@ class Progress:
         self._write(f"{_PREFIX}{text}\n")
 
     @contextlib.contextmanager
-    def step(self, text: str, detail: Callable[[], str] = str) -> Iterator[None]:
-        """Show ``text`` with the elapsed time until the block ends, and then how long it took.
+    def step(self, what: str, note: str = "", detail: Callable[[], str] = str) -> Iterator[None]:
+        """Show ``what`` with the elapsed time until the block ends, and then how long it took.
 
         Args:
-            text: what is being done.
+            what: what is being done; short, because it is repeated.
+            note: what to add the first time.
             detail: what to add each time, such as how much is done; empty for nothing.
         """
         started = time.monotonic()
@@ -53,24 +56,27 @@ class Progress:
         def line() -> str:
             more = detail()
             seconds = f"{time.monotonic() - started:.0f} s"
-            return f"{_PREFIX}{text} … {seconds}{', ' if more else ''}{more}"
+            return f"{_PREFIX}{what} … {seconds}{', ' if more else ''}{more}"
 
         def tick() -> None:
             while not ended.wait(self._every):
-                self._write(f"{_CLEAR}{line()}" if self._terminal else f"{line()}\n")
+                if self._terminal:
+                    # A line that wraps cannot be rewritten.
+                    columns = shutil.get_terminal_size().columns
+                    self._write(f"{_CLEAR}{line()[: columns - 1]}")
+                else:
+                    self._write(f"{line()}\n")
 
-        if self._terminal:
-            self._write(f"{_PREFIX}{text} …")
-        else:
-            self.say(text)
+        self.say(f"{what}{', ' if note else ''}{note}")
         ticker = threading.Thread(target=tick, name="control plane progress", daemon=True)
         ticker.start()
+        clear = _CLEAR if self._terminal else ""
         try:
             yield
         except BaseException:
-            self._end(ended, ticker, "\n" if self._terminal else "")
+            self._end(ended, ticker, clear)
             raise
-        self._end(ended, ticker, f"{_CLEAR if self._terminal else ''}{line()}, done\n")
+        self._end(ended, ticker, f"{clear}{line()}, done\n")
 
     def _end(self, ended: threading.Event, ticker: threading.Thread, last: str) -> None:
         ended.set()
