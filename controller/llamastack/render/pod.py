@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from configs.server import TLS_FOLDER
 from controller.llamastack.render import names
 from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
@@ -20,7 +21,6 @@ CONTAINER_NAME = "llama-stack"
 DATA_VOLUME = "lls-storage"
 CONFIG_VOLUME = "llama-stack-config"
 TLS_VOLUME = "llama-stack-tls"
-TLS_DIRECTORY = "/etc/llama-stack-tls"
 USER_ID = 1001  # the group that owns the data volume in every release of the Go operator
 GRACE_PERIOD_S = 30  # the API's default; the server is down half a second after SIGTERM
 DEFAULT_MEMORY = "1Gi"
@@ -106,7 +106,7 @@ def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:
     if inputs.config_map_name:
         mounts.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
     if inputs.tls_secret:
-        mounts.append({"name": TLS_VOLUME, "mountPath": TLS_DIRECTORY, "readOnly": True})
+        mounts.append({"name": TLS_VOLUME, "mountPath": TLS_FOLDER, "readOnly": True})
     overrides = inputs.spec.workload.overrides
     return mounts + plain_list(overrides.volume_mounts)
 
