@@ -88,7 +88,7 @@ class Counts:
 def informer_of(source: ListerWatcher, **options: Any) -> Informer:
     """An informer with seeded jitter that watches over its cache."""
     options.setdefault("rng", random.Random(3))
-    options.setdefault("mutation_detector", MutationDetector())
+    options.setdefault("mutation_detector", MutationDetector(period_s=30.0))
     return Informer(source, **options)
 
 
