@@ -21,6 +21,7 @@ from pydantic import Field
 
 from api.model import (
     ApiModel,
+    AtomicModel,
     Bool,
     DataKey,
     Int32,
@@ -34,14 +35,14 @@ from api.model import (
 )
 
 
-class LocalObjectReference(ApiModel):
+class LocalObjectReference(AtomicModel):
     """The name of an object in the same namespace."""
 
     name: ObjectName
     """Name of the object."""
 
 
-class KeySelector(ApiModel):
+class KeySelector(AtomicModel):
     """One key of a Secret or ConfigMap in the same namespace."""
 
     name: ObjectName
@@ -54,7 +55,7 @@ class KeySelector(ApiModel):
     """Whether the container starts without it."""
 
 
-class FieldSelector(ApiModel):
+class FieldSelector(AtomicModel):
     """A field of the pod."""
 
     field_path: NonEmpty
@@ -64,7 +65,7 @@ class FieldSelector(ApiModel):
     """Version of the schema that the path is written in; v1 if absent."""
 
 
-class ResourceFieldSelector(ApiModel):
+class ResourceFieldSelector(AtomicModel):
     """A resource of a container."""
 
     resource: NonEmpty
@@ -77,7 +78,7 @@ class ResourceFieldSelector(ApiModel):
     """Unit of the value."""
 
 
-class FileKeySelector(ApiModel):
+class FileKeySelector(AtomicModel):
     """A key of an env file in a volume (Kubernetes 1.34 and later)."""
 
     volume_name: NonEmpty
@@ -205,7 +206,7 @@ class LabelSelectorRequirement(ApiModel):
     """The values of In and NotIn."""
 
 
-class LabelSelector(ApiModel):
+class LabelSelector(AtomicModel):
     """A selection by labels."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)

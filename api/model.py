@@ -64,6 +64,16 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
+class AtomicModel(ApiModel):
+    """Base of references and selectors, which have one owner under server-side apply.
+
+    Half of a reference from one manager and half from another would name something that nobody
+    asked for. Core/v1 marks the same types.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
+
 def kind_of(value: object) -> str:
     """The JSON type of a value, in the words of error messages."""
     if value is None:

@@ -19,10 +19,11 @@ numeric ``exclusiveMinimum``   ``minimum`` and ``exclusiveMinimum: true`` (maxim
 ``uniqueItems``                ``x-kubernetes-list-type: set``
 no type (``Any``)              ``x-kubernetes-preserve-unknown-fields``
 ``additionalProperties: true`` ``type: object`` and ``x-kubernetes-preserve-unknown-fields``
+one ``patternProperties``      ``additionalProperties``: nothing can be said about keys
 ``default``, ``title``         dropped
 list of objects                ``x-kubernetes-list-type: atomic`` unless the model says otherwise
 ``Polymorphic``                an open node, its forms and fields told in the description
-``prefixItems``, other unions  an error: there is no such structural schema
+anything else                  an error: dropped in silence, it would be a rule nobody checks
 =============================  ================================================================
 """
 
@@ -64,6 +65,29 @@ _COPIED: Final = (
 )
 """Keywords that mean the same in both worlds and go through as they are."""
 
+_HANDLED: Final = frozenset(
+    {
+        *_COPIED,
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "examples",
+        "items",
+        "patternProperties",
+        "properties",
+        "propertyNames",
+        "title",
+        "uniqueItems",
+        "x-forms",
+        "x-object",
+    }
+)
+"""Keywords that are understood, if only to be dropped."""
+
 
 class NotStructural(Exception):
     """A model uses something that no structural schema can say; the message has the path."""
@@ -94,8 +118,8 @@ class _Converter:
     def convert(self, node: Mapping[str, Any], *, path: str, within: tuple[str, ...]) -> Schema:
         """One node and all below it. ``within`` are the references that led here."""
         node, within = self._resolved(node, path, within)
-        if "prefixItems" in node:
-            raise NotStructural(f"{path or '.'}: tuples of different types are not structural")
+        if strange := sorted(node.keys() - _HANDLED):
+            raise NotStructural(f"{path or '.'}: {', '.join(strange)} cannot be expressed")
         result: Schema = {}
         if description := self._description(node, path, within):
             result["description"] = description
@@ -130,8 +154,7 @@ class _Converter:
         """Complete the keywords of an open node; whether there may be something below it."""
         if result.get("x-kubernetes-int-or-string"):
             return False
-        additional = node.get("additionalProperties")
-        if additional is True or additional == {}:
+        if _values(node) in (True, {}):
             result |= _OPEN
         if "type" not in result:
             result |= _OPEN
@@ -146,11 +169,9 @@ class _Converter:
                 name: self.convert(child, path=f"{path}.{name}", within=within)
                 for name, child in properties.items()
             }
-        additional = node.get("additionalProperties")
-        if isinstance(additional, Mapping) and additional:
-            result["additionalProperties"] = self.convert(
-                additional, path=f"{path}.*", within=within
-            )
+        values = _values(node)
+        if isinstance(values, Mapping) and values:
+            result["additionalProperties"] = self.convert(values, path=f"{path}.*", within=within)
 
     def _list(
         self, node: Mapping[str, Any], result: Schema, path: str, within: tuple[str, ...]
@@ -185,6 +206,12 @@ def _only_arm(arms: list[Schema], path: str) -> Schema:
     if sorted(str(arm.get("type")) for arm in arms) == ["integer", "string"]:
         return {"x-kubernetes-int-or-string": True}
     raise NotStructural(f"{path or '.'}: a union of several types is not structural")
+
+
+def _values(node: Mapping[str, Any]) -> Any:
+    """What the values of a map are; pydantic says it in another place if the keys are bounded."""
+    patterns = list(node.get("patternProperties", {}).values())
+    return patterns[0] if len(patterns) == 1 else node.get("additionalProperties")
 
 
 def _constants(node: Mapping[str, Any], result: Schema) -> None:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from api.model import ApiModel, DataKey, ObjectName
+from api.model import ApiModel, AtomicModel, DataKey, ObjectName
 
 
-class SecretKeySelector(ApiModel):
+class SecretKeySelector(AtomicModel):
     """One key of a Secret in the namespace of the resource."""
 
     name: ObjectName

@@ -118,6 +118,28 @@ def test_lists_that_several_write_are_maps() -> None:
         assert nodes[path]["x-kubernetes-list-map-keys"] == keys
 
 
+def test_references_have_one_owner() -> None:
+    nodes = dict(_nodes(_schema()))
+
+    for path in (
+        ".spec.storage.sql.connectionString.secretKeyRef",
+        ".spec.workload.overrides.env[].valueFrom.secretKeyRef",
+        ".spec.workload.topologySpreadConstraints[].labelSelector",
+    ):
+        assert nodes[path]["x-kubernetes-map-type"] == "atomic"
+
+
+def test_every_object_says_what_may_be_in_it() -> None:
+    """The API server prunes everything from an object of which nothing is said."""
+    contents = {"properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"}
+
+    assert [
+        path
+        for path, node in _nodes(_schema())
+        if node.get("type") == "object" and not contents & node.keys()
+    ] == [".metadata"]
+
+
 def test_limits_of_lists_reach_the_schema() -> None:
     """Without them the API server refuses the rules as too expensive."""
     nodes = dict(_nodes(_schema()))

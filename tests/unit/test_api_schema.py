@@ -22,6 +22,7 @@ from api.model import (
     Internal,
     IntOrString,
     KeyedBy,
+    Matching,
     NamedOpenObject,
     OpenObject,
     Polymorphic,
@@ -137,6 +138,16 @@ def _field(annotation: Any, default: Any = ...) -> Any:
             id="dict of strings",
         ),
         pytest.param(
+            dict[Annotated[str, Field(pattern="^a", max_length=3)], str],
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            id="dict of strings with bounded keys",
+        ),
+        pytest.param(
+            dict[Annotated[str, Matching("^a$", "a")], str],
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            id="dict of strings with keys that match",
+        ),
+        pytest.param(
             datetime.datetime, {"type": "string", "format": "date-time"}, id="date and time"
         ),
         pytest.param(
@@ -201,6 +212,10 @@ def test_defaults_and_titles_are_dropped(default: str | None) -> None:
         pytest.param(int | bool, id="other union"),
         pytest.param(Decimal, id="decimal"),
         pytest.param(_Child | str, id="object or string"),
+        pytest.param(
+            Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})],
+            id="keyword that nobody handles",
+        ),
     ],
 )
 def test_what_has_no_structural_schema_is_refused_with_its_path(annotation: Any) -> None:
