@@ -129,6 +129,10 @@ def test_flag_beats_variable_and_empty_variable_counts_for_nothing() -> None:
     assert (settings.workers, settings.log_level) == (5, "info")
 
 
+def test_empty_flag_beats_its_variable() -> None:
+    assert read("--context", "", env={"LLAMASTACK_OPERATOR_CONTEXT": "c"}).context == ""
+
+
 @pytest.mark.parametrize("word", ["--leader-elect=false", "--leader-elect=0"])
 def test_switch_can_be_turned_off_over_its_variable(word: str) -> None:
     assert not read(word, env={"LLAMASTACK_OPERATOR_LEADER_ELECT": "true"}).leader_elect

@@ -29,6 +29,7 @@ class Store:
         self.lease: Lease | None = None
         self.gets: list[float] = []
         self.writes: list[float] = []
+        self.wrote = asyncio.Event()
         self.hang = False
         self.lose_answers = False
         self.error: Exception | None = None
@@ -57,6 +58,7 @@ class Store:
     async def _store(self, record: Record, version: int) -> Lease:
         self.lease = Lease(record, str(version))
         self.writes.append(asyncio.get_running_loop().time())
+        self.wrote.set()
         answer = self.lease
         if self.lose_answers:
             await asyncio.Event().wait()
@@ -347,6 +349,22 @@ async def test_release_swaps_again_after_a_conflict() -> None:
     assert store.lease is not None
     assert store.lease.record.holder == ""
     assert store.lease.record.duration_s == 1
+
+
+async def test_renewal_under_way_does_not_bring_leadership_back_after_the_release() -> None:
+    store = Store()
+    a = elector(store, "a")
+    async with running(a) as (task,):
+        await a.wait_elected()
+        store.wrote.clear()
+        await store.wrote.wait()  # carried out, but not answered yet
+        await a.release()
+        await task
+
+        assert not a.is_leader
+        assert not a.may_write()
+    assert store.lease is not None
+    assert store.lease.record.holder == ""
 
 
 async def test_release_of_a_hung_server_ends_at_the_renew_deadline() -> None:

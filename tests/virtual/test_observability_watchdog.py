@@ -63,7 +63,7 @@ async def test_stall_beyond_the_renew_deadline_ends_the_process() -> None:
     clock.stalled = 10.1
 
     with pytest.raises(LoopStalled, match=r"10\.1 s"):
-        await task
+        await asyncio.wait_for(task, 5)
 
 
 async def test_owner_may_react_in_its_own_way_and_measuring_goes_on() -> None:
