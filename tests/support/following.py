@@ -96,7 +96,7 @@ class Follower:
         on_error: Callable[[str, ObjectKey, Exception], None] | None = None,
     ) -> None:
         self.cluster = cluster
-        self.driven = Driven(tuning)
+        self.driven = Driven(tuning, cluster.resource)
         self.store = Store(indexers=indexers, keep=keep, on_error=on_error or _unexpected)
         zero = Gauges(store_size=int, store_rv_age_s=float, last_event_age_s=float)
         self.dispatcher = Dispatcher("test", NO_METRICS.informer("test", zero))
@@ -162,6 +162,10 @@ class Follower:
             if idle and self.synced:
                 return
         raise AssertionError(f"did not catch up: {self._action}")
+
+    def forget_position(self) -> None:
+        """The history was cleared; the open watch goes on with what comes now."""
+        self._position = 0
 
     # ---------------------------------------------------------------------------------------
 

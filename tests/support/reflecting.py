@@ -28,7 +28,7 @@ from informers.messages import (
     WatchOpened,
 )
 from informers.metrics import NO_METRICS, Gauges
-from informers.ports import ObjectKey, Page
+from informers.ports import ObjectKey, Page, Resource
 from informers.reflector import Reflector
 from informers.transforms import drop_noise
 from informers.tuning import Tuning
@@ -41,12 +41,12 @@ STREAMED = Tuning()
 class Driven:
     """A reflector with a clock that moves by hand."""
 
-    def __init__(self, tuning: Tuning) -> None:
+    def __init__(self, tuning: Tuning, resource: Resource = CONFIG_MAPS) -> None:
         zero = Gauges(store_size=int, store_rv_age_s=float, last_event_age_s=float)
         metrics = NO_METRICS.informer("test", zero)
         self.failures: list[str] = []
         intake = Intake(
-            CONFIG_MAPS,
+            resource,
             transform=drop_noise,
             metrics=metrics,
             on_error=lambda key, error: self.failures.append(f"{key}: {error}"),
