@@ -3,7 +3,7 @@
 
 """What can be wrong with a resource, as data.
 
-A finding names the field first, because that is what the reader has to change (FR-078), and it is
+A finding names the field first, because that is what the reader has to change, and it is
 the same text wherever it comes up: ``kubectl apply`` (CRD and policy), the webhook, a condition of
 the resource, ``validate`` on the command line. Findings are values, not exceptions: all of them
 are reported at once, so nobody has to fix a file one error at a time.

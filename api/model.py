@@ -106,7 +106,7 @@ def rule(
 
     Args:
         cel: expression that must be true.
-        message: what is said otherwise; starts with the path of the field (FR-078).
+        message: what is said otherwise; starts with the path of the field.
         field_path: relative path, e.g. ``.endpoint``, for ``details.causes`` of the answer.
         reason: e.g. ``FieldValueRequired``; the API server's default is FieldValueInvalid.
         optional_old_self: evaluate on creation too, with ``oldSelf`` as an optional value.

@@ -96,7 +96,7 @@ def override(resource: LlamaStackDistribution) -> Findings:
 
 
 def provider_ids(resource: LlamaStackDistribution) -> Findings:
-    """Ids are given where there is a choice, and unique over all APIs (FR-071, FR-072)."""
+    """Ids are given where there is a choice, and unique over all APIs."""
     paths = defaultdict(list)
     for section in SECTIONS:
         providers = resource.spec.providers.section(section)
