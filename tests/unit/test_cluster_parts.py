@@ -1,12 +1,11 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The small parts of the control plane: ports, certificates, audit, progress, command line."""
+"""The small parts of the control plane: ports, certificates, progress, command line."""
 
 from __future__ import annotations
 
 import io
-import json
 import socket
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from tests.support.cluster import audit
 from tests.support.cluster.__main__ import main
 from tests.support.cluster.kubeconfig import write_kubeconfig
 from tests.support.cluster.pki import Pki
@@ -83,49 +81,6 @@ def test_keys_and_kubeconfigs_are_readable_by_their_owner_only(tmp_path: Path) -
 
     assert len(files) > 10
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-
-
-# --- audit ---------------------------------------------------------------------------------
-
-
-def _line(audit_id: str, stage: str = "ResponseComplete", **more: object) -> bytes:
-    event = {
-        "auditID": audit_id,
-        "stage": stage,
-        "verb": "watch",
-        "requestURI": "/api/v1/pods?watch=1",
-        "requestReceivedTimestamp": "2026-01-01T00:00:00.000001Z",
-        **more,
-    }
-    return json.dumps(event).encode() + b"\n"
-
-
-def test_request_is_counted_once_with_its_latest_stage() -> None:
-    content = (
-        _line("a", "ResponseStarted")
-        + _line("b", verb="patch", objectRef={"resource": "configmaps", "subresource": "status"})
-        + _line("a", responseStatus={"code": 200})
-    )
-
-    requests = audit.parse_lines(content)
-
-    assert [(r.audit_id, r.stage, r.code) for r in requests] == [
-        ("a", "ResponseComplete", 200),
-        ("b", "ResponseComplete", 0),
-    ]
-    assert audit.counts(requests, ("verb", "resource", "subresource")) == {
-        ("watch", "", ""): 1,
-        ("patch", "configmaps", "status"): 1,
-    }
-    assert [r.is_write for r in requests] == [False, True]
-
-
-def test_line_that_a_killed_server_left_half_is_skipped() -> None:
-    whole, half = _line("a"), _line("b")[:40]
-
-    assert [r.audit_id for r in audit.parse_lines(whole + half)] == ["a"]
-    spoilt = half + _line("c") + _line("d")
-    assert [r.audit_id for r in audit.parse_lines(spoilt)] == ["d"]
 
 
 # --- progress ------------------------------------------------------------------------------
