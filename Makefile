@@ -71,7 +71,7 @@ bench: binaries ## Measure with N resources (1000) beside a bare client; a table
 ##@ Generated files
 
 .PHONY: crd
-crd: .venv ## Make deploy/crd and deploy/policy from the models in api
+crd: .venv ## Make deploy/crd, deploy/policy and the table of flags from the code
 	$(BIN)/python -m tests.support.generated
 
 .PHONY: lock

@@ -3,8 +3,8 @@
 
 """Files in the repository that are made from code: ``python -m tests.support.generated``.
 
-They are committed, because people apply them without having Python; a test says when one of them
-is out of date, and ``make crd`` makes all of them anew.
+They are committed, because people read and apply them without having Python; a test says when one
+of them is out of date, and ``make crd`` makes all of them anew.
 """
 
 from __future__ import annotations
@@ -14,16 +14,40 @@ from pathlib import Path
 from api.crd import NAME, custom_resource_definition
 from api.policy import documents as policy_documents
 from configs.yamlio import dump, dump_all
+from llamastack_operator.settings import FLAGS
 
 ROOT = Path(__file__).parents[2]
+
+_BEGIN = "<!-- made by `make crd` -->\n"
+_END = "<!-- end -->\n"
 
 
 def generated_files() -> dict[Path, str]:
     """The text of each file by its path."""
+    operations = ROOT / "docs" / "operations.md"
     return {
         ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
         ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
+        operations: _with_flags(operations.read_text("utf-8")),
     }
+
+
+def _with_flags(page: str) -> str:
+    """The page with its table of flags made anew."""
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}{_flags()}{_END}{after}"
+
+
+def _flags() -> str:
+    rows = [("flag", "variable", "default", "meaning"), ("---",) * 4]
+    for flag in FLAGS:
+        spelled = f"{flag.flag} {flag.metavar}".rstrip()
+        # Prose, such as "the whole cluster", is no value.
+        default = flag.shown_default or f"`{flag.default}`"
+        meaning = flag.text + ("; the variable separates them by commas" * flag.repeatable)
+        rows.append((f"`{spelled}`", f"`{flag.env}`", default, meaning))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 
 from configs.yamlio import load_all
 from controller.llamastack.watches import RIGHTS
-from llamastack_operator.manager import LEASE_NAME
+from llamastack_operator.election.core import Timings
+from llamastack_operator.manager import DRAIN_S, FLUSH_S, LEASE_NAME
+from llamastack_operator.settings import Settings, add_arguments, from_args
 
 _ROOT = Path(__file__).parents[2]
 _DEPLOY = _ROOT / "deploy"
@@ -192,12 +195,21 @@ def test_image_has_the_version_of_the_project() -> None:
     assert _container()["image"] == f"{project['name']}:{project['version']}"
 
 
-def test_two_replicas_elect_a_leader() -> None:
+def _settings(arguments: list[str]) -> Settings:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return from_args(parser.parse_args(arguments), {"OPERATOR_NAMESPACE": _NAMESPACE})
+
+
+def test_two_replicas_elect_a_leader_in_their_namespace() -> None:
     deployment = _manager()
+    settings = _settings(_container()["args"])
 
     assert deployment["metadata"]["name"] == _SERVICE_ACCOUNT
     assert deployment["spec"]["replicas"] == 2
-    assert "--leader-elect" in _container()["args"]
+    assert settings.leader_elect
+    assert settings.leader_elect_namespace == _NAMESPACE
+    assert settings.log_format == "json"
 
 
 def test_pod_says_who_and_where_it_is() -> None:
@@ -225,16 +237,22 @@ def test_one_selector_finds_the_pods_everywhere() -> None:
 def test_probes_and_metrics_meet_the_ports_that_the_operator_listens_on() -> None:
     container = _container()
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    settings = _settings(container["args"])
 
-    assert ports == {"metrics": 8080, "probes": 8081}
+    assert ports == {
+        "metrics": settings.metrics_bind_address.port,
+        "probes": settings.health_probe_bind_address.port,
+    }
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
         assert container[probe]["httpGet"] == {"path": path, "port": "probes"}
     (port,) = _only("manager/metrics_service.yaml")["spec"]["ports"]
-    assert (port["port"], port["targetPort"]) == (8080, "metrics")
+    assert (port["port"], port["targetPort"]) == (ports["metrics"], "metrics")
 
 
 def test_pod_gets_more_time_to_stop_than_the_operator_takes() -> None:
-    assert _manager()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 30
+    grace = _manager()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+    assert grace >= DRAIN_S + FLUSH_S + Timings().renew_deadline_s  # which bounds the release
 
 
 def test_memory_is_limited_and_cpu_is_not() -> None:
