@@ -5,7 +5,8 @@
 
 Results go to standard output (a path, a table), everything else to standard error, so that
 ``KUBECONFIG=$(python -m tests.support.cluster up)`` does what it looks like. The exit code is 0, or
-1 for a failure that one line explains, or 2 for a wrong command line.
+1 for a failure that one line explains, or 2 for a wrong command line (130 if
+interrupted, as usual).
 """
 
 from __future__ import annotations

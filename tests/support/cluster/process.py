@@ -128,6 +128,7 @@ class Program:
         command: the command line; the first word is an absolute path.
         log: where its output goes; appended to when it is started again.
         directory: its working directory.
+        environment: what to add to ours.
         id: who it is while it runs.
     """
 
