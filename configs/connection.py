@@ -78,6 +78,11 @@ class StorageSecret:
     name: str
     values: tuple[StorageValue, ...]
 
+    @property
+    def sources(self) -> tuple[SecretKeySelector, ...]:
+        """Every key that must be read to fill it, once."""
+        return tuple(dict.fromkeys(item.source for item in self.values))
+
 
 def secret_name(cr_name: str) -> str:
     """The name of the Secret of a resource."""

@@ -234,11 +234,10 @@ class _Expansion:
 
     def _required(self, kind: ProviderType, config: dict[str, Any]) -> None:
         """Says what is missing, at the field where it would go."""
-        if kind.name in _NEEDS_ENDPOINT and kind.endpoint and not config.get(kind.endpoint):
-            self._error("endpoint", f'is required for provider type "{kind.name}"')
-        for key in kind.required:
-            if key in config:
-                continue
+        required = [*kind.required, kind.endpoint if kind.name in _NEEDS_ENDPOINT else None]
+        for key in required:
+            if key is None or key in config or (key == kind.endpoint and self.provider.endpoint):
+                continue  # a wrong endpoint has its error already
             if (kind.name, key) in _MAY_BE_NULL:
                 config[key] = None
                 continue

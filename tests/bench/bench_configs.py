@@ -1,0 +1,141 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""How long a config takes, and what of it is writing YAML.
+
+    python -m tests.bench.bench_configs [--rounds N] [--json]
+
+The bars (NFR-002, tightened): p99 below 20 ms for 5 providers and 10 models, below 100 ms for 10
+and 50; 1,000 different resources in less than 5 s. Exit code 1 if one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import io
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from api.v1alpha2 import Spec
+from configs import engine, yamlio
+from tests.support.config_specs import DISTRIBUTIONS, secret, spec_of
+
+BARS_MS = {"1 / 1": 20.0, "5 / 10": 20.0, "10 / 50": 100.0}
+"""providers / models → p99."""
+
+BAR_1000_S = 5.0
+
+_NAMES = ("vllm", "ollama", "openai", "groq", "together", "nvidia", "fireworks", "gemini")
+
+
+def spec(providers: int, models: int, seed: int = 0) -> Spec:
+    """A spec of a given size; another seed, another content."""
+    inference: list[dict[str, Any]] = []
+    for index in range(providers):
+        name = _NAMES[index % len(_NAMES)]
+        entry: dict[str, Any] = {"id": f"{name}-{index}", "provider": name}
+        if name in {"vllm", "ollama"}:
+            entry["endpoint"] = f"http://{name}-{seed}.models.svc:8000"
+        if name != "ollama":
+            entry["apiKey"] = secret(f"key-{seed}", f"k{index}")
+            entry["settings"] = {"allowed_models": [f"m{seed}", "x"], "refresh_models": False}
+        inference.append(entry)
+    names = [
+        {"name": f"org/model-{seed}-{index}", "provider": inference[index % providers]["id"]}
+        for index in range(models)
+    ]
+    return spec_of(
+        {
+            "providers": {"inference": inference, "vectorIo": {"provider": "faiss"}},
+            "resources": {"models": names, "tools": ["websearch"]},
+            "storage": {"kv": {"type": "redis", "endpoint": "redis://redis:6379"}},
+            "networking": {"port": 8443},
+        }
+    )
+
+
+def measure(work: Callable[[], object], rounds: int) -> dict[str, float]:
+    """Percentiles of the time of one call, in ms."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - start) * 1000)
+    times.sort()
+    return {
+        "p50_ms": round(times[len(times) // 2], 3),
+        "p99_ms": round(times[min(len(times) - 1, len(times) * 99 // 100)], 3),
+    }
+
+
+def _generate(item: Spec) -> engine.Generated:
+    return engine.generate("demo", "ns", item, distributions=DISTRIBUTIONS)
+
+
+def _ruamel(data: object) -> None:
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.dump(data, io.StringIO())
+
+
+def run(rounds: int) -> dict[str, Any]:
+    """All measurements."""
+    found: dict[str, Any] = {}
+    for name in BARS_MS:
+        providers, models = map(int, name.split(" / "))
+        item = spec(providers, models)
+        _generate(item)
+        tracemalloc.start()
+        _generate(item)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        found[name] = {
+            **measure(lambda item=item: _generate(item), rounds),
+            "peak_kib": peak // 1024,
+        }
+    many = [spec(5, 10, seed) for seed in range(1000)]
+    start = time.perf_counter()
+    hashes = {_generate(item).config_hash for item in many}
+    found["1000 resources"] = {
+        "seconds": round(time.perf_counter() - start, 3),
+        "configs": len(hashes),
+    }
+    data = yamlio.load(str(_generate(spec(5, 10)).config_yaml))
+    found["write, own emitter"] = measure(lambda: yamlio.dump(data), rounds)
+    found["write, ruamel"] = measure(lambda: _ruamel(data), max(3, rounds // 20))
+    return found
+
+
+def missed(found: dict[str, Any]) -> list[str]:
+    """The bars that were not met."""
+    late = [name for name, bar in BARS_MS.items() if found[name]["p99_ms"] >= bar]
+    return late + (["1000 resources"] if found["1000 resources"]["seconds"] >= BAR_1000_S else [])
+
+
+def main() -> int:
+    """Prints the table; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=500)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = run(arguments.rounds)
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    else:
+        for name, facts in found.items():
+            print(f"{name:20}", "  ".join(f"{key} {value}" for key, value in facts.items()))
+    late = missed(found)
+    if late:
+        print(f"missed: {', '.join(late)}", file=sys.stderr)
+    return 1 if late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""A short run of the benchmark, so that it keeps working and a slip of an order of size shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench import bench_configs
+
+pytestmark = pytest.mark.bench
+
+
+def test_a_short_run_meets_the_bars() -> None:
+    found = bench_configs.run(rounds=20)
+
+    # The median: on a busy machine, the 99th percentile of 20 is whoever else was running.
+    for name, bar in bench_configs.BARS_MS.items():
+        assert found[name]["p50_ms"] < bar
+    assert found["1000 resources"]["configs"] == 1000
+    assert found["write, own emitter"]["p50_ms"] < found["write, ruamel"]["p50_ms"]
