@@ -97,7 +97,7 @@ def run(rounds: int) -> dict[str, Any]:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         found[name] = {
-            **measure(lambda item=item: _generate(item), rounds),
+            **measure(functools.partial(_generate, item), rounds),
             "peak_kib": peak // 1024,
         }
     many = [spec(5, 10, seed) for seed in range(1000)]
