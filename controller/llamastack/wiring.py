@@ -16,6 +16,7 @@ from controller.llamastack.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
+from controller.llamastack.rollout import assess
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
 
@@ -53,9 +54,28 @@ def handlers(
     yield LLAMA_STACK, EnqueueSelf(queue, LLAMA_STACK, tracker=consistency)
     for child in CHILDREN:
         yield child, _ForgettingChildren(reconciler)
-        yield child, EnqueueOwner(queue, child, owner=LLAMA_STACK, tracker=consistency)
+        yield (
+            child,
+            EnqueueOwner(
+                queue,
+                child,
+                owner=LLAMA_STACK,
+                predicate=_says_something_new if child is DEPLOYMENT else None,
+                tracker=consistency,
+            ),
+        )
     yield SECRET, _Outdating(secrets)
     yield SECRET, EnqueueMapped(queue, SECRET, mapper=lambda obj: _users_of(obj, caches))
+
+
+def _says_something_new(old: Object, new: Object) -> bool:
+    """Whether an update of a Deployment can change what a pass would do or report.
+
+    A rollout updates the status half a dozen times; most of that reads the same in our words.
+    """
+    before, after = dict(old["metadata"]), dict(new["metadata"])
+    before["resourceVersion"] = after["resourceVersion"]
+    return before != after or old["spec"] != new["spec"] or assess(old) != assess(new)
 
 
 def _users_of(secret: Object, caches: Caches) -> Iterable[ObjectKey]:
