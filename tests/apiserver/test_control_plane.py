@@ -24,7 +24,7 @@ from tests.support.cluster.binaries import as_directory
 from tests.support.cluster.errors import ApiFailure, ClusterError, ProcessFailedError
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.cluster.ports import free_port
-from tests.support.cluster.state import Record
+from tests.support.cluster.state import Record, sweep
 
 pytestmark = pytest.mark.apiserver
 
@@ -53,6 +53,13 @@ def _until(condition: Callable[[], bool], *, seconds: float = 20.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A directory for a control plane of another process; swept, should the test fail."""
+    yield tmp_path / "plane"
+    sweep(tmp_path / "plane")
 
 
 def _config_map(name: str) -> dict[str, object]:
@@ -237,10 +244,7 @@ def test_failed_start_shows_the_log_and_leaves_nothing(binaries: Programs) -> No
     assert _processes_below(plane.directory) == []
 
 
-def test_killed_owner_leaves_no_process_and_no_directory(
-    tmp_path: Path, binaries: Programs
-) -> None:
-    directory = tmp_path / "plane"
+def test_killed_owner_leaves_no_process_and_no_directory(place: Path, binaries: Programs) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
@@ -252,18 +256,18 @@ def test_killed_owner_leaves_no_process_and_no_directory(
         "time.sleep(600)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(directory)],
+        [sys.executable, "-c", code, str(place)],
         cwd=_ROOT,
         env={**os.environ, "KUBEBUILDER_ASSETS": str(as_directory(binaries))},
         stdout=subprocess.PIPE,
     ) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"up\n"
-        assert len(_processes_below(directory)) == 2
+        assert len(_processes_below(place)) == 2
         owner.kill()
 
-    assert _until(lambda: not directory.exists())
-    assert _processes_below(directory) == []
+    assert _until(lambda: not place.exists())
+    assert _processes_below(place) == []
 
 
 # --- nodes ---------------------------------------------------------------------------------
@@ -314,11 +318,11 @@ def _command(binaries: Programs, *arguments: str) -> subprocess.CompletedProcess
     )
 
 
-def test_command_up_stays_until_command_down(tmp_path: Path, binaries: Programs) -> None:
-    place = ("--dir", str(tmp_path / "plane"))
-    up = _command(binaries, "up", "--nodes", "1", *place)
-    again = _command(binaries, "up", *place)
-    status = _command(binaries, "status", *place)
+def test_command_up_stays_until_command_down(place: Path, binaries: Programs) -> None:
+    where = ("--dir", str(place))
+    up = _command(binaries, "up", "--nodes", "1", *where)
+    again = _command(binaries, "up", *where)
+    status = _command(binaries, "status", *where)
     nodes = subprocess.run(
         [binaries["kubectl"], f"--kubeconfig={up.stdout.strip()}", "get", "nodes", "-o", "name"],
         capture_output=True,
@@ -326,25 +330,24 @@ def test_command_up_stays_until_command_down(tmp_path: Path, binaries: Programs)
         timeout=30,
         check=False,
     )
-    down = _command(binaries, "down", *place)
+    down = _command(binaries, "down", *where)
 
-    assert (up.returncode, up.stdout) == (0, f"{tmp_path}/plane/kubeconfig\n"), up.stderr
+    assert (up.returncode, up.stdout) == (0, f"{place}/kubeconfig\n"), up.stderr
     assert (again.returncode, again.stdout) == (0, up.stdout)
     assert nodes.stdout == "node/fake-0\n"
     assert status.returncode == 0
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"):
         assert any(line.startswith(name) and "MiB" in line for line in status.stdout.splitlines())
     assert (down.returncode, down.stdout) == (0, "")
-    assert not (tmp_path / "plane").exists()
-    assert _processes_below(tmp_path) == []
+    assert not place.exists()
+    assert _processes_below(place) == []
 
 
 def test_command_run_ends_when_it_is_told_to_and_leaves_nothing(
-    tmp_path: Path, binaries: Programs
+    place: Path, binaries: Programs
 ) -> None:
-    directory = tmp_path / "plane"
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.cluster", "run", "--nodes", "0", "--dir", directory],
+        [sys.executable, "-m", "tests.support.cluster", "run", "--nodes", "0", "--dir", place],
         cwd=_ROOT,
         env={**os.environ, "KUBEBUILDER_ASSETS": str(as_directory(binaries))},
         stdout=subprocess.PIPE,
@@ -352,11 +355,11 @@ def test_command_run_ends_when_it_is_told_to_and_leaves_nothing(
         text=True,
     ) as command:
         assert command.stdout is not None
-        assert command.stdout.readline() == f"{directory}/kubeconfig\n"
-        record = Record.read(directory)
+        assert command.stdout.readline() == f"{place}/kubeconfig\n"
+        record = Record.read(place)
         command.send_signal(signal.SIGTERM)  # handled as Ctrl-C is
         assert command.wait(timeout=20) == 0
 
     assert record is not None
     assert not any(process.alive() for process in record.processes.values())
-    assert not directory.exists()
+    assert not place.exists()
