@@ -1,0 +1,105 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Measure the operator beside a bare client: ``python -m tests.bench``, which is ``make bench``.
+
+The table goes to standard output, progress to standard error. Exit status: 0 when everything was
+measured (with ``--strict``: and every bar was met), 1 otherwise, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from llamastack_operator.kube.config import KubeConfigError
+from llamastack_operator.observability import logging
+from tests.bench.bare import RequestFailed
+from tests.bench.report import table
+from tests.bench.run import Options, measure, top
+from tests.support.cluster.errors import ClusterError
+
+DESCRIPTION = """\
+Start a control plane with simulated nodes and measure on it, one after the other: how long a
+bare client takes for the writes that N resources need; the operator's cold start on N resources,
+its requests (by the API server's audit log) and its memory; an idle period; new resources
+while N exist; a restart with everything in place; and the bare client again.
+"""
+TOP = 25
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    logging.configure(level="warning")
+    options = Options(
+        n=given.n,
+        workers=given.workers,
+        idle=given.idle,
+        new=given.new,
+        profile=given.profile,
+        keep=given.keep,
+    )
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    try:
+        report = measure(options, say)
+    except (ClusterError, KubeConfigError, RequestFailed, TimeoutError) as error:
+        print(f"error: {str(error) or 'a stage did not end in time'}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    print(table(report))
+    if given.json:
+        text = json.dumps(report.as_json(), indent=2, default=os.fspath)
+        given.json.write_text(text + "\n", encoding="utf-8")
+    if options.profile:
+        print(f"\nthe {TOP} functions that took most time by themselves, of {options.profile}")
+        top(options.profile, TOP)
+    missed = [bar.what for bar in report.bars() if not bar.ok]
+    return 1 if given.strict and missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = Options()
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-n", type=_positive, default=default.n, metavar="N", help="resources (%(default)s)")
+    add("--workers", type=_positive, default=default.workers, help="at a time (%(default)s)")
+    add("--idle", type=float, default=default.idle, metavar="S", help="seconds (%(default)s)")
+    add("--new", type=_positive, default=default.new, metavar="N", help="added (%(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    add("--strict", action="store_true", help="exit with 1 if a bar is missed")
+    add("--keep", action="store_true", help="leave the control plane for a look, until Ctrl-C")
+    add(
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="profile the cold start into FILE and print what takes most time; nothing else",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number above 0")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

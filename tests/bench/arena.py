@@ -1,0 +1,106 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The control plane of one run, and who is who in it.
+
+Everything runs on one new control plane with controllers, scheduler and simulated nodes, so that
+Deployments roll out behind the floor as well as behind the operator. Operator and floor are
+ServiceAccounts: the API server queues both in the same priority level, and the audit log tells
+them apart. The operator has the rights of ``deploy/rbac`` and no others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.subjects import namespace, twin_definition
+from tests.support.cluster.audit import AuditedRequest, Mark
+from tests.support.cluster.binaries import obtain
+from tests.support.cluster.pki import ADMIN_GROUP
+from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from tests.support.operator_process import COMMAND, ROOT, OperatorProcess
+
+SYSTEM = "llama-stack-k8s-operator-system"
+OPERATOR = "llama-stack-k8s-operator-controller-manager"
+FLOOR = "bench-floor"
+SUBJECTS = "bench"
+PODS_A_NODE = 1000  # what simulated nodes take
+_DEPLOYED_BY = "system:serviceaccount:kube-system:deployment-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """A control plane that is ready for the benchmark.
+
+    Attributes:
+        plane: the control plane.
+        operator_user: who the operator is in the audit log.
+        floor_user: who the floor is.
+    """
+
+    plane: ControlPlane
+    operator_user: str = f"system:serviceaccount:{SYSTEM}:{OPERATOR}"
+    floor_user: str = f"system:serviceaccount:{SYSTEM}:{FLOOR}"
+
+    def operator(self, *flags: str, command: tuple[str, ...] = tuple(COMMAND)) -> OperatorProcess:
+        """The operator as it is deployed: least rights, one of several replicas."""
+        kubeconfig = self.plane.kubeconfig_for_service_account(SYSTEM, OPERATOR)
+        return OperatorProcess(
+            kubeconfig,
+            "--leader-elect",
+            f"--leader-elect-namespace={SYSTEM}",
+            *flags,
+            command=command,
+        )
+
+    def floor_kubeconfig(self) -> Path:
+        """The floor's credentials."""
+        return self.plane.kubeconfig_for_service_account(SYSTEM, FLOOR)
+
+    def referee_kubeconfig(self) -> Path:
+        """Credentials of who sets the scene and watches; never queued by the API server."""
+        return self.plane.kubeconfig_for("bench-referee", groups=(ADMIN_GROUP,))
+
+    def requests(self, since: Mark, user: str) -> list[AuditedRequest]:
+        """What a user asked since a mark."""
+        return [r for r in self.plane.audit.since(since) if r.user == user]
+
+    def requests_and_rollouts(
+        self, since: Mark, user: str, place: str
+    ) -> tuple[list[AuditedRequest], list[AuditedRequest]]:
+        """Likewise, and what the Deployment controller reported on the Deployments of a place."""
+        everything = self.plane.audit.since(since)
+        rollouts = [
+            r
+            for r in everything
+            if r.user == _DEPLOYED_BY and r.namespace == place and r.subresource == "status"
+        ]
+        return [r for r in everything if r.user == user], rollouts
+
+
+@contextmanager
+def arena(pods: int) -> Iterator[Arena]:
+    """Start everything; stop and remove it at the end.
+
+    Args:
+        pods: how many have to fit.
+    """
+    nodes = math.ceil(pods / PODS_A_NODE) + 1
+    with ControlPlane(obtain(), PlaneOptions(scheduler=True, nodes=nodes)) as plane:
+        for part in ("namespace", "rbac", "crd", "policy"):
+            plane.kubectl("apply", "--server-side", "-k", str(ROOT / "deploy" / part))
+        plane.kubectl("create", "serviceaccount", FLOOR, "-n", SYSTEM)
+        plane.kubectl(
+            *("create", "clusterrolebinding", FLOOR, "--clusterrole=cluster-admin"),
+            f"--serviceaccount={SYSTEM}:{FLOOR}",
+        )
+        plane.client.create(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", twin_definition()
+        )
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=25s")
+        plane.client.create("/api/v1/namespaces", namespace(SUBJECTS))
+        yield Arena(plane)

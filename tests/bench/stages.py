@@ -1,0 +1,327 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is measured of the operator, one function a stage; each returns plain numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.llamastack.kinds import LLAMA_STACK
+from tests.bench import subjects
+from tests.bench.arena import SUBJECTS, Arena
+from tests.bench.bare import BareClient
+from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
+from tests.support.operator_process import OperatorProcess
+from tests.support.quickstart.road import is_ready
+
+_CRS = LLAMA_STACK.path(namespace=SUBJECTS)
+_SECRETS = f"/api/v1/namespaces/{SUBJECTS}/secrets"
+_DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SUBJECTS}/deployments"
+_QUIET_S = 1.0
+_POLL_S = 0.1
+_WORK_METHODS = ('method="POST"', 'method="PATCH"', 'method="DELETE"')  # a lease is PUT
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a process costs.
+
+    Attributes:
+        rss_mib: resident memory at that moment.
+        peak_mib: the most it ever had.
+        cpu_s: CPU seconds since it started.
+    """
+
+    rss_mib: float
+    peak_mib: float
+    cpu_s: float
+
+    @classmethod
+    def of(cls, operator: OperatorProcess) -> Footprint:
+        """Of a running operator."""
+        return cls(operator.rss_mib(), _peak_mib(operator.pid), operator.cpu_s())
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """From the start of the process to the last write; seconds count from the former.
+
+    Attributes:
+        first_request_s: when the API server saw it first.
+        last_s: when the last write of each stage came: children, status, Events.
+        rollout_s: when the Deployment controller reported the last Deployment complete.
+        tally: its requests.
+        footprint: at the end.
+    """
+
+    first_request_s: float
+    last_s: dict[str, float]
+    rollout_s: float
+    tally: Tally
+    footprint: Footprint
+
+    @property
+    def total_s(self) -> float:
+        """Until the last write of all."""
+        return max(self.last_s.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A start with everything in place; seconds count from the start of the process.
+
+    Attributes:
+        synced_s: until the caches were filled.
+        idle_s: until every resource was looked at and no worker was busy.
+        writes: by kind; there should be none.
+        tally: its requests.
+        footprint: at the end.
+    """
+
+    synced_s: float
+    idle_s: float
+    writes: dict[str, int]
+    tally: Tally
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """New resources while many exist, one after the other.
+
+    Attributes:
+        seen_ms: from sending the create until a watch shows the Deployment, for each.
+        create_ms: the part of it until the create was answered.
+        server_ms: from the create to the operator's create of the Deployment, as the API server
+            received both.
+    """
+
+    seen_ms: list[float]
+    create_ms: list[float]
+    server_ms: list[float]
+
+
+async def populate(referee: BareClient, n: int, extra: int) -> None:
+    """Create the resources, and Secrets for them and for those to come."""
+    names = [subjects.name_of(index) for index in range(n + extra)]
+    await referee.post_all(_SECRETS, map(subjects.secret, names))
+    await referee.post_all(_CRS, map(subjects.resource, names[:n]))
+
+
+async def cold_start(
+    arena: Arena, referee: BareClient, operator: OperatorProcess, n: int, *, deadline_s: float
+) -> Cold:
+    """Start the operator on resources that exist, until everything is written.
+
+    Raises:
+        ClusterError: not everything is Ready in time.
+    """
+    mark = await asyncio.to_thread(arena.plane.audit.mark)
+    operator.start()
+    watching = asyncio.create_task(referee.until_all(_CRS, n, is_ready), name="bench-all-ready")
+    try:
+        await _while_running(operator, watching, deadline_s)
+    except TimeoutError:
+        raise operator.failure(await _what_is_missing(referee, n, deadline_s)) from None
+    await _until_quiet(operator)
+    footprint = Footprint.of(operator)
+    requests, rollouts = await asyncio.to_thread(
+        arena.requests_and_rollouts, mark, arena.operator_user, SUBJECTS
+    )
+    counted = tally(requests)
+    start = operator.started_at
+    return Cold(
+        first_request_s=counted.first_s - start,
+        last_s={stage: at - start for stage, at in counted.last_s.items()},
+        rollout_s=max(seconds(r) for r in rollouts) - start,
+        tally=counted,
+        footprint=footprint,
+    )
+
+
+async def idle(arena: Arena, period_s: float) -> dict[str, int]:
+    """What is asked while nothing happens, by kind."""
+    mark = await asyncio.to_thread(arena.plane.audit.mark)
+    await asyncio.sleep(period_s)
+    requests = await asyncio.to_thread(arena.requests, mark, arena.operator_user)
+    found: dict[str, int] = {}
+    for request in requests:
+        found[kind_of(request)] = found.get(kind_of(request), 0) + 1
+    return found
+
+
+async def newcomers(
+    arena: Arena, referee: BareClient, first: int, count: int, *, deadline_s: float
+) -> Newcomers:
+    """Create resources one at a time; the next when the last is Ready and all is quiet again.
+
+    Raises:
+        TimeoutError: one of them did not become Ready.
+    """
+    mark = await asyncio.to_thread(arena.plane.audit.mark)
+    arrivals = _Arrivals(referee)
+    seen_ms, create_ms = [], []
+    async with arrivals:
+        for index in range(first, first + count):
+            name = subjects.name_of(index)
+            manifest = subjects.resource(name)
+            began = time.perf_counter()
+            await referee.post(_CRS, manifest)
+            create_ms.append((time.perf_counter() - began) * 1000)
+            async with asyncio.timeout(deadline_s):
+                arrived = await arrivals.wait(f"Deployment/{name}")
+                await arrivals.wait(f"Ready/{name}")
+            seen_ms.append((arrived - began) * 1000)
+            await asyncio.sleep(_POLL_S)  # the rest of the cluster finishes with it
+    requests = await asyncio.to_thread(arena.plane.audit.since, mark)
+    created: dict[tuple[str, str], float] = {}
+    for request in requests:
+        if request.verb == "create" and request.name:
+            created.setdefault((request.resource, request.name), seconds(request))
+    server_ms = [
+        (created["deployments", name] - created[LLAMA_STACK.plural, name]) * 1000
+        for resource, name in created
+        if resource == LLAMA_STACK.plural and ("deployments", name) in created
+    ]
+    return Newcomers(seen_ms, create_ms, server_ms)
+
+
+async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s: float) -> Restart:
+    """Start the operator on a world that is as it should be.
+
+    Raises:
+        ClusterError: it does not come to rest in time.
+    """
+    mark = await asyncio.to_thread(arena.plane.audit.mark)
+    operator.start()
+    start = time.monotonic()
+    await asyncio.to_thread(operator.wait_ready, deadline_s)
+    synced = time.monotonic() - start
+    while not _at_rest(operator, n):
+        if time.monotonic() - start > deadline_s:
+            raise operator.failure(f"the workers are not idle after {deadline_s:.0f} s")
+        await asyncio.sleep(_POLL_S)
+    rest = time.monotonic() - start
+    await _until_quiet(operator)
+    footprint = Footprint.of(operator)
+    requests = await asyncio.to_thread(arena.requests, mark, arena.operator_user)
+    writes: dict[str, int] = {}
+    for request in requests:
+        if request.is_write and role(request) is Role.WORK:
+            writes[kind_of(request)] = writes.get(kind_of(request), 0) + 1
+    return Restart(synced, rest, writes, tally(requests), footprint)
+
+
+class _Arrivals:
+    """Remembers when Deployments appeared and resources became Ready."""
+
+    def __init__(self, referee: BareClient) -> None:
+        self._referee = referee
+        self._seen: dict[str, float] = {}
+        self._changed = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> _Arrivals:
+        watches: tuple[tuple[str, str, Callable[[dict[str, Any]], bool]], ...] = (
+            ("Deployment", _DEPLOYMENTS, lambda _: True),
+            ("Ready", _CRS, is_ready),
+        )
+        for what, path, done in watches:
+            task = asyncio.create_task(self._follow(what, path, done), name=f"bench-{what}")
+            self._tasks.append(task)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def wait(self, key: str) -> float:
+        """Until it is there; when it came."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: key in self._seen)
+        return self._seen[key]
+
+    async def _follow(self, what: str, path: str, done: Callable[[dict[str, Any]], bool]) -> None:
+        async for obj in self._referee.watch(path):
+            now = time.perf_counter()
+            key = f"{what}/{obj['metadata']['name']}"
+            if key not in self._seen and done(obj):
+                self._seen[key] = now
+                async with self._changed:
+                    self._changed.notify_all()
+
+
+async def _while_running(
+    operator: OperatorProcess, task: asyncio.Task[Any], deadline_s: float
+) -> None:
+    """Wait for a task as long as the operator runs.
+
+    Raises:
+        TimeoutError: it took too long.
+        ClusterError: the operator ended.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not task.done():
+                await asyncio.wait([task], timeout=_POLL_S)
+                if not operator.running:
+                    raise operator.failure("the operator ended")
+        task.result()
+    finally:
+        task.cancel()
+
+
+async def _what_is_missing(referee: BareClient, n: int, deadline_s: float) -> str:
+    items = (await referee.get(_CRS))["items"]
+    late = [item for item in items if not is_ready(item)]
+    conditions = [
+        f"{c['type']}={c['status']} {c.get('message', '')}"
+        for c in (late[0].get("status") or {}).get("conditions", [])
+    ]
+    example = f"; {late[0]['metadata']['name']}: {', '.join(conditions) or 'no status'}"
+    return f"{len(late)} of {n} resources are not Ready after {deadline_s:.0f} s{example}"
+
+
+async def _until_quiet(operator: OperatorProcess) -> None:
+    """Until it has sent nothing but lease renewals for a while."""
+    last, since = -1.0, time.monotonic()
+    while time.monotonic() - since < _QUIET_S:
+        sent = sum(
+            value
+            for name, value in operator.metrics().items()
+            if name.startswith("rest_client_requests_total")
+            and any(method in name for method in _WORK_METHODS)
+        )
+        if sent != last:
+            last, since = sent, time.monotonic()
+        await asyncio.sleep(2 * _POLL_S)
+
+
+def _at_rest(operator: OperatorProcess, n: int) -> bool:
+    metrics = operator.metrics()
+
+    def total(name: str) -> float:
+        return sum(value for key, value in metrics.items() if key.partition("{")[0] == name)
+
+    return (
+        total("controller_runtime_reconcile_total") >= n
+        and total("controller_runtime_active_workers") == 0
+        and total("workqueue_depth") == 0
+    )
+
+
+def _peak_mib(pid: int) -> float:
+    """The most resident memory that a process ever had (Linux); NaN elsewhere."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return float("nan")
+    line = next((x for x in status.splitlines() if x.startswith("VmHWM:")), "VmHWM: nan kB")
+    return float(line.split()[1]) / 1024
