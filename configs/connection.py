@@ -148,7 +148,8 @@ def split(value: str, *, family: Family) -> dict[Part, str]:
         raise ConnectionStringError("the port is not a number")
     password = found.get("password", "")
     return {
-        "host": host,
+        # The SQL store pastes the parts into a URL, where an IPv6 address has brackets.
+        "host": f"[{host}]" if ":" in host and family == "SQL" else host,
         "port": port,
         "db": found.get("dbname") or user,  # libpq's default
         "user": user,

@@ -80,8 +80,6 @@ def _secrets(provider: Provider, environment: Environment, findings: Findings) -
             "keep the whole header in a Secret: secretRefs.headers",
         )
     for item in provider_variables(provider):
-        if item.field not in provider.secret_refs:
-            continue
         if name := variable(item.field):
             environment.secret(name, item.secret, item.path)
         else:

@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 
-from configs import secrets, telemetry
+from configs import engine, secrets, telemetry
 from configs.secrets import EnvFromSecret, EnvValue
-from tests.support.config_specs import config, errors, generate, secret, warnings
+from tests.support.config_specs import (
+    DISTRIBUTIONS,
+    config,
+    errors,
+    generate,
+    secret,
+    spec_of,
+    warnings,
+)
 
 VLLM = {"provider": "vllm", "endpoint": "http://vllm:8000/v1"}
 
@@ -301,12 +309,13 @@ def test_a_password_in_an_endpoint_and_a_foreign_type_are_warned_of() -> None:
 
 
 def test_the_resource_is_not_changed_through_settings() -> None:
-    settings = {"network": {"tls": {"verify": True}}}
-    spec = {"providers": {"inference": {**VLLM, "settings": settings,
-            "secretRefs": {"network.proxy": secret()}}}}  # fmt: skip
+    settings = {"network": {"timeout": 5}}
+    wanted = {**VLLM, "settings": settings, "secretRefs": {"network.proxy": secret()}}
+    spec = spec_of({"providers": {"inference": wanted}})
 
-    assert generate(**spec).config_yaml == generate(**spec).config_yaml
-    assert settings == {"network": {"tls": {"verify": True}}}
+    engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS)
+
+    assert spec.providers.inference[0].settings == {"network": {"timeout": 5}}
 
 
 def test_telemetry_becomes_environment() -> None:

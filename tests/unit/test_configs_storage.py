@@ -207,6 +207,15 @@ def test_other_connection_strings_are_refused_without_being_shown(text: str, wor
     assert "hush" not in str(caught.value)
 
 
+def test_what_the_sql_store_pastes_into_a_url_is_encoded() -> None:
+    found = split("postgresql://u%2Fv:p%40ss%2Fw:rd%25@[::1]/d", family="SQL")
+
+    assert found["user_encoded"] == "u%2Fv"
+    assert found["password_encoded"] == "p%40ss%2Fw%3Ard%25"
+    assert found["password"] == "p@ss/w:rd%"
+    assert found["host"] == "[::1]"
+
+
 def test_encryption_is_passed_on_to_the_store_that_can() -> None:
     assert split("postgresql://u@h?sslmode=require", family="KV")["ssl_mode"] == "require"
 
