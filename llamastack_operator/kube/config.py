@@ -154,7 +154,7 @@ def _explain(source: Source, error: Exception) -> str:
     if type(error).__module__.startswith("yaml"):
         detail = "not valid YAML: " + detail
     elif isinstance(error, (TypeError, AttributeError, AssertionError)):
-        detail = "not a kubeconfig, or it has no usable current context"
+        detail = "not a kubeconfig, or its context lacks a cluster or a user"
     return f"{source} cannot be used: {detail}"
 
 

@@ -82,8 +82,8 @@ async def test_credentials_are_not_in_the_representation(tmp_path: Path) -> None
     ("content", "expected"),
     [
         ("{", "not valid YAML"),
-        ("[]", "no usable current context"),
-        ("", "no usable current context"),
+        ("[]", "lacks a cluster or a user"),
+        ("", "lacks a cluster or a user"),
         ("{}", "cannot be used"),
         ("current-context: nope\ncontexts: []\nclusters: []\nusers: []", "nope"),
     ],

@@ -1,0 +1,174 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Commands against clusters that are not fit: one clear line, a status, no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.plane import ControlPlane
+from tests.support.world import World, install, manifest
+
+pytestmark = pytest.mark.apiserver
+
+OFF = ("--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-format=json")
+
+
+def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
+    result = subprocess.run(
+        [sys.executable, "-m", "llamastack_operator", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**clean, **(env or {})},
+    )
+    assert "Traceback" not in result.stdout + result.stderr
+    return result
+
+
+def last_error(result: subprocess.CompletedProcess[str]) -> str:
+    """What the operator says last; it ends with one line for each finding."""
+    records = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+    stopped = [r["error"] for r in records if r["event"] == "Stopped"]
+    assert len(stopped) == 1, result.stderr
+    return str(stopped[0])
+
+
+@pytest.fixture
+def installed(control_plane: ControlPlane) -> Path:
+    return install(control_plane)
+
+
+def test_unreachable_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        json.dumps(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+                "users": [{"name": "u", "user": {"token": "t"}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+
+    result = run("--kubeconfig", str(path), *OFF)
+
+    assert result.returncode == 1
+    assert last_error(result).startswith("cannot reach the API server at https://127.0.0.1:1")
+
+
+def test_kubeconfig_that_does_not_exist(tmp_path: Path) -> None:
+    result = run("--kubeconfig", str(tmp_path / "absent"), *OFF)
+
+    assert result.returncode == 1
+    assert "does not exist; give --kubeconfig FILE" in last_error(result)
+
+
+def test_credentials_that_are_not_accepted(control_plane: ControlPlane, tmp_path: Path) -> None:
+    kubeconfig = json.loads(control_plane.kubectl("config", "view", "--raw", "-o", "json"))
+    kubeconfig["users"][0]["user"] = {"token": "wrong"}
+    path = tmp_path / "config"
+    path.write_text(json.dumps(kubeconfig))
+
+    result = run("--kubeconfig", str(path), *OFF)
+
+    assert result.returncode == 1
+    assert "does not accept the credentials" in last_error(result)
+
+
+def test_missing_crd_says_how_to_install_it(control_plane: ControlPlane) -> None:
+    crd = "customresourcedefinitions/llamastackdistributions.llamastack.io"
+    control_plane.kubectl("delete", crd, "--ignore-not-found")
+
+    result = run("--kubeconfig", str(control_plane.kubeconfig), *OFF)
+
+    assert result.returncode == 1
+    assert "is not installed in this cluster; run" in last_error(result)
+
+
+def test_missing_rights_are_listed_by_verb_and_resource(
+    control_plane: ControlPlane, installed: Path
+) -> None:
+    kubeconfig = control_plane.kubeconfig_for("nobody-special")
+    # Everybody may ask what is served; nobody-special may do nothing else.
+
+    result = run("--kubeconfig", str(kubeconfig), *OFF)
+
+    assert result.returncode == 1
+    lines = last_error(result).splitlines()
+    assert 'missing right: create deployments (API group "apps")' in lines
+    assert 'missing right: watch secrets (API group "core")' in lines
+    assert all(line.startswith("missing right: ") for line in lines)
+
+
+def test_port_in_use_names_the_flag(installed: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        result = run(
+            "--kubeconfig", str(installed), *OFF, f"--metrics-bind-address=127.0.0.1:{port}"
+        )
+
+    assert result.returncode == 1
+    assert last_error(result).startswith(f"--metrics-bind-address 127.0.0.1:{port}: ")
+
+
+@pytest.fixture
+def emptied(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    yield control_plane
+    install(control_plane)
+
+
+def test_install_twice_then_uninstall_refuses_while_resources_exist(
+    emptied: ControlPlane, namespace: str
+) -> None:
+    plane = emptied
+    cluster = ("--kubeconfig", str(plane.kubeconfig))
+    for _ in range(2):
+        result = run("install", *cluster)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-1].endswith("llamastack.io/v1alpha2 is served")
+    world = World(plane, namespace)
+    world.create("llsd", manifest("demo"))
+
+    refused = run("uninstall", *cluster)
+    deleted = run("uninstall", *cluster, "--delete-resources")
+    again = run("uninstall", *cluster)
+
+    assert refused.returncode == 1
+    assert "LlamaStackDistribution objects exist" in refused.stderr
+    assert "--delete-resources" in refused.stderr
+    assert deleted.returncode == 0, deleted.stderr
+    assert again.returncode == 0
+    assert "was not there" in again.stdout
+
+
+def test_namespaced_operator_needs_rights_in_its_namespace_only(
+    control_plane: ControlPlane, installed: Path, namespace: str
+) -> None:
+    """With ``--namespace`` a Role there is enough, and the message says where one is missing."""
+    user = control_plane.kubeconfig_for("tenant")
+
+    result = run("--kubeconfig", str(user), "--namespace", namespace, *OFF)
+
+    assert result.returncode == 1
+    assert all(f"in namespace {namespace}" in line for line in last_error(result).splitlines())
+
+
+def test_context_that_does_not_exist_is_named(installed: Path) -> None:
+    result = run("--kubeconfig", str(installed), "--context", "nope", *OFF)
+
+    assert result.returncode == 1
+    assert "nope" in last_error(result)
