@@ -21,9 +21,8 @@ from controller.llamastack.rollout import Rollout, State, assess
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from configs.engine import Generated
-
     from api.meta import ConditionStatus
+    from configs.engine import Generated
     from controller.llamastack.secrets import Resolution
     from informers.ports import Object
 
@@ -155,8 +154,13 @@ def _config(facts: Facts) -> Answer | None:
         return Answer(
             "True", Reason.DISTRIBUTION_DEFAULT, "The image runs with its own configuration"
         )
-    counts = f"{generated.provider_count} providers and {generated.resource_count} resources"
+    providers = _counted(generated.provider_count, "provider")
+    counts = f"{providers} and {_counted(generated.resource_count, 'resource')}"
     return Answer("True", Reason.CONFIG_GENERATED, f"Generated config.yaml with {counts}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _secrets(facts: Facts) -> Answer | None:
@@ -164,7 +168,8 @@ def _secrets(facts: Facts) -> Answer | None:
     if resolution is None:
         return None
     if resolution.ok:
-        return Answer("True", resolution.reason, "Every referenced Secret has the wanted key")
+        text = "Every referenced Secret is there with its key"
+        return Answer("True", resolution.reason, text)
     return Answer("False", resolution.reason, "; ".join(e.message for e in resolution.errors))
 
 
@@ -227,7 +232,7 @@ def _resolved(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
         return {k: old[k] for k in ("resolvedDistribution", "configGeneration") if k in old}
     resolved: dict[str, Any] = {
         "image": generated.image,
-        "configSource": "embedded" if generated.source == "generated" else generated.source,
+        "configSource": str(generated.base_source),
     }
     if generated.config_hash:
         resolved["configHash"] = generated.config_hash

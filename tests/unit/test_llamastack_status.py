@@ -1,0 +1,199 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What users are told: one answer a condition, and the truth about what runs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from api.errors import FieldError
+from api.v1alpha2.reasons import ConfigSource, Phase, Reason
+from configs.engine import Generated
+from controller.llamastack.secrets import Resolution
+from controller.llamastack.status import Facts, Problem, compute
+from tests.support.world import condition
+
+NOW = "2026-01-01T00:00:00Z"
+LATER = "2026-01-01T01:00:00Z"
+
+GENERATED = Generated(
+    "config",
+    "f" * 64,
+    "image:1",
+    "generated",
+    provider_count=1,
+    resource_count=2,
+    config_version=2,
+    models=("vllm/m",),
+    base_source=ConfigSource.EMBEDDED,
+)
+RESOLVED = Resolution(Reason.SECRETS_RESOLVED, (), "h")
+MISSING = Resolution(Reason.SECRET_NOT_FOUND, (FieldError("spec.x", "no Secret"),), "h")
+
+
+def deployment(available: int = 1) -> dict[str, Any]:
+    answer = "True" if available else "False"
+    return {
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 1},
+        "status": {
+            "observedGeneration": 1,
+            "replicas": 1,
+            "updatedReplicas": 1,
+            "availableReplicas": available,
+            "conditions": [{"type": "Available", "status": answer}],
+        },
+    }
+
+
+def cr(status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    meta = {"name": "demo", "namespace": "n", "uid": "u", "generation": 3, **metadata}
+    return {"metadata": meta, "status": status or {}}
+
+
+READY = Facts(
+    cr=cr(),
+    now=NOW,
+    generated=GENERATED,
+    resolution=RESOLVED,
+    deployment=deployment(),
+    config_map_name="demo-config-1",
+    service_url="http://x",
+)
+
+
+def ready_of(status: dict[str, Any]) -> dict[str, Any]:
+    return condition({"status": status}, "Ready")
+
+
+def test_everything_in_place_is_ready() -> None:
+    status = compute(READY)
+
+    assert status["phase"] == Phase.READY
+    assert {c["status"] for c in status["conditions"]} == {"True"}
+    assert {c["observedGeneration"] for c in status["conditions"]} == {3}
+    assert status["configGeneration"]["generatedAt"] == NOW
+    assert status["serviceURL"] == "http://x"
+    assert status["resolvedDistribution"]["configSource"] == "embedded"
+
+
+def test_second_look_at_the_same_world_is_the_same_status() -> None:
+    first = compute(READY)
+
+    second = compute(replace(READY, cr=cr(first), now=LATER))
+
+    assert second == first
+
+
+def test_transition_time_moves_with_the_answer_only() -> None:
+    first = compute(READY)
+    worse = compute(replace(READY, cr=cr(first), now=LATER, deployment=deployment(0)))
+
+    assert ready_of(worse)["lastTransitionTime"] == LATER
+    generated = condition({"status": worse}, "ConfigGenerated")
+    assert generated["lastTransitionTime"] == NOW
+
+
+def test_new_configuration_gets_a_new_time() -> None:
+    first = compute(READY)
+    other = compute(replace(READY, cr=cr(first), now=LATER, config_map_name="demo-config-2"))
+
+    assert other["configGeneration"]["generatedAt"] == LATER
+
+
+def test_input_is_left_alone() -> None:
+    first = compute(READY)
+    facts = replace(READY, cr=cr(first), deployment=deployment(0), now=LATER)
+    before = copy.deepcopy(facts.cr)
+
+    compute(facts)
+
+    assert facts.cr == before
+
+
+def test_pods_that_start_are_no_failure() -> None:
+    status = compute(replace(READY, deployment=deployment(0)))
+
+    assert status["phase"] == Phase.INITIALIZING
+    assert ready_of(status)["reason"] == Reason.PROGRESSING
+
+
+def test_failed_configuration_keeps_what_runs_available_and_says_why() -> None:
+    first = compute(READY)
+    problem = Problem(Reason.CONFIG_GENERATION_FAILED, "spec.providers.x: wrong")
+    facts = Facts(cr=cr(first), now=LATER, config_problem=problem, deployment=deployment())
+
+    status = compute(facts)
+
+    assert status["phase"] == Phase.FAILED
+    assert ready_of(status)["reason"] == Reason.CONFIG_GENERATION_FAILED
+    assert ready_of(status)["message"] == "spec.providers.x: wrong"
+    assert condition({"status": status}, "Available")["status"] == "True"
+    updated = condition({"status": status}, "DeploymentUpdated")
+    assert updated["message"] == "No configuration: what runs was left as it is"
+    assert status["configGeneration"] == first["configGeneration"], "it is still what runs"
+    assert status["serviceURL"] == "http://x"
+
+
+def test_conditions_nobody_looked_at_are_unknown_on_the_first_visit() -> None:
+    problem = Problem(Reason.VALIDATION_FAILED, "spec.x: wrong")
+
+    status = compute(Facts(cr=cr(), now=NOW, config_problem=problem))
+
+    assert condition({"status": status}, "SecretsResolved")["status"] == "Unknown"
+    assert len(status["conditions"]) == 5
+
+
+def test_missing_secret_is_the_reason_of_ready() -> None:
+    facts = replace(READY, resolution=MISSING, deployment=None, service_url="")
+
+    status = compute(facts)
+
+    assert ready_of(status)["reason"] == Reason.SECRET_NOT_FOUND
+    assert status["phase"] == Phase.FAILED
+    assert "serviceURL" not in status
+
+
+@pytest.mark.parametrize(
+    ("permanent", "phase"), [(True, Phase.FAILED), (False, Phase.INITIALIZING)]
+)
+def test_write_that_failed_is_not_ready_and_only_lasting_ones_are_failures(
+    permanent: bool, phase: Phase
+) -> None:
+    problem = Problem(Reason.RECONCILE_FAILED, "quota", permanent=permanent)
+
+    status = compute(replace(READY, update_problem=problem))
+
+    assert ready_of(status)["status"] == "False"
+    assert ready_of(status)["message"] == "quota"
+    assert status["phase"] == phase
+
+
+def test_deletion_is_shown() -> None:
+    facts = replace(READY, cr=cr(deletionTimestamp=NOW), generated=None, resolution=None)
+
+    status = compute(facts)
+
+    assert status["phase"] == Phase.TERMINATING
+    assert ready_of(status)["reason"] == Reason.DELETING
+
+
+def test_counts_are_spoken_correctly() -> None:
+    message = condition({"status": compute(READY)}, "ConfigGenerated")["message"]
+
+    assert message == "Generated config.yaml with 1 provider and 2 resources"
+
+
+def test_status_follows_the_source_of_the_configuration() -> None:
+    default = Generated(None, "", "image:1", "default")
+
+    status = compute(replace(READY, generated=default, config_map_name=""))
+
+    assert condition({"status": status}, "ConfigGenerated")["reason"] == "DistributionDefault"
+    assert status["resolvedDistribution"] == {"image": "image:1", "configSource": "default"}
+    assert "configGeneration" not in status
