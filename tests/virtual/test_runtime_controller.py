@@ -239,6 +239,18 @@ async def test_failures_are_spaced_out_and_forgotten_on_success() -> None:
     assert [moment for moment, _ in setup.reconciler.calls] == [0, 1, 3, 7, 15, 100, 101]
 
 
+async def test_wish_for_later_forgets_the_failures_at_once() -> None:
+    ends: list[Result | Exception] = [TransportError("x")] * 3
+    ends += [Result.after(50), TransportError("x"), Result.done()]
+    setup = Setup(in_turn(ends))
+    setup.queue.add(A)
+
+    async with setup.running():
+        await asyncio.sleep(100)
+
+    assert [moment for moment, _ in setup.reconciler.calls] == [0, 1, 3, 7, 57, 58]
+
+
 async def test_idle_keys_keep_no_counter_whatever_happened_to_them() -> None:
     """C7 on random scripts, each of which ends with an end that asks for nothing more."""
     for seed in range(30):
@@ -618,8 +630,9 @@ async def test_stop_does_not_wait_for_a_reconcile_that_resists() -> None:
                 await release.wait()
         return Result.done()
 
-    setup = Setup(resists, timeout_s=600)
+    setup = Setup(resists, timeout_s=600, workers=1)
     setup.queue.add(A)
+    setup.queue.add(B)
 
     async with setup.running() as task:
         await asyncio.sleep(1)
@@ -630,6 +643,21 @@ async def test_stop_does_not_wait_for_a_reconcile_that_resists() -> None:
         assert not task.done()
         release.set()
         await asyncio.wait([task])
+        assert setup.reconciler.calls == [(0, A)]
+
+
+async def test_cancelled_controller_leaves_a_closed_queue_without_timers() -> None:
+    setup = Setup(always(Result.after(30)))
+    setup.queue.add(A)
+
+    async with setup.running() as task:
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        setup.queue.add(B)
+
+    assert len(setup.queue) == 0
+    assert setup.queue._timer is None
 
 
 async def test_stop_of_an_idle_controller_takes_no_time() -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+import uvloop
 
 from workqueue import LOW_PRIORITY, PerKeyExponential, QueueGauges, RateLimitingQueue, ShutDown
 
@@ -137,6 +138,17 @@ async def test_delay_of_years_is_waited_for_in_pieces() -> None:
     assert now() == pytest.approx(100_000)
 
 
+def test_endless_delay_is_no_problem_for_uvloop() -> None:
+    async def wait_a_little() -> int:
+        queue = make_queue()
+        queue.add_after("never", float("inf"))
+        await asyncio.sleep(0)
+        return len(queue)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(wait_a_little()) == 0
+
+
 async def test_a_thousand_delayed_keys_cost_one_timer_and_no_task() -> None:
     queue = make_queue()
     tasks = len(asyncio.all_tasks())
@@ -226,6 +238,24 @@ async def test_getters_are_served_in_one_go() -> None:
     for key in "abc":
         queue.add(key)
 
+    assert {item.key for item in await asyncio.gather(*getters)} == {"a", "b", "c"}
+
+
+async def test_one_key_wakes_one_getter() -> None:
+    queue = make_queue()
+    getters = [asyncio.create_task(queue.get(), name=f"getter-{n}") for n in range(3)]
+    await settle()
+
+    waiting = []
+    for key in "aab":
+        queue.add(key)
+        waiting.append(len(queue._getters))
+    await settle()
+    queue.done("a")
+    queue.add("c")
+    waiting.append(len(queue._getters))
+
+    assert waiting == [2, 2, 1, 0]
     assert {item.key for item in await asyncio.gather(*getters)} == {"a", "b", "c"}
 
 
