@@ -22,7 +22,8 @@ from llamastack_operator.kube.config import KubeConfigError
 from llamastack_operator.observability import logging
 from tests.bench.bare import RequestFailed
 from tests.bench.report import table
-from tests.bench.run import Options, measure, top
+from tests.bench.run import Options, measure
+from tests.bench.sampler import top
 from tests.support.cluster.errors import ClusterError
 
 DESCRIPTION = """\
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workers=given.workers,
         idle=given.idle,
         new=given.new,
-        profile=given.profile,
+        profile=given.profile.absolute() if given.profile else None,
         keep=given.keep,
     )
     began = time.monotonic()
@@ -64,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = json.dumps(report.as_json(), indent=2, default=os.fspath)
         given.json.write_text(text + "\n", encoding="utf-8")
     if options.profile:
-        print(f"\nthe {TOP} functions that took most time by themselves, of {options.profile}")
-        top(options.profile, TOP)
+        print(f"\nwhere the operator spent its time ({options.profile}: folded stacks)")
+        with options.profile.open(encoding="utf-8") as stacks:
+            print(top(stacks, TOP))
     missed = [bar.what for bar in report.bars() if not bar.ok]
     return 1 if given.strict and missed else 0
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.bench.subjects import namespace, twin_definition
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.binaries import obtain
+from tests.support.cluster.nodes import node, nodes_are_ready
 from tests.support.cluster.pki import ADMIN_GROUP
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.operator_process import COMMAND, ROOT, OperatorProcess
@@ -28,7 +29,8 @@ SYSTEM = "llama-stack-k8s-operator-system"
 OPERATOR = "llama-stack-k8s-operator-controller-manager"
 FLOOR = "bench-floor"
 SUBJECTS = "bench"
-PODS_A_NODE = 1000  # what simulated nodes take
+CAPACITY = {"cpu": "4000", "memory": "64Ti", "pods": "1000"}  # of a node; Pods ask for much
+_NODES_READY_S = 30.0
 _DEPLOYED_BY = "system:serviceaccount:kube-system:deployment-controller"
 
 
@@ -89,8 +91,8 @@ def arena(pods: int) -> Iterator[Arena]:
     Args:
         pods: how many have to fit.
     """
-    nodes = math.ceil(pods / PODS_A_NODE) + 1
-    with ControlPlane(obtain(), PlaneOptions(scheduler=True, nodes=nodes)) as plane:
+    with ControlPlane(obtain(), PlaneOptions(scheduler=True, nodes=1)) as plane:
+        _add_nodes(plane, math.ceil(pods / int(CAPACITY["pods"])))
         for part in ("namespace", "rbac", "crd", "policy"):
             plane.kubectl("apply", "--server-side", "-k", str(ROOT / "deploy" / part))
         plane.kubectl("create", "serviceaccount", FLOOR, "-n", SYSTEM)
@@ -104,3 +106,16 @@ def arena(pods: int) -> Iterator[Arena]:
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=25s")
         plane.client.create("/api/v1/namespaces", namespace(SUBJECTS))
         yield Arena(plane)
+
+
+def _add_nodes(plane: ControlPlane, count: int) -> None:
+    """Add nodes that are large enough, and wait until they take Pods."""
+    for number in range(count):
+        manifest = node(f"bench-{number}")
+        manifest["status"] = {"capacity": CAPACITY, "allocatable": CAPACITY}
+        plane.client.create("/api/v1/nodes", manifest)
+    plane.programs["kwok"].wait_until(
+        lambda: nodes_are_ready(plane.client, count + 1),
+        seconds=_NODES_READY_S,
+        what="done with the nodes",
+    )

@@ -12,9 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import pstats
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -41,7 +39,7 @@ class Options:
         workers: of the operator and of the floor.
         idle: seconds of doing nothing.
         new: resources that are added one at a time.
-        profile: where to put a profile of the cold start; only that stage is run then.
+        profile: absolute path for a profile of the cold start; only that stage is run then.
         keep: leave the control plane for a look, until interrupted.
     """
 
@@ -122,24 +120,14 @@ async def _profiled(
         say(f"creating {options.n} resources")
         await populate(referee, options.n, 0)
         say("cold start of the operator under the profiler")
-        with tempfile.TemporaryDirectory() as directory:
-            stats = Path(directory) / "profile"
-            profiler = (sys.executable, "-m", "cProfile", "-o", str(stats))
-            command = (*profiler, "-m", "llamastack_operator")
-            flags = f"--workers={options.workers}"
-            with closing(place.operator(flags, command=command)) as operator:
-                cold = await cold_start(
-                    place, referee, operator, options.n, deadline_s=options.deadline_s
-                )
-                await asyncio.to_thread(operator.terminate)
-            if options.profile is not None:
-                stats.replace(options.profile)
+        command = (sys.executable, "-m", "tests.bench.sampler", str(options.profile))
+        flags = f"--workers={options.workers}"
+        with closing(place.operator(flags, command=(*command, "llamastack_operator"))) as operator:
+            cold = await cold_start(
+                place, referee, operator, options.n, deadline_s=options.deadline_s
+            )
+            await asyncio.to_thread(operator.terminate)
     return Report(environment, asdict(options), cold)
-
-
-def top(profile: Path, count: int) -> None:
-    """Print the functions that take most time by themselves."""
-    pstats.Stats(str(profile)).strip_dirs().sort_stats("tottime").print_stats(count)
 
 
 async def _floor(place: Arena, namespace: str, mix: Mix, options: Options) -> Floor:
