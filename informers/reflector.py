@@ -87,7 +87,7 @@ class Reflector:
         self._rng = rng
         self._metrics = metrics
         self._tuning = tuning
-        self._backoff = Backoff(rng=rng)
+        self._backoff = Backoff(rng=rng, initial_s=tuning.backoff_s)
         self._state: State = Idle()
         self._seen = ""  # the position: last version seen (A7)
         self._bound_refused = False  # the server does not have that version: ask without it

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from informers.backoff import INITIAL_S
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -25,6 +27,7 @@ class Tuning:
             the server may not know our version, and a list has to find out (A6).
         internal_error_limit_s: how long a watch is retried that answers with errors of its own
             in the stream, before a list is tried (A12; client-go has the same rule).
+        backoff_s: first delay after a failure (A11).
         streaming_list: whether to try streaming lists at all.
         page_size: objects a page (A4).
         list_deadline_s: for one page, answer included.
@@ -40,6 +43,7 @@ class Tuning:
     short_watch_s: float = 1.0
     silence_limit_s: float = 900.0
     internal_error_limit_s: float = 60.0
+    backoff_s: float = INITIAL_S
     streaming_list: bool = True
     page_size: int = 500
     list_deadline_s: float = 60.0

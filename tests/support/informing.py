@@ -110,16 +110,23 @@ async def running(informer: Informer, *, synced: bool = True) -> AsyncIterator[I
             await task
 
 
-async def until(condition: Callable[[], object], *, within: float = 60.0) -> None:
+async def until(
+    condition: Callable[[], object], *, within: float = 60.0, coarse: float = 0.5
+) -> None:
     """Wait for something to become true, on the loop's clock.
+
+    Args:
+        condition: asked again and again, ever more rarely.
+        within: seconds.
+        coarse: largest time between two looks, in seconds.
 
     Raises:
         TimeoutError: it did not.
     """
-    interval = 0.01
+    interval = 0.005
     async with asyncio.timeout(within):
         while True:
             if condition():
                 return
             await asyncio.sleep(interval)
-            interval = min(interval * 1.5, 0.5)
+            interval = min(interval * 1.5, coarse)
