@@ -107,12 +107,6 @@ def test_last_echo_wakes_who_waits_and_only_once(tracker: ConsistencyTracker) ->
     assert tracker.observed(PARTS, PART_2, "12") == Echo(writer=OWNER)
 
 
-def test_echo_wakes_nobody_if_nobody_waits(tracker: ConsistencyTracker) -> None:
-    wrote(tracker, "11")
-
-    assert tracker.observed(PARTS, PART, "11") == Echo(writer=OWNER)
-
-
 def test_same_version_of_another_object_or_kind_is_no_echo(tracker: ConsistencyTracker) -> None:
     wrote(tracker, "11")
 
