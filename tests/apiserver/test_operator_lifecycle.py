@@ -133,6 +133,7 @@ def test_edit_rolls_to_a_new_configuration_and_the_one_before_last_goes(world: W
     world.resource("demo", "m1")
     world.wait_ready()
 
+    current = ""
     for number, model in enumerate(("m2", "m3", "m4"), start=2):
         world.patch("llsd", "demo", {"spec": {"resources": {"models": [model]}}})
         cr = world.wait_ready()
@@ -147,7 +148,7 @@ def test_edit_rolls_to_a_new_configuration_and_the_one_before_last_goes(world: W
 
 def mounted(world: World) -> str:
     spec = world.must_get("deployment", "demo")["spec"]["template"]["spec"]
-    return next(v["configMap"]["name"] for v in spec["volumes"] if "configMap" in v)
+    return next(str(v["configMap"]["name"]) for v in spec["volumes"] if "configMap" in v)
 
 
 def test_removed_field_really_goes_from_the_deployment(world: World) -> None:
@@ -305,7 +306,7 @@ def test_value_of_a_secret_appears_nowhere(world: World, operator: OperatorProce
     world.wait_ready()
     kinds = ("llsd", "deployment", "service", "serviceaccount", "configmap", "event")
 
-    said: list[Any] = [world.list(kind) for kind in kinds]
+    said: list[Any] = [world.all(kind) for kind in kinds]
 
     for text in (json.dumps(said), operator.log_file.read_text(), str(operator.metrics())):
         assert SECRET_VALUE not in text

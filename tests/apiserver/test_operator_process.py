@@ -34,7 +34,7 @@ def world(kubeconfig: Path, kwok_plane: ControlPlane, kwok_namespace: str) -> It
     made = World(kwok_plane, kwok_namespace)
     yield made
     kwok_plane.start_apiserver()
-    for cr in made.list("llsd"):
+    for cr in made.all("llsd"):
         made.delete("llsd", cr["metadata"]["name"])
 
 
@@ -58,7 +58,7 @@ def test_restart_over_an_unchanged_world_writes_nothing_and_only_lists(
             world.resource(f"cr-{number}")
         for number in range(5):
             world.wait_ready(f"cr-{number}")
-        eventually("all Events", lambda: len(world.list("event")) >= 10)
+        eventually("all Events", lambda: len(world.all("event")) >= 10)
         assert first.terminate() == 0
     mark = world.plane.audit.mark()
 
@@ -151,7 +151,7 @@ def test_api_server_killed_in_the_middle_of_200_creations_loses_and_doubles_noth
 
         eventually(
             "200 are Ready",
-            lambda: sum(ready(cr) for cr in world.list("llsd")) == len(names),
+            lambda: sum(ready(cr) for cr in world.all("llsd")) == len(names),
             deadline_s=90,
         )
         assert process.running
@@ -164,9 +164,9 @@ def test_api_server_killed_in_the_middle_of_200_creations_loses_and_doubles_noth
     # A killed server may have carried out what it never logged, so: none twice, and all there.
     assert max(collections.Counter(created).values()) == 1
     for kind in ("serviceaccount", "service", "deployment"):
-        assert sum(o["metadata"]["name"].startswith("cr-") for o in world.list(kind)) == 200
-    assert len([c for c in world.list("configmap") if "-config-" in c["metadata"]["name"]]) == 200
-    assert all(d["metadata"]["generation"] == 1 for d in world.list("deployment"))
+        assert sum(o["metadata"]["name"].startswith("cr-") for o in world.all(kind)) == 200
+    assert len([c for c in world.all("configmap") if "-config-" in c["metadata"]["name"]]) == 200
+    assert all(d["metadata"]["generation"] == 1 for d in world.all("deployment"))
 
 
 def ready(cr: dict[str, object]) -> bool:

@@ -112,7 +112,7 @@ class World:
         assert obj is not None, f"there is no {kind} {name}"
         return obj
 
-    def list(self, kind: str) -> list[dict[str, Any]]:
+    def all(self, kind: str) -> list[dict[str, Any]]:
         """All live objects."""
         items: list[dict[str, Any]] = self._request("GET", self.path(kind))["items"]
         return items
@@ -173,14 +173,14 @@ class World:
         return [
             c["metadata"]["name"]
             for c in sorted(
-                self.list("configmap"), key=lambda c: int(c["metadata"]["resourceVersion"])
+                self.all("configmap"), key=lambda c: int(c["metadata"]["resourceVersion"])
             )
             if c["metadata"]["name"].startswith(f"{name}-config-")
         ]
 
     def events(self, name: str = "demo") -> list[tuple[str, str]]:
         """Type and reason of the Events about a resource, in the order of their creation."""
-        found = [e for e in self.list("event") if e["regarding"].get("name") == name]
+        found = [e for e in self.all("event") if e["regarding"].get("name") == name]
         found = [e for e in found if e["regarding"].get("kind") == "LlamaStackDistribution"]
         found.sort(key=lambda e: int(e["metadata"]["resourceVersion"]))
         return [(e["type"], e["reason"]) for e in found]
