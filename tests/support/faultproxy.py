@@ -140,16 +140,7 @@ class FaultProxy:
 
     def write_kubeconfig(self, path: Path) -> Path:
         """A kubeconfig whose server is the proxy, without credentials."""
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "proxy", "cluster": {"server": self.url}}],
-            "users": [{"name": "proxy", "user": {}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-            "current-context": "proxy",
-        }
-        path.write_text(json.dumps(document), encoding="utf-8")
-        return path
+        return kubeconfig_of(self.url, path)
 
     def add(
         self,
@@ -379,6 +370,20 @@ def _reset(transport: asyncio.BaseTransport) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if isinstance(transport, asyncio.Transport):
         transport.abort()
+
+
+def kubeconfig_of(url: str, path: Path) -> Path:
+    """Write a kubeconfig for a server that asks for no credentials."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "proxy", "cluster": {"server": url}}],
+        "users": [{"name": "proxy", "user": {}}],
+        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+        "current-context": "proxy",
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
 
 
 def verb_of(method: str, path: str, query: Mapping[str, str]) -> str:
