@@ -33,6 +33,8 @@ from llamastack_operator.informer_set import InformerSet
 from workqueue.queue import RateLimitingQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from controller.runtime.ports import EventRecorder, Writer
     from informers.ports import Object
     from llamastack_operator.kube.rest import Client
@@ -51,6 +53,7 @@ class Operator:
         recorder: Events.
         settings: from flags and environment.
         metrics: all of them.
+        may_write: whether a pass may start; false while leadership is in doubt.
     """
 
     resource = LLAMA_STACK
@@ -62,6 +65,8 @@ class Operator:
         recorder: EventRecorder,
         settings: Settings,
         metrics: Metrics,
+        *,
+        may_write: Callable[[], bool],
     ) -> None:
         self.informers = InformerSet(
             client,
@@ -84,7 +89,8 @@ class Operator:
         self.queue = RateLimitingQueue[ObjectKey](
             name=CONTROLLER_NAME, metrics=metrics.queue(CONTROLLER_NAME)
         )
-        consistency = ConsistencyTracker(clock=time.monotonic)
+        observer = metrics.controller(CONTROLLER_NAME)
+        consistency = ConsistencyTracker(clock=time.monotonic, metrics=observer)
         secrets = SecretResolver(caches.secrets, writer)
         reconciler = LlamaStackReconciler(
             caches=caches,
@@ -101,7 +107,8 @@ class Operator:
             queue=self.queue,
             workers=settings.workers,
             timeout_s=settings.reconcile_timeout_s,
-            metrics=metrics.controller(CONTROLLER_NAME),
+            metrics=observer,
+            guard=may_write,
             consistency=consistency,
         )
         for resource, handler in handlers(

@@ -90,14 +90,17 @@ class Manager:
             # A connection pool of its own: renewals never wait behind anything (row E12).
             lease_client = await stack.enter_async_context(self._client(connection))
             elector = self._elector(lease_client) if settings.leader_elect else None
-            writer = GuardedWriter(client, elector.may_write) if elector else client
+            may_write = elector.may_write if elector else _always
+            writer = GuardedWriter(client, may_write)
             recorder = Recorder(
                 client,
                 controller=CONTROLLER,
                 instance=self._identity(),
                 metrics=self._metrics.events(),
             )
-            operator = Operator(client, writer, recorder, settings, self._metrics)
+            operator = Operator(
+                client, writer, recorder, settings, self._metrics, may_write=may_write
+            )
             self._add_checks(operator, elector)
             async with asyncio.TaskGroup() as group:
                 run = _Run(
@@ -215,6 +218,9 @@ class _Run:
         log.info("Started workers")
         self._start("controller", self._operator.controller.run())
         await self._stop.wait()
+        # A backlog is left to whoever comes next, who looks at everything anyway; working it off
+        # would only keep the lease from them.
+        self._operator.queue.shut_down(drain=False)
         await self._operator.controller.stop(deadline_s=DRAIN_S)
 
     async def _shut_down(self) -> None:
@@ -242,6 +248,11 @@ class _Run:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _always() -> bool:
+    """Nobody else works here."""
+    return True
 
 
 def _tolerate(lag_s: float) -> None:
