@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,33 @@ def test_whole_deployment_is_accepted(deployed: ControlPlane) -> None:
     assert any(line.startswith("deployment.apps/llama-stack-k8s-operator") for line in applied)
     assert any(line.startswith("customresourcedefinition") for line in applied)
     assert any(line.startswith("validatingadmissionpolicy.") for line in applied)
+
+
+def test_make_deploy_puts_the_image_into_the_deployment(
+    binaries: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """kubectl is a script here that renders as ever and keeps what it should apply."""
+    applied, kubectl = tmp_path / "applied.yaml", tmp_path / "kubectl"
+    kubectl.write_text(
+        f'#!/bin/sh\n[ "$1" = apply ] && exec cat >{applied}\nexec {binaries["kubectl"]} "$@"\n',
+        encoding="utf-8",
+    )
+    kubectl.chmod(0o755)
+
+    subprocess.run(
+        ["make", "deploy", f"KUBECTL={kubectl}", "IMG=example.org/a/operator:1.2.3"],
+        cwd=_DEPLOY.parent,
+        check=True,
+        capture_output=True,
+    )
+
+    documents: list[Any] = load_all(applied.read_text("utf-8"))
+    (deployment,) = (d for d in documents if d["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "example.org/a/operator:1.2.3"
+    assert {"CustomResourceDefinition", "Namespace", "ClusterRole"} <= {
+        d["kind"] for d in documents
+    }
 
 
 def test_operators_pod_meets_the_restricted_profile(deployed: ControlPlane) -> None:
