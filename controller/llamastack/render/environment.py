@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from configs.secrets import EnvFromSecret
-
 from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.user import plain
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from configs.engine import Generated
-
     from api.v1alpha2 import Spec
+    from configs.engine import Generated
     from informers.ports import Object
 
 DEFAULT_MOUNT_PATH = "/.llama"
