@@ -137,10 +137,19 @@ def generate(
         return Generated(None, "", resolved.image, "default", era=resolved.era)
     base = resolver.resolve(resolved)
     if base is None:
-        where = "image" if spec.distribution.image else "name"
-        error = FieldError(f"spec.distribution.{where}", BASE_REQUIRED)
-        raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (error,))
+        raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (_base_required(spec),))
     return _Generation(cr_name, namespace, spec, resolved, base).run()
+
+
+def _base_required(spec: Spec) -> FieldError:
+    """Why nothing can be generated without a base, and what there is instead."""
+    if spec.distribution.image:
+        return FieldError("spec.distribution.image", BASE_REQUIRED)
+    return FieldError(
+        "spec.distribution.name",
+        f'this operator has no base config for distribution "{spec.distribution.name}"',
+        "use overrideConfig.configMapName, or leave out providers, resources, storage and disabled",
+    )
 
 
 def needs_config(spec: Spec, resolved: Resolved) -> bool:

@@ -4,12 +4,14 @@
 """Storage (FR-050 … 053, D16a, D16b): backends, the server's own stores, and who shares what.
 
 `storage.kv` and `storage.sql` replace one family of backends each; the other stays as the base has
-it. Two backends, `kv_default` and `sql_default`, and all stores of the era are always written out:
-the server's defaults for absent ones point at names that may not exist.
+it. The backends `kv_default` and `sql_default` and all stores of the era are always written out:
+the server's defaults for absent ones point at names that may not exist. A third backend keeps the
+log of completions apart (`structure.INFERENCE_BACKEND` says why).
 
 SQLite is a file on the volume, nobody else's. Redis and PostgreSQL may be shared by many servers,
 which would then share their registry and their conversations: each resource gets namespaces and
-table names of its own there, made from namespace and name.
+table names of its own there, made from namespace and name. That is not enough for PostgreSQL: the
+server ignores the names for conversations and files (found in 0.7.3), hence the warning.
 """
 
 from __future__ import annotations
@@ -64,10 +66,12 @@ def apply(spec: Spec, draft: Draft, *, cr_name: str, namespace: str) -> StorageS
         backend = _sql(wanted.sql, draft, values)
         owner = hashlib.sha256(f"{namespace}/{cr_name}".encode()).hexdigest()[:8]
         _replace(draft, "sql_", structure.SQL_BACKEND, backend, f"llsd_{owner}_")
+        _separate_inference(draft)
     if structure.KV_BACKEND not in backends:
         backends[structure.KV_BACKEND] = _sqlite(draft, "kv_sqlite", "kvstore.db")
     if structure.SQL_BACKEND not in backends:
         backends[structure.SQL_BACKEND] = _sqlite(draft, "sql_sqlite", "sql_store.db")
+        _separate_inference(draft)
     return values.secret()
 
 
@@ -145,6 +149,11 @@ def _sql(sql: SqlStorage, draft: Draft, values: _Values) -> Config:
     if sql.connection_string is None:
         draft.findings.error(path, messages.POSTGRES_CONNECTION)
         return {}
+    draft.findings.warn(
+        path,
+        "must name a database that no other server uses, because the server keeps conversations "
+        "and files in tables of fixed names",
+    )
     take = _taker(values, "SQL", sql.connection_string, path)
     keys = {part: part.removesuffix("_encoded") for part in connection.SQL_PARTS}
     return {"type": "sql_postgres", **{key: take(part) for part, key in keys.items()}}
@@ -220,6 +229,19 @@ def _replace(draft: Draft, prefix: str, name: str, backend: Config, owner: str) 
         for key in ("namespace", "table_name"):
             if shared and key in user:
                 user[key] = f"{owner}{user[key]}"
+
+
+def _separate_inference(draft: Draft) -> None:
+    """Gives the log of completions a backend of its own, beside the one for everything else."""
+    add_stores(draft)
+    section = draft.data["storage"]
+    backend = section["backends"].get(structure.SQL_BACKEND)
+    if not backend:
+        return
+    if backend["type"] == "sql_sqlite":
+        backend = _sqlite(draft, "sql_sqlite", "inference_store.db")
+    section["backends"][structure.INFERENCE_BACKEND] = dict(backend)
+    section["stores"]["inference"]["backend"] = structure.INFERENCE_BACKEND
 
 
 def _users(data: Config, backends: set[str]) -> Iterator[Config]:

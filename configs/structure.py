@@ -28,6 +28,11 @@ KV_BACKEND: Final = "kv_default"
 SQL_BACKEND: Final = "sql_default"
 """Name of the SQL backend; likewise."""
 
+INFERENCE_BACKEND: Final = "sql_inference"
+"""Name of the SQL backend that only the log of completions uses: the server makes the tables of a
+backend at its first use, and when the first chat and the first conversation come together, one of
+them finds no table until the next restart (seen on 0.7.3, with SQLite and with PostgreSQL)."""
+
 DATA_VARIABLE: Final = "SQLITE_STORE_DIR"
 """Variable for the folder of databases. The distributions' own configs use the same one."""
 

@@ -261,3 +261,28 @@ def test_references_are_read_as_the_server_reads_them(
 ) -> None:
     assert references.expand(text, names) == expanded
     assert references.active(text, names) == active
+
+
+def test_remote_vllm_runs_on_another_image_and_so_always_has_its_config() -> None:
+    found = generate(distribution={"name": "remote-vllm"})
+
+    assert (found.source, found.image) == ("generated", STARTER)
+    assert "distro_name: remote-vllm" in str(found.config_yaml)
+    assert not found.env
+    assert found.models == ()
+
+
+def test_a_model_that_the_base_registers_by_a_variable_is_counted_when_it_is_set() -> None:
+    env = [{"name": "INFERENCE_MODEL", "value": "llama"}]
+
+    found = generate(distribution={"name": "remote-vllm"}, workload={"overrides": {"env": env}})
+
+    assert found.resource_count == 1
+
+
+def test_a_name_without_a_base_says_what_to_do() -> None:
+    error = refused(distribution={"name": "meta-reference-gpu"}, providers={"inference": VLLM})
+
+    assert error.reason is Reason.BASE_CONFIG_REQUIRED
+    assert error.errors[0].path == "spec.distribution.name"
+    assert "overrideConfig" in error.errors[0].hint

@@ -20,6 +20,7 @@ from tests.support.config_specs import (
     generate,
     secret,
     spec_of,
+    warnings,
 )
 
 POSTGRES = {"type": "postgres", "connectionString": secret("pg", "url")}
@@ -38,12 +39,13 @@ def test_absent_storage_leaves_the_base_and_all_stores_are_explicit() -> None:
     assert found["backends"] == {
         "kv_default": {"type": "kv_sqlite", "db_path": f"{FOLDER}/kvstore.db"},
         "sql_default": {"type": "sql_sqlite", "db_path": f"{FOLDER}/sql_store.db"},
+        "sql_inference": {"type": "sql_sqlite", "db_path": f"{FOLDER}/inference_store.db"},
     }
     assert found["stores"] == {
         "metadata": {"backend": "kv_default", "namespace": "registry"},
         "prompts": {"backend": "kv_default", "namespace": "prompts"},
         "connectors": {"backend": "kv_default", "namespace": "connectors"},
-        "inference": {"backend": "sql_default", "table_name": "inference_store"},
+        "inference": {"backend": "sql_inference", "table_name": "inference_store"},
         "conversations": {"backend": "sql_default", "table_name": "openai_conversations"},
     }
 
@@ -113,6 +115,7 @@ def test_postgres_is_passed_in_parts_raw_for_kv_and_encoded_for_sql() -> None:
         "user": "${env.LLSD_STORAGE_SQL_USER_ENCODED}",
         "password": "${env.LLSD_STORAGE_SQL_PASSWORD_ENCODED:=}",
     }
+    assert backends["sql_inference"] == backends["sql_default"]
     assert found.storage_secret is not None
     content = connection.derive(
         found.storage_secret, {("pg", "url"): "postgresql://me:p%40ss@db:6543/x"}
@@ -139,6 +142,26 @@ def test_on_a_shared_backend_everything_carries_the_name_of_its_owner() -> None:
     assert faiss == {"backend": "kv_default", "namespace": f"{NAMESPACE}/demo/vector_io::faiss"}
     files = found["providers"]["files"][0]["config"]["metadata_store"]["table_name"]
     assert files.removesuffix("files_metadata") == table.removesuffix("openai_conversations")
+
+
+def test_the_log_of_completions_has_a_backend_of_its_own() -> None:
+    """On a shared one, the first chat and the first conversation race for their tables."""
+    specs: list[dict[str, Any]] = [
+        {"disabled": ["eval"]},
+        {"storage": {"sql": {}}},
+        {"storage": {"sql": POSTGRES}},
+    ]
+    for sections in specs:
+        stores = config(**sections)["storage"]["stores"]
+
+        assert stores["inference"]["backend"] == "sql_inference"
+        assert stores["conversations"]["backend"] == "sql_default"
+
+
+def test_postgres_needs_a_database_that_no_other_server_uses() -> None:
+    found = warnings(storage={"sql": POSTGRES})
+
+    assert "tables of fixed names" in found["spec.storage.sql.connectionString"]
 
 
 def test_owners_of_similar_names_do_not_share_tables() -> None:
