@@ -118,7 +118,8 @@ class Operator:
             secrets=secrets,
             reconciler=reconciler,
         ):
-            self.informers.add_handler(resource, handler)
+            # Children come up with their resource: one look at each every ten hours is enough.
+            self.informers.add_handler(resource, handler, resync=resource is LLAMA_STACK)
         for resource in readers:
             self.informers.add_progress_listener(
                 resource, functools.partial(wake_consistent, self.queue, consistency, resource)

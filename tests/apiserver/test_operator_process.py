@@ -136,6 +136,41 @@ def logged(process: OperatorProcess, event: str) -> bool:
     return any(record.get("event") == event for record in process.records())
 
 
+def test_namespaced_operator_works_with_rights_in_its_namespace_only(
+    kwok_plane: ControlPlane, world: World, kubeconfig: Path
+) -> None:
+    """A RoleBinding gives the rights of the shipped ClusterRole in one namespace."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "tenant"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "llama-stack-k8s-operator-manager-role",
+        },
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "tenant"}],
+    }
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/rolebindings"
+    world.client.create(path, binding)
+    tenant = kwok_plane.kubeconfig_for("tenant")
+    world.secret()
+
+    with running(tenant, "--namespace", world.namespace) as process:
+        world.resource()
+        world.wait_ready()
+        assert process.terminate() == 0
+
+    asked = {r.namespace for r in world.plane.audit.since() if r.user == "tenant" and r.resource}
+    assert asked == {world.namespace, ""}
+    assert {
+        r.resource for r in world.plane.audit.since() if (r.user, r.namespace) == ("tenant", "")
+    } <= {
+        "selfsubjectrulesreviews",
+        "",
+    }
+
+
 def test_api_server_killed_in_the_middle_of_200_creations_loses_and_doubles_nothing(
     kwok_plane: ControlPlane, world: World, kubeconfig: Path
 ) -> None:
