@@ -1,11 +1,11 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""From the resource as stored to what it asks for. Pure, and remembered per generation.
+"""From the resource as stored to what it asks for. Pure, and remembered for a while.
 
 Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
-result depends on the spec and on the distributions alone, so it is done once per generation and
-not at every event of a child.
+result depends on the spec and on the distributions alone, so it is not repeated at every event of
+a child.
 """
 
 from __future__ import annotations
@@ -86,30 +86,47 @@ def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
     return Problem(reason, "; ".join(str(error) for error in errors))
 
 
+REMEMBERED = 256
+"""Plans that are kept. A plan takes 16 KiB to keep and 1.6 ms to make anew, and the few passes that
+one resource needs come close together; so the busiest are kept, not all."""
+
+
 class Planner:
-    """Remembers the plan of each resource's current generation.
+    """Remembers the plans of the resources that were looked at last.
 
     Args:
         distributions: what ``distribution.name`` can mean.
+        remembered: how many.
     """
 
-    def __init__(self, distributions: Distributions) -> None:
+    def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
-        self._plans: dict[str, tuple[int, Plan]] = {}
+        self._remembered = remembered
+        self._plans: dict[tuple[str, int], Plan] = {}  # by uid and generation, oldest use first
+        self._warned: dict[str, int] = {}  # by uid: the generation that was warned of
 
     def plan(self, obj: Object) -> Plan:
         """The plan for the resource's spec."""
         metadata = obj["metadata"]
-        uid, generation = metadata["uid"], metadata.get("generation", 0)
-        known = self._plans.get(uid)
-        if known is not None and known[0] == generation:
-            return known[1]
-        plan = make_plan(obj, self._distributions)
-        for warning in plan.warnings:
-            log.warning("Found something questionable", path=warning.path, detail=warning.message)
-        self._plans[uid] = (generation, plan)
+        version = metadata["uid"], metadata.get("generation", 0)
+        plan = self._plans.pop(version, None)
+        if plan is None:
+            plan = make_plan(obj, self._distributions)
+            self._warn_once(version, plan)
+        self._plans[version] = plan
+        if len(self._plans) > self._remembered:
+            del self._plans[next(iter(self._plans))]
         return plan
 
     def forget(self, uid: str) -> None:
         """The resource is gone."""
-        self._plans.pop(uid, None)
+        self._warned.pop(uid, None)
+
+    def _warn_once(self, version: tuple[str, int], plan: Plan) -> None:
+        uid, generation = version
+        if plan.warnings and self._warned.get(uid) != generation:
+            self._warned[uid] = generation
+            for warning in plan.warnings:
+                log.warning(
+                    "Found something questionable", path=warning.path, detail=warning.message
+                )

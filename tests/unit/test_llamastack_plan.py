@@ -1,0 +1,67 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Plans are made once, for a while, and their warnings said once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from configs.distributions import Distributions
+from controller.llamastack.plan import Planner
+
+DISTRIBUTIONS = Distributions.load()
+
+
+def resource(uid: str = "u", generation: int = 1, port: int = 8321) -> dict[str, Any]:
+    return {
+        "apiVersion": "llamastack.io/v1alpha2",
+        "kind": "LlamaStackDistribution",
+        "metadata": {"name": "demo", "namespace": "n", "uid": uid, "generation": generation},
+        "spec": {
+            "distribution": {"name": "starter"},
+            "networking": {"port": port},
+            "disabled": ["postTraining"],
+        },
+    }
+
+
+def test_plan_is_made_once_per_generation() -> None:
+    planner = Planner(DISTRIBUTIONS)
+
+    first = planner.plan(resource())
+
+    assert planner.plan(resource()) is first
+    assert planner.plan(resource(generation=2, port=9000)) is not first
+
+
+def test_namesake_of_a_deleted_resource_has_its_own_plan() -> None:
+    planner = Planner(DISTRIBUTIONS)
+
+    assert planner.plan(resource("u")) is not planner.plan(resource("v"))
+
+
+def test_only_the_busiest_plans_are_kept() -> None:
+    planner = Planner(DISTRIBUTIONS, remembered=2)
+    busy = planner.plan(resource("busy"))
+
+    for number in range(5):
+        planner.plan(resource(f"other-{number}"))
+        assert planner.plan(resource("busy")) is busy
+
+    assert len(vars(planner)["_plans"]) == 2
+
+
+def test_warning_is_said_once_per_generation_although_plans_are_forgotten() -> None:
+    planner = Planner(DISTRIBUTIONS, remembered=1)
+
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            plan = planner.plan(resource("u"))
+            planner.plan(resource("v"))
+        planner.plan(resource("u", generation=2))
+
+    assert plan.warnings, "the sample must be questionable for this test"
+    assert len(said) == 3 * len(plan.warnings)
