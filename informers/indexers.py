@@ -47,8 +47,10 @@ class Indices:
             except Exception as error:  # noqa: BLE001 -- handed on; one bad object must not end the informer
                 self._on_error(name, key, error)
                 values = ()
-            if values != self._values[name].get(key, ()):
-                self._unfile(name, key)
+            before = self._values[name].get(key, ())
+            if values != before:
+                if before:
+                    self._unfile(name, key)
                 self._file(name, key, values)
 
     def remove(self, key: ObjectKey) -> None:

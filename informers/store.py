@@ -277,6 +277,8 @@ class Store:
         return Updated(old, obj)
 
     def _keeps(self, key: ObjectKey, obj: Object) -> bool:
+        if self._keep is _keep_all:
+            return True
         try:
             return self._keep(obj)
         except Exception as error:  # noqa: BLE001 -- handed on; one bad object must not end the informer

@@ -66,6 +66,7 @@ class FakeListerWatcher:
         stale_pages: answers for the next lists, whatever was asked.
         requests: what was asked so far.
         open_streams: how many watches are open now.
+        most_streams: how many were open at the same time.
     """
 
     cluster: FakeCluster
@@ -76,6 +77,7 @@ class FakeListerWatcher:
     stale_pages: deque[Page] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
     open_streams: int = 0
+    most_streams: int = 0
 
     @property
     def resource(self) -> Resource:
@@ -126,6 +128,7 @@ class FakeListerWatcher:
             begin = [self.cluster.check_watch(resource_version)]
             version = int(resource_version)
         self.open_streams += 1
+        self.most_streams = max(self.most_streams, self.open_streams)
         try:
             yield _Stream(
                 self.cluster,

@@ -152,6 +152,7 @@ async def test_compacted_history_leads_to_a_list_that_reports_what_vanished(
 
     assert told.deleted == [(source.cluster.key("a"), True)]
     assert told.log[-2:] == [("delete", "a"), ("add", "c")]
+    assert "c" not in told.initial, "it was created after the first list"
 
 
 @pytest.mark.parametrize("tuning", [Tuning(), PAGED])
@@ -212,6 +213,7 @@ async def test_orderly_ends_never_lead_to_a_list() -> None:
 
     assert len(source.asked("watch")) >= 6
     assert len(source.asked("list")) == 1
+    assert source.most_streams == 1
 
 
 async def test_watch_that_is_never_answered_is_left_after_thirty_seconds() -> None:
