@@ -14,7 +14,8 @@ import structlog
 
 from informers.informer import Informer
 from informers.ports import ObjectKey
-from informers.transforms import drop_noise, keep_metadata
+from informers.sharing import Sharing
+from informers.transforms import compose, drop_noise, keep_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,10 @@ class NotSynced(Exception):
     """The caches did not fill in time."""
 
 
+class NotCached(KeyError):
+    """Asked for what no informer watches, which says nothing about the cluster (row B11)."""
+
+
 class ScopedReader:
     """One resource, from one informer or from one a namespace; implements ``Reader``.
 
@@ -47,7 +52,12 @@ class ScopedReader:
         self._everywhere = self._informers.get(EVERYWHERE)
 
     def _of(self, namespace: str) -> Informer:
-        return self._everywhere or self._informers[namespace]
+        if self._everywhere is not None:
+            return self._everywhere
+        try:
+            return self._informers[namespace]
+        except KeyError:
+            raise NotCached(f"namespace {namespace!r} is not watched") from None
 
     def get(self, key: ObjectKey) -> Object | None:
         """See :meth:`controller.runtime.ports.Reader.get`."""
@@ -93,6 +103,7 @@ class InformerSet:
         detector: Callable[[], MutationDetector] | None = None,
     ) -> None:
         self._rows: list[tuple[Watch, dict[str, Informer]]] = []
+        sharing = Sharing()  # one for all: owner references and labels are the same everywhere
         for watch in watches:
             informers = {}
             for namespace in namespaces or (EVERYWHERE,):
@@ -105,7 +116,9 @@ class InformerSet:
                 informers[namespace] = Informer(
                     source,
                     name="/".join(part for part in (str(watch.resource), namespace) if part),
-                    transform=keep_metadata if watch.metadata_only else drop_noise,
+                    transform=compose(
+                        keep_metadata if watch.metadata_only else drop_noise, sharing
+                    ),
                     indexers=watch.indexers,
                     keep=referenced if watch.referenced_only else None,
                     resync_period_s=resync_period_s,

@@ -344,7 +344,21 @@ class Client:
         async with self._open(
             self._watches, "GET", path, query=query, accept=accept, timeout=timeout
         ) as response:
-            yield _Body(response, path)
+            try:
+                yield _Body(response, path)
+            finally:
+                _hang_up(response)
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """End a stream that the server has not ended.
+
+    aiohttp would close TLS politely, wait for the peer in the background, and leave a socket open
+    that outlives the client; nobody needs the rest of a watch.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 class _Body:
