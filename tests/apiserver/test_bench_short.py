@@ -1,0 +1,234 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The benchmark itself, and the bars that are counts: they hold on any machine, however slow.
+
+One short run is shared by all tests; times are not judged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bench.__main__ import main
+from tests.bench.floor import Floor
+from tests.bench.report import Report, table
+from tests.bench.run import Options, measure
+from tests.bench.sampler import top
+from tests.bench.stages import Cold, Footprint
+from tests.bench.subjects import CHILDREN, Mix
+from tests.bench.tally import Role, Tally, rank, role, tally
+from tests.support.cluster.audit import AuditedRequest
+
+N, NEW = 20, 3
+
+
+@pytest.fixture(scope="module")
+def report(binaries: Mapping[str, Path]) -> Report:
+    """What a short run measured."""
+    assert binaries  # obtained outside the time-out
+    return measure(Options(n=N, idle=3.0, new=NEW), print)
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_cold_start_creates_each_child_and_event_once(report: Report) -> None:
+    work = report.cold.tally.work
+
+    created = {kind: count for kind, count in work.items() if kind.startswith("create ")}
+
+    assert created == {
+        "create serviceaccounts": N,
+        "create configmaps": N,
+        "create services": N,
+        "create deployments": N,
+        "create events": 2 * N,
+    }
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_cold_start_needs_no_more_requests_than_children_and_five(report: Report) -> None:
+    counted = report.cold.tally
+
+    assert counted.work_total <= (CHILDREN + 5) * N
+    assert counted.fixed["watch"] <= 6  # one a watched kind, and none of them twice
+    assert set(counted.failed) <= {"404 get leases"}  # the lease does not exist yet
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_idle_operator_sends_lease_renewals_only(report: Report) -> None:
+    assert report.idle is not None
+    assert set(report.idle) <= {"update leases"}
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_restart_writes_nothing_and_reads_nothing_but_lists(report: Report) -> None:
+    assert report.restart is not None
+    assert report.restart.writes == {}
+    assert report.restart.tally.work == {}
+    assert report.restart.tally.fixed["watch"] <= 6
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_floor_writes_what_the_operator_wrote(report: Report) -> None:
+    operator = {k: v for k, v in report.cold.tally.work.items() if not k.startswith("get ")}
+
+    after = report.floors[-1]
+
+    assert after.requests == operator
+    assert after.writes == report.cold.tally.writes
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_every_new_resource_is_measured_at_both_ends(report: Report) -> None:
+    new = report.newcomers
+
+    assert new is not None
+    assert [len(values) for values in (new.seen_ms, new.create_ms, new.server_ms)] == [NEW] * 3
+    assert min(new.seen_ms + new.create_ms + new.server_ms) > 0
+
+
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_report_is_a_table_and_json(report: Report) -> None:
+    text, document = table(report), json.loads(json.dumps(report.as_json()))
+
+    assert [bar["what"] for bar in document["bars"]] == [bar.what for bar in report.bars()]
+    assert all(bar.what in text for bar in report.bars())
+    assert document["cold"]["tally"]["work"] == dict(report.cold.tally.work)
+
+
+# --- the parts that need no control plane ----------------------------------------------------
+
+
+def _request(verb: str, resource: str, **more: object) -> AuditedRequest:
+    base = AuditedRequest(
+        audit_id="a",
+        user="u",
+        user_agent="a",
+        verb=verb,
+        group="",
+        resource=resource,
+        subresource="",
+        namespace="ns",
+        name="x",
+        code=200,
+        uri=f"/api/v1/{resource}",
+        stage="ResponseComplete",
+        received="2026-01-01T00:00:00.000000Z",
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (_request("update", "leases"), Role.LEASE),
+        (_request("watch", "pods"), Role.WATCH),
+        (_request("list", "pods", namespace=""), Role.LIST),
+        (_request("list", "replicasets"), Role.WORK),
+        (_request("create", "selfsubjectrulesreviews"), Role.START),
+        (_request("get", "", uri="/apis/llamastack.io/v1alpha2"), Role.START),
+        (_request("get", "secrets"), Role.WORK),
+        (_request("create", "events"), Role.WORK),
+    ],
+)
+def test_requests_are_told_apart_by_what_they_are_for(
+    request_: AuditedRequest, expected: Role
+) -> None:
+    assert role(request_) is expected
+
+
+def test_tally_knows_the_last_write_of_each_stage() -> None:
+    counted = tally(
+        [
+            _request("create", "deployments", received="2026-01-01T00:00:01.500000Z"),
+            _request("patch", "x", subresource="status", received="2026-01-01T00:00:03.250000Z"),
+            _request("create", "events", received="2026-01-01T00:00:02.000000Z", code=403),
+            _request("get", "secrets", received="2026-01-01T00:00:09.000000Z"),
+        ]
+    )
+
+    since = {name: at - counted.first_s for name, at in counted.last_s.items()}
+    assert since == {"child": 0.0, "status": 1.75, "event": 0.5}
+    assert (counted.writes, counted.work_total) == (3, 4)
+    assert counted.failed == {"403 create events": 1}
+
+
+def _report(**cold: float) -> Report:
+    """A thousand resources with 8,000 writes; the floor takes 10 s for as many."""
+    counted = Tally(work={"create x": 9000}, fixed={}, failed={}, writes=8000)
+    measured = Cold(
+        first_request_s=1.0,
+        last_s={"status": cold.get("total_s", 12.0)},
+        rollout_s=11.0,
+        tally=counted,
+        footprint=Footprint(cold.get("rss_mib", 100.0), 110.0, 5.0),
+    )
+    floors = [Floor(8000, seconds, 9.0, {}) for seconds in (8.0, 40 / 3)]  # 1000/s and 600/s
+    environment = {"cpus": 2, "load": 0.1, "python": "3", "kubernetes": "v1"}
+    return Report(environment, {"n": 1000, "workers": 8}, measured, floors)
+
+
+def test_bars_compare_with_the_mean_rate_of_both_floors() -> None:
+    bars = {bar.what: bar for bar in _report(total_s=12.0).bars()}
+
+    assert bars["cold start / floor"].value == pytest.approx(1.2)
+    assert all(bar.ok for bar in bars.values())
+
+
+@pytest.mark.parametrize(
+    ("cold", "missed"),
+    [({"total_s": 16.0}, "cold start / floor"), ({"rss_mib": 151.0}, "memory")],
+)
+def test_missed_bar_is_named_in_the_table(cold: dict[str, float], missed: str) -> None:
+    report = _report(**cold)
+
+    (line,) = [line for line in table(report).splitlines() if line.endswith("MISS")]
+    assert line.startswith(missed)
+
+
+def test_writes_of_the_floor_add_up_to_a_broken_mean() -> None:
+    mix = Mix(statuses=2.3, events=1.5)
+
+    numbers = [mix.numbers(index) for index in range(1000)]
+
+    assert sum(statuses for statuses, _ in numbers) == 2300
+    assert sum(events for _, events in numbers) == 1500
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 3.0), (0.99, 5.0), (0.0, 1.0)])
+def test_rank_is_a_value_that_was_measured(share: float, value: float) -> None:
+    assert rank([5.0, 1.0, 3.0, 2.0, 4.0], share) == value
+
+
+def test_rank_of_nothing_meets_no_bar() -> None:
+    assert math.isnan(rank([], 0.5))
+
+
+def test_top_sums_up_own_time_by_function_and_names_its_line() -> None:
+    folded = ["main (a.py);work (b.py);:7 30", "main (a.py);work (b.py);:9 10", "main (a.py);:2 60"]
+
+    _, _, first, second = top(folded, 2).splitlines()
+
+    assert first.split() == ["60.0%", "100.0%", "main", "(a.py):2"]
+    assert second.split() == ["40.0%", "40.0%", "work", "(b.py):7"]
+
+
+def test_wrong_command_line_ends_with_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as info:
+        main(["-n", "0"])
+
+    assert info.value.code == 2
+    assert "a number above 0" in capsys.readouterr().err
