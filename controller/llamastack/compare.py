@@ -50,6 +50,9 @@ def _digest(manifest: Manifest) -> str:
 
 def in_place(wanted: Manifest, live: Object) -> bool:
     """Whether the live object already is what the stamped manifest asks for."""
+    annotations = live["metadata"].get("annotations") or {}
+    if annotations.get(APPLIED_HASH) != wanted["metadata"]["annotations"][APPLIED_HASH]:
+        return False
     return _covers(live, wanted, field="")
 
 

@@ -11,18 +11,17 @@ from typing import Any
 import pytest
 
 from controller.llamastack.apply import Applied, ChildWriter
-from controller.llamastack.kinds import DEPLOYMENT, SERVICE_ACCOUNT
+from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK, SERVICE_ACCOUNT
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict, owner_reference_to
 from controller.llamastack.render.manifest import Child
 from informers.errors import Conflict
-from informers.ports import Object, ObjectKey, Resource
+from informers.ports import Object, ObjectKey
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 from tests.support.cluster.plane import ControlPlane
+from tests.support.world import install, manifest
 
 pytestmark = pytest.mark.apiserver
-
-CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 
 
 class Cache:
@@ -43,6 +42,11 @@ class Cache:
         raise KeyError(index)
 
 
+@pytest.fixture(scope="module")
+def installed(control_plane: ControlPlane) -> None:
+    install(control_plane)
+
+
 @pytest.fixture
 async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
     connection = await connect(Source(str(control_plane.kubeconfig)))
@@ -51,14 +55,11 @@ async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def owner(client: Client, namespace: str) -> Object:
-    """Stands in for the custom resource: any live object can own others."""
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "demo", "namespace": namespace},
-    }
-    return await client.create(CONFIG_MAP, manifest, manager="test")
+async def owner(client: Client, installed: None, namespace: str) -> Object:
+    """A real resource: children of an owner that is not there are collected as garbage."""
+    resource = manifest("demo")
+    resource["metadata"]["namespace"] = namespace
+    return await client.create(LLAMA_STACK, resource, manager="test")
 
 
 def deployment(owner: Object, *env: str, **spec: Any) -> Child:
@@ -69,7 +70,7 @@ def deployment(owner: Object, *env: str, **spec: Any) -> Child:
         "env": [{"name": name, "value": "1"} for name in env],
         "resources": {"requests": {"cpu": "1000m"}},
     }
-    manifest = {
+    wanted = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
@@ -83,7 +84,7 @@ def deployment(owner: Object, *env: str, **spec: Any) -> Child:
             **spec,
         },
     }
-    return Child(DEPLOYMENT, manifest)
+    return Child(DEPLOYMENT, wanted)
 
 
 def env_of(live: Object) -> list[str]:
@@ -176,7 +177,7 @@ async def test_foreign_object_is_refused_by_name_and_left_alone(
         },
         manager="test",
     )
-    manifest = {
+    wanted = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {
@@ -188,7 +189,7 @@ async def test_foreign_object_is_refused_by_name_and_left_alone(
     }
 
     with pytest.raises(ResourceConflict, match=r'ServiceAccount "demo-sa".*has no owner'):
-        await ChildWriter(client).ensure(owner, Child(SERVICE_ACCOUNT, manifest), Cache())
+        await ChildWriter(client).ensure(owner, Child(SERVICE_ACCOUNT, wanted), Cache())
 
     after = await client.get(SERVICE_ACCOUNT, ObjectKey(namespace, "demo-sa"))
     assert after["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"]

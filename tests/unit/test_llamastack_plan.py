@@ -58,9 +58,10 @@ def test_warning_is_said_once_per_generation_although_plans_are_forgotten() -> N
     planner = Planner(DISTRIBUTIONS, remembered=1)
 
     with structlog.testing.capture_logs() as said:
+        plan = planner.plan(resource("u"))
         for _ in range(3):
-            plan = planner.plan(resource("u"))
             planner.plan(resource("v"))
+            planner.plan(resource("u"))
         planner.plan(resource("u", generation=2))
 
     assert plan.warnings, "the sample must be questionable for this test"
