@@ -8,8 +8,12 @@ One short run is shared by all tests; times are not judged.
 
 from __future__ import annotations
 
+import collections
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +28,9 @@ from tests.bench.sampler import top
 from tests.bench.stages import Cold, Footprint
 from tests.bench.subjects import CHILDREN, Mix
 from tests.bench.tally import Role, Tally, rank, role, tally
+from tests.bench.usage import IDLE, OTHERS, Usage
 from tests.support.cluster.audit import AuditedRequest
+from tests.support.operator_process import ROOT
 
 N, NEW = 20, 3
 
@@ -175,8 +181,9 @@ def _report(**cold: float) -> Report:
         rollout_s=11.0,
         tally=counted,
         footprint=Footprint(cold.get("rss_mib", 100.0), 110.0, 5.0),
+        cpu_s={"operator": 5.0},
     )
-    floors = [Floor(8000, seconds, 9.0, {}) for seconds in (8.0, 40 / 3)]  # 1000/s and 600/s
+    floors = [Floor(8000, seconds, 9.0, {}, {}) for seconds in (8.0, 40 / 3)]  # 1000/s and 600/s
     environment = {"cpus": 2, "load": 0.1, "python": "3", "kubernetes": "v1"}
     return Report(environment, {"n": 1000, "workers": 8}, measured, floors)
 
@@ -217,13 +224,55 @@ def test_rank_of_nothing_meets_no_bar() -> None:
     assert math.isnan(rank([], 0.5))
 
 
-def test_top_sums_up_own_time_by_function_and_names_its_line() -> None:
-    folded = ["main (a.py);work (b.py);:7 30", "main (a.py);work (b.py);:9 10", "main (a.py);:2 60"]
+def test_top_sums_up_by_function_and_names_the_line_that_has_most() -> None:
+    folded = ["main (./a.py);work (b.py);:7 30", "main (./a.py);work (b.py);:9 10"]
+    folded.append("main (./a.py);:2 60")
 
-    _, _, first, second = top(folded, 2).splitlines()
+    _, _, first, second, _, ours = top(folded, 2).splitlines()
 
-    assert first.split() == ["60.0%", "100.0%", "main", "(a.py):2"]
+    assert first.split() == ["60.0%", "100.0%", "main", "(./a.py):2"]
     assert second.split() == ["40.0%", "40.0%", "work", "(b.py):7"]
+    assert ours.split() == ["60.0%", "100.0%", "main", "(./a.py)"]
+
+
+_BUSY = """
+import time
+def spin():
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+def idle():
+    time.sleep(0.3)
+idle()
+spin()
+"""
+
+
+def test_sampler_sees_work_and_not_waiting(tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text(_BUSY)
+    stacks = tmp_path / "stacks"
+    path = f"{ROOT}:{tmp_path}"
+
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.sampler", str(stacks), "busy"],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        timeout=30,
+    )
+
+    found = collections.Counter[str]()
+    for line in stacks.read_text().splitlines():
+        stack, _, count = line.rpartition(" ")
+        found[next((n for n in ("spin", "idle") if f";{n} (" in stack), "")] += int(count)
+    assert found["spin"] > 10  # 75 on a machine that has nothing else to do
+    assert found["idle"] <= 1
+
+
+def test_usage_gives_to_others_what_is_left_of_the_machine() -> None:
+    before = Usage({"etcd": 1.0, OTHERS: 10.0, IDLE: 100.0})
+    after = Usage({"etcd": 3.0, "operator": 4.0, OTHERS: 19.0, IDLE: 105.0})
+
+    assert after.since(before) == {"etcd": 2.0, "operator": 4.0, OTHERS: 3.0, IDLE: 5.0}
 
 
 def test_wrong_command_line_ends_with_status_two(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,14 @@ them apart. The operator has the rights of ``deploy/rbac`` and no others.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.subjects import namespace, twin_definition
+from tests.bench.usage import Usage
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.binaries import obtain
 from tests.support.cluster.nodes import node, nodes_are_ready
@@ -66,6 +68,18 @@ class Arena:
     def referee_kubeconfig(self) -> Path:
         """Credentials of who sets the scene and watches; never queued by the API server."""
         return self.plane.kubeconfig_for("bench-referee", groups=(ADMIN_GROUP,))
+
+    def usage(self, operator: OperatorProcess | None = None) -> Usage:
+        """Who has used the processors how much up to now."""
+        programs = {
+            name: program.id.pid
+            for name, program in self.plane.programs.items()
+            if program.id is not None
+        }
+        ours = {"benchmark": os.getpid()}
+        if operator is not None and operator.running:
+            ours["operator"] = operator.pid
+        return Usage.now({**ours, **programs})
 
     def requests(self, since: Mark, user: str) -> list[AuditedRequest]:
         """What a user asked since a mark."""

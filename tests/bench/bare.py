@@ -10,8 +10,8 @@ operator's own transport takes part in judging the operator.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,15 @@ class BareClient:
         answer: dict[str, Any] = orjson.loads(body)
         return answer
 
-    async def watch(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """Objects of a collection: all as they are, then each change, until closed."""
+    async def watch(
+        self, path: str, *, opened: asyncio.Event | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Objects of a collection: all as they are, then each change, until closed.
+
+        Args:
+            path: of the collection.
+            opened: is set when all is listed and changes are being waited for.
+        """
         start = await self.get(path)
         for item in start["items"]:
             yield item
@@ -109,6 +116,8 @@ class BareClient:
         ) as response:
             if response.status >= 300:
                 raise RequestFailed(f"WATCH {path}: {response.status}")
+            if opened is not None:
+                opened.set()
             async for line in response.content:
                 yield orjson.loads(line)["object"]
         raise RequestFailed(f"WATCH {path}: the API server ended it")
@@ -118,16 +127,13 @@ class BareClient:
     ) -> set[str]:
         """Until so many objects of a collection were seen to be done; their names."""
         names: set[str] = set()
-        states = self.watch(path)
-        try:
+        async with aclosing(self.watch(path)) as states:
             async for obj in states:
                 name = obj["metadata"]["name"]
                 if name not in names and done(obj):
                     names.add(name)
                     if len(names) >= count:
                         break
-        finally:
-            await states.aclose()  # type: ignore[attr-defined]
         return names
 
 

@@ -34,12 +34,14 @@ class Floor:
         rollout_s: until the last Deployment was reported complete; nobody's status can be
             Ready before, so this is a floor of another kind.
         requests: by kind.
+        cpu_s: CPU seconds until the rollouts were complete, by who used them.
     """
 
     writes: int
     seconds: float
     rollout_s: float
     requests: dict[str, int]
+    cpu_s: dict[str, float]
 
     @property
     def writes_per_s(self) -> float:
@@ -71,14 +73,16 @@ async def measure_floor(
         load = Load(place, mix)
         work = [load.writes(index, t["metadata"]["uid"]) for index, t in enumerate(twins)]
         mark = await asyncio.to_thread(arena.plane.audit.mark)
+        before = arena.usage()
         await _write_all(client, work, workers)
         async with asyncio.timeout(deadline_s):
             path = f"/apis/apps/v1/namespaces/{place}/deployments"
             await referee.until_all(path, n, _is_available)
-    return await asyncio.to_thread(_result, arena, mark, place)
+        used = arena.usage().since(before)
+    return await asyncio.to_thread(_result, arena, mark, place, used)
 
 
-def _result(arena: Arena, mark: Mark, place: str) -> Floor:
+def _result(arena: Arena, mark: Mark, place: str, cpu_s: dict[str, float]) -> Floor:
     requests, rollouts = arena.requests_and_rollouts(mark, arena.floor_user, place)
     counted = tally(requests)
     return Floor(
@@ -86,6 +90,7 @@ def _result(arena: Arena, mark: Mark, place: str) -> Floor:
         seconds=counted.last_write_s - counted.first_s,
         rollout_s=max(seconds(r) for r in rollouts) - counted.first_s,
         requests=dict(counted.work),
+        cpu_s=cpu_s,
     )
 
 

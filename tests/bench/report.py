@@ -15,6 +15,7 @@ from tests.bench.floor import Floor
 from tests.bench.stages import Cold, Newcomers, Restart
 from tests.bench.subjects import CHILDREN
 from tests.bench.tally import Role, rank
+from tests.bench.usage import IDLE
 
 MOST_OF_FLOOR = 1.5
 MOST_REQUESTS = CHILDREN + 5
@@ -152,6 +153,7 @@ def _of_floors(report: Report) -> Iterable[str]:
         yield _line("seconds", f"{floor.seconds:.2f}")
         yield _line("writes a second", f"{floor.writes_per_s:.0f}")
         yield _line("Deployments complete after", f"{floor.rollout_s:.2f} s")
+        yield _line("CPU seconds", _shares(floor.cpu_s))
 
 
 def _of_cold(report: Report) -> Iterable[str]:
@@ -170,7 +172,7 @@ def _of_cold(report: Report) -> Iterable[str]:
         yield _line("floor for as many writes", f"{report.floor_s:.2f} s")
         yield _line("from first request / floor", f"{ratio:.2f}")
     foot = cold.footprint
-    yield _line("CPU of the operator", f"{foot.cpu_s:.2f} s")
+    yield _line("CPU seconds", _shares(cold.cpu_s))
     yield _line("memory, and at its peak", f"{foot.rss_mib:.0f}, {foot.peak_mib:.0f} MiB")
     yield from _of_requests("requests of the cold start", cold.tally.work, a_resource=report.n)
     yield _line("once a process", _counts(cold.tally.fixed))
@@ -223,6 +225,13 @@ def _counts(counted: Mapping[str, int]) -> str:
     order = [part.value for part in Role]
     names = sorted(counted, key=lambda name: order.index(name) if name in order else len(order))
     return ", ".join(f"{counted[name]} {name}" for name in names) or "none"
+
+
+def _shares(cpu_s: Mapping[str, float]) -> str:
+    """Who used how much, most first; what is left of the machine at the end."""
+    users = sorted((s, name) for name, s in cpu_s.items() if name != IDLE)
+    told = [f"{name} {seconds:.1f}" for seconds, name in reversed(users)]
+    return ", ".join([*told, f"idle {cpu_s.get(IDLE, 0.0):.1f}"])
 
 
 def _line(what: str, value: str) -> str:

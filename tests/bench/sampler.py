@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import functools
 import runpy
 import signal
 import sys
@@ -29,6 +30,8 @@ from types import FrameType
 INTERVAL_S = 0.004  # what the kernel's clock resolves
 LOOP = "(event loop)"
 _DEEPEST = 200
+_ROOT = Path(__file__).parents[2]
+_OURS = "./"
 _PROLOGUE = 8  # bytes of code in which no line of the function has run yet
 
 
@@ -70,8 +73,16 @@ class Sampler:
 
 def _label(frame: FrameType) -> str:
     code = frame.f_code
-    place = "/".join(Path(code.co_filename).parts[-2:])
-    return f"{code.co_qualname} ({place})"
+    return f"{code.co_qualname} ({_place(code.co_filename)})"
+
+
+@functools.cache
+def _place(file: str) -> str:
+    """Our own files from the root of the repository, others by their last two parts."""
+    path = Path(file)
+    if path.is_relative_to(_ROOT) and not path.is_relative_to(sys.prefix):
+        return f"{_OURS}{path.relative_to(_ROOT)}"
+    return "/".join(path.parts[-2:])
 
 
 def _is_entry(frame: FrameType) -> bool:
@@ -85,11 +96,11 @@ def _is_entry(frame: FrameType) -> bool:
 
 
 def top(lines: Iterable[str], count: int) -> str:
-    """The functions with most time of their own, and the line that has most of that.
+    """Where the time went: by itself, and of our own code with all that it called.
 
     Args:
         lines: folded stacks.
-        count: functions to show.
+        count: functions to show of each kind.
     """
     own: collections.Counter[str] = collections.Counter()
     within: collections.Counter[str] = collections.Counter()
@@ -109,8 +120,11 @@ def top(lines: Iterable[str], count: int) -> str:
     shown = [f"{total * INTERVAL_S:.2f} s of CPU time", "    own  within  function, its line"]
     for name, samples in own.most_common(count):
         line_number = places[name].most_common(1)[0][0]
-        shares = f"{samples / total:7.1%} {within[name] / total:7.1%}"
-        shown.append(f"{shares}  {name}{line_number}")
+        shown.append(f"{samples / total:7.1%} {within[name] / total:7.1%}  {name}{line_number}")
+    shown.append("our own functions, with what they called")
+    ours = collections.Counter({name: n for name, n in within.items() if f"({_OURS}" in name})
+    for name, samples in ours.most_common(count):
+        shown.append(f"{own[name] / total:7.1%} {samples / total:7.1%}  {name}")
     return "\n".join(shown)
 
 

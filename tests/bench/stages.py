@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _CRS = LLAMA_STACK.path(namespace=SUBJECTS)
 _SECRETS = f"/api/v1/namespaces/{SUBJECTS}/secrets"
 _DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SUBJECTS}/deployments"
 _QUIET_S = 1.0
+_OPEN_S = 60.0  # for the referee's lists of everything
 _POLL_S = 0.1
 _WORK_METHODS = ('method="POST"', 'method="PATCH"', 'method="DELETE"')  # a lease is PUT
 
@@ -58,6 +60,7 @@ class Cold:
         rollout_s: when the Deployment controller reported the last Deployment complete.
         tally: its requests.
         footprint: at the end.
+        cpu_s: CPU seconds by who used them.
     """
 
     first_request_s: float
@@ -65,6 +68,7 @@ class Cold:
     rollout_s: float
     tally: Tally
     footprint: Footprint
+    cpu_s: dict[str, float]
 
     @property
     def total_s(self) -> float:
@@ -123,12 +127,14 @@ async def cold_start(
         ClusterError: not everything is Ready in time.
     """
     mark = await asyncio.to_thread(arena.plane.audit.mark)
+    before = arena.usage()
     operator.start()
     watching = asyncio.create_task(referee.until_all(_CRS, n, is_ready), name="bench-all-ready")
     try:
         await _while_running(operator, watching, deadline_s)
     except TimeoutError:
         raise operator.failure(await _what_is_missing(referee, n, deadline_s)) from None
+    used = arena.usage(operator).since(before)
     await _until_quiet(operator)
     footprint = Footprint.of(operator)
     requests, rollouts = await asyncio.to_thread(
@@ -142,6 +148,7 @@ async def cold_start(
         rollout_s=max(seconds(r) for r in rollouts) - start,
         tally=counted,
         footprint=footprint,
+        cpu_s=used,
     )
 
 
@@ -233,8 +240,11 @@ class _Arrivals:
             ("Ready", _CRS, is_ready),
         )
         for what, path, done in watches:
-            task = asyncio.create_task(self._follow(what, path, done), name=f"bench-{what}")
-            self._tasks.append(task)
+            opened = asyncio.Event()
+            work = self._follow(what, path, done, opened)
+            self._tasks.append(asyncio.create_task(work, name=f"bench-{what}"))
+            async with asyncio.timeout(_OPEN_S):
+                await opened.wait()  # listing what exists is none of what is measured
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -248,14 +258,21 @@ class _Arrivals:
             await self._changed.wait_for(lambda: key in self._seen)
         return self._seen[key]
 
-    async def _follow(self, what: str, path: str, done: Callable[[dict[str, Any]], bool]) -> None:
-        async for obj in self._referee.watch(path):
-            now = time.perf_counter()
-            key = f"{what}/{obj['metadata']['name']}"
-            if key not in self._seen and done(obj):
-                self._seen[key] = now
-                async with self._changed:
-                    self._changed.notify_all()
+    async def _follow(
+        self,
+        what: str,
+        path: str,
+        done: Callable[[dict[str, Any]], bool],
+        opened: asyncio.Event,
+    ) -> None:
+        async with aclosing(self._referee.watch(path, opened=opened)) as states:
+            async for obj in states:
+                now = time.perf_counter()
+                key = f"{what}/{obj['metadata']['name']}"
+                if key not in self._seen and done(obj):
+                    self._seen[key] = now
+                    async with self._changed:
+                        self._changed.notify_all()
 
 
 async def _while_running(
