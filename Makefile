@@ -121,6 +121,6 @@ clean: ## Remove .venv and caches; not the control plane's programs
 .PHONY: .venv
 .venv: .venv/.stamp
 
-.venv/.stamp: requirements-dev.lock pyproject.toml hack/venv.sh
-	@PYTHON="$(PYTHON)" hack/venv.sh
+.venv/.stamp: requirements-dev.lock pyproject.toml tests/support/venv.sh
+	@PYTHON="$(PYTHON)" tests/support/venv.sh
 	@touch $@

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from controller.runtime.controller import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS
 from llamastack_operator.kube.config import NAMESPACE_FILE, in_cluster_namespace
-from llamastack_operator.observability.bind import MAX_PORT, BindAddress
+from llamastack_operator.observability.bind import BindAddress
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,6 @@ class Settings:
         workers: reconciles at a time.
         metrics_bind_address: of ``/metrics``.
         health_probe_bind_address: of ``/healthz`` and ``/readyz``.
-        webhook_port: of the webhooks; 0 for any free one.
         log_level: lowest level of our own records.
         log_format: for people or for machines.
         reconcile_timeout_s: seconds that one reconcile may take.
@@ -71,7 +70,6 @@ class Settings:
     workers: int
     metrics_bind_address: BindAddress
     health_probe_bind_address: BindAddress
-    webhook_port: int
     log_level: Level
     log_format: Format
     reconcile_timeout_s: float
@@ -250,14 +248,6 @@ FLAGS: Final = (
         default=":8081",
         metavar="ADDR",
         text="where /healthz and /readyz are served; port 0 is any free one, 0 switches it off",
-    ),
-    _Flag(
-        flag="--webhook-port",
-        field="webhook_port",
-        parse=_number(0, MAX_PORT),
-        default="9443",
-        metavar="PORT",
-        text="where webhooks are served; 0 is any free port",
     ),
     _Flag(
         flag="--log-level",

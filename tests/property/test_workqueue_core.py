@@ -294,7 +294,7 @@ def test_machine_finds_seeded_bug(mutant: type[QueueCore[str]]) -> None:
         run_state_machine_as_test(
             Mutated,
             settings=settings(
-                max_examples=300,
+                max_examples=3000,  # it stops at the first that fails
                 stateful_step_count=40,
                 phases=[Phase.generate],
                 derandomize=True,

@@ -42,7 +42,7 @@ def _pyproject() -> dict[str, Any]:
 
 
 def test_every_source_file_begins_with_the_licence() -> None:
-    scripts = [Path(name) for name in (".ci/run", "hack/venv.sh")]
+    scripts = [Path(name) for name in (".ci/run", "tests/support/venv.sh")]
     others = [
         Path(name)
         for name in ("Makefile", "Containerfile", "pyproject.toml", ".pre-commit-config.yaml")
