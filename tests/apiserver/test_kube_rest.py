@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import pytest
 
-from informers.errors import Forbidden, NotFound
+from informers.errors import Conflict, Forbidden, NotFound
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
@@ -34,19 +35,37 @@ async def test_watches_that_are_left_leave_no_socket_open(control_plane: Control
     gc.collect()
 
 
+def config_map(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "namespace": namespace},
+        "data": {"a": "b"},
+    }
+
+
+async def test_delete_spares_a_namesake(control_plane: ControlPlane, namespace: str) -> None:
+    """The object was recreated between the decision and the delete (G13)."""
+    connection = await connect(Source(str(control_plane.kubeconfig)))
+    key = ObjectKey(namespace, "x")
+    async with Client(connection, user_agent="test") as client:
+        first = await client.create(CONFIG_MAPS, config_map(namespace), manager="test")
+        uid = first["metadata"]["uid"]
+        await client.delete(CONFIG_MAPS, key, uid=uid)
+        second = await client.create(CONFIG_MAPS, config_map(namespace), manager="test")
+
+        with pytest.raises(Conflict):
+            await client.delete(CONFIG_MAPS, key, uid=uid)
+
+        assert (await client.get(CONFIG_MAPS, key))["metadata"]["uid"] == second["metadata"]["uid"]
+
+
 async def test_list_of_metadata_carries_no_data(
     control_plane: ControlPlane, namespace: str
 ) -> None:
     connection = await connect(Source(str(control_plane.kubeconfig)))
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "x"},
-        "data": {"a": "secret"},
-    }
     async with Client(connection, user_agent="test") as client:
-        manifest["metadata"] = {"name": "x", "namespace": namespace}
-        await client.create(CONFIG_MAPS, manifest, manager="test")
+        await client.create(CONFIG_MAPS, config_map(namespace), manager="test")
         source = client.lister_watcher(
             CONFIG_MAPS, namespace=namespace, field_selector="metadata.name=x", metadata_only=True
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from configs.distributions import Distributions
+from controller.llamastack.kinds import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from controller.llamastack.plan import make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.render.inputs import Inputs
@@ -292,3 +293,19 @@ def test_what_is_not_supported_yet_is_refused_by_field(spec: dict[str, Any], pat
 
 def test_access_that_is_switched_off_is_no_reason_to_refuse() -> None:
     assert make_plan(resource(networking={"expose": False}), DISTRIBUTIONS).errors == ()
+
+
+def test_field_managers_are_api_and_never_renamed() -> None:
+    """A new name would leave every field of every object with the old one (G1)."""
+    assert FIELD_MANAGER == "llamastack-operator"
+    assert STATUS_FIELD_MANAGER == "llamastack-operator-status"
+
+
+def test_manifests_hold_nothing_that_the_server_fills_in() -> None:
+    """(G4)"""
+    for manifest in children(providers=VLLM).values():
+        assert manifest["apiVersion"]
+        assert "status" not in manifest
+        assert not {"managedFields", "resourceVersion", "uid", "creationTimestamp"} & set(
+            manifest["metadata"]
+        )

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The script that makes ``.venv``: what a machine lacks is said in one line, and nothing is left."""
+"""The script that makes ``.venv``: what a machine lacks is said in one line; nothing is left."""
 
 from __future__ import annotations
 
