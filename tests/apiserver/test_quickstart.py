@@ -261,11 +261,11 @@ def _resource(phase: str, *conditions: tuple[str, str, str], generation: int = 1
 
 def test_road_tells_the_summary_last_and_nothing_twice() -> None:
     road = Road()
-    state = _resource("Initializing", ("Ready", "False", "Progressing"), ("Other", "True", "Done"))
+    state = _resource("Initializing", ("Ready", "False", "Progressing"), ("Zone", "True", "Done"))
 
     assert road.look({"metadata": {"name": NAME}}) == []
     assert road.look(state) == [
-        Step("Other", "True", "Done", Mood.GOOD),
+        Step("Zone", "True", "Done", Mood.GOOD),
         Step("Ready", "False", "Progressing", Mood.WAITING),
         Step("Phase", "Initializing", mood=Mood.WAITING),
     ]

@@ -48,7 +48,7 @@ def next_steps(cluster: Cluster, operator: OperatorProcess) -> str:
 
   metrics  {operator.metrics_url}
   log      {operator.log_file}
-{_note(cluster)}"""
+{_note(cluster)}""".rstrip()
 
 
 def left_behind(cluster: Cluster) -> str:
