@@ -14,6 +14,7 @@
         ├── BadRequest 400
         ├── Unauthorized 401
         ├── Forbidden 403
+        │   └── NamespaceTerminating    nothing can be created where everything is deleted
         ├── NotFound 404
         ├── Conflict 409            the resourceVersion or uid moved on
         │   ├── AlreadyExists       reason AlreadyExists
@@ -92,6 +93,10 @@ class Unauthorized(StatusError):
 
 class Forbidden(StatusError):
     """403: authenticated, but not allowed. The message names verb and resource."""
+
+
+class NamespaceTerminating(Forbidden):
+    """403 with cause NamespaceTerminating: all that is in the namespace is being deleted."""
 
 
 class NotFound(StatusError):

@@ -34,7 +34,14 @@ from controller.llamastack.secrets import Resolution, SecretResolver
 from controller.llamastack.status import Facts, Problem, compute
 from controller.llamastack.transitions import between
 from controller.runtime.result import Result
-from informers.errors import ApiError, Forbidden, Invalid, MalformedApply, NotFound
+from informers.errors import (
+    ApiError,
+    Forbidden,
+    Invalid,
+    MalformedApply,
+    NamespaceTerminating,
+    NotFound,
+)
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
@@ -188,6 +195,10 @@ class LlamaStackReconciler:
         except BeingDeleted as error:
             problem = Problem(Reason.WAITING_FOR_DELETION, str(error), permanent=False)
             return _Outcome(facts.deployment, problem=problem, recheck_s=DELETION_RECHECK_S)
+        except NamespaceTerminating as error:
+            # The resource is about to go, too, and its deletion will wake us: nothing to retry.
+            problem = Problem(Reason.DELETING, str(error), permanent=False)
+            return _Outcome(facts.deployment, problem=problem)
         except (Forbidden, Invalid, MalformedApply) as error:
             problem = Problem(Reason.RECONCILE_FAILED, str(error))
             return _Outcome(facts.deployment, problem=problem, error=error)

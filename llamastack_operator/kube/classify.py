@@ -34,6 +34,12 @@ _BY_CODE: dict[int, type[errors.StatusError]] = {
     429: errors.TooManyRequests,
 }
 
+_BY_CAUSE: dict[str, type[errors.StatusError]] = {
+    "FieldManagerConflict": errors.FieldManagerConflict,
+    "NamespaceTerminating": errors.NamespaceTerminating,
+    "ResourceVersionTooLarge": errors.ResourceVersionTooLarge,
+}
+
 
 def status_error(
     code: int, headers: Mapping[str, str], body: bytes, *, what: str
@@ -82,13 +88,11 @@ def _status_object(body: bytes) -> dict[str, Any] | None:
 def _type_for(
     code: int, reason: str, message: str, causes: tuple[tuple[str, str, str], ...]
 ) -> type[errors.StatusError]:
-    cause_reasons = {cause[0] for cause in causes}
-    if "ResourceVersionTooLarge" in cause_reasons:
-        return errors.ResourceVersionTooLarge
+    for cause in causes:
+        if cause[0] in _BY_CAUSE:
+            return _BY_CAUSE[cause[0]]
     if code == HTTPStatus.CONFLICT and reason == "AlreadyExists":
         return errors.AlreadyExists
-    if code == HTTPStatus.CONFLICT and "FieldManagerConflict" in cause_reasons:
-        return errors.FieldManagerConflict
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and any(c[1] == "metadata.uid" for c in causes):
         # What an apply for a deleted and recreated object is told: the precondition failed.
         return errors.Conflict

@@ -90,6 +90,9 @@ def test_idle_operator_asks_for_its_lease_only(world: World, kubeconfig: Path) -
         world.resource()
         world.wait_ready()
         eventually("both Events", lambda: len(world.events()) == 2)
+        # Namespaces of earlier tests are emptied in the background.
+        everywhere = "/apis/llamastack.io/v1alpha2/llamastackdistributions"
+        eventually("nobody else's", lambda: len(world.client.get(everywhere)["items"]) == 1)
         mark = world.plane.audit.mark()
 
         def renewed() -> bool:

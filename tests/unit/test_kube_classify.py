@@ -33,6 +33,11 @@ def status(code: int, reason: str = "", message: str = "m", **details: Any) -> b
         (400, status(400, "BadRequest"), errors.BadRequest),
         (401, status(401, "Unauthorized"), errors.Unauthorized),
         (403, status(403, "Forbidden"), errors.Forbidden),
+        (
+            403,
+            status(403, "Forbidden", causes=[{"reason": "NamespaceTerminating"}]),
+            errors.NamespaceTerminating,
+        ),
         (404, status(404, "NotFound"), errors.NotFound),
         (409, status(409, "Conflict"), errors.Conflict),
         (409, status(409, "AlreadyExists"), errors.AlreadyExists),
