@@ -181,7 +181,7 @@ def _report(**cold: float) -> Report:
         rollout_s=11.0,
         tally=counted,
         footprint=Footprint(cold.get("rss_mib", 100.0), 110.0, 5.0),
-        cpu_s={"operator": 5.0},
+        cpu_s={"operator": 5.0, OTHERS: cold.get("others_s", 0.0)},
     )
     floors = [Floor(8000, seconds, 9.0, {}, {}) for seconds in (8.0, 40 / 3)]  # 1000/s and 600/s
     environment = {"cpus": 2, "load": 0.1, "python": "3", "kubernetes": "v1"}
@@ -204,6 +204,11 @@ def test_missed_bar_is_named_in_the_table(cold: dict[str, float], missed: str) -
 
     (line,) = [line for line in table(report).splitlines() if line.endswith("MISS")]
     assert line.startswith(missed)
+
+
+@pytest.mark.parametrize(("others_s", "warned"), [(0.2, False), (0.5, True)])
+def test_times_of_a_busy_machine_come_with_a_warning(others_s: float, warned: bool) -> None:
+    assert ("NOT CALM" in table(_report(others_s=others_s))) is warned
 
 
 def test_writes_of_the_floor_add_up_to_a_broken_mean() -> None:

@@ -15,7 +15,7 @@ from tests.bench.floor import Floor
 from tests.bench.stages import Cold, Newcomers, Restart
 from tests.bench.subjects import CHILDREN
 from tests.bench.tally import Role, rank
-from tests.bench.usage import IDLE
+from tests.bench.usage import IDLE, OTHERS
 
 MOST_OF_FLOOR = 1.5
 MOST_REQUESTS = CHILDREN + 5
@@ -23,6 +23,9 @@ MOST_MEDIAN_MS = 30.0
 MOST_P99_MS = 100.0
 MEMORY_MIB = {1_000: 150.0, 10_000: 400.0}
 """Resources, and the memory that suffices for so many."""
+
+CALM = 0.05
+"""Share of the processors that strangers may have before times are not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,12 @@ class Report:
         rates = [floor.writes_per_s for floor in self.floors]
         return self.cold.tally.writes / statistics.fmean(rates)
 
+    @property
+    def disturbance(self) -> float:
+        """The largest share of the processors that strangers had in a timed stage."""
+        stages = [self.cold.cpu_s, *(floor.cpu_s for floor in self.floors)]
+        return max(s.get(OTHERS, 0.0) / (sum(s.values()) or 1.0) for s in stages)
+
     def bars(self) -> list[Bar]:
         """Everything that was measured and has a bar."""
         requests = self.cold.tally.work_total / self.n
@@ -127,6 +136,11 @@ def _lines(report: Report) -> Iterable[str]:
         f"load {environment['load']:.1f} before; Python {environment['python']}, "
         f"Kubernetes {environment['kubernetes']}"
     )
+    if report.disturbance > CALM:
+        yield (
+            f"NOT CALM: other programs used {report.disturbance:.0%} of the processors during a "
+            "stage; trust counts, not times"
+        )
     yield ""
     yield f"{'':38}{'measured':>12}{'bar':>12}"
     for bar in report.bars():
