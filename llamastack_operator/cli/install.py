@@ -12,7 +12,7 @@ from api.crd import custom_resource_definition
 from api.policy import documents as policy_documents
 from configs.yamlio import dump_all
 from controller.llamastack.kinds import LLAMA_STACK
-from informers.errors import NotFound
+from informers.errors import NotFound, TooManyRequests
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.cli.cluster import add_cluster_arguments, connected
 
@@ -116,8 +116,18 @@ async def _established(client: Client) -> None:
     """
     async with asyncio.timeout(ESTABLISHED_WITHIN_S):
         crd = ObjectKey("", str(LLAMA_STACK))
-        while not _is_established(await client.get(CRD, crd)):  # noqa: ASYNC110 -- not our event
+        while not (_is_established(await client.get(CRD, crd)) and await _is_listed(client)):
             await asyncio.sleep(_POLL_S)
+
+
+async def _is_listed(client: Client) -> bool:
+    """Whether the storage is ready, too; for a second after "established" it is not."""
+    source = client.lister_watcher(LLAMA_STACK)
+    try:
+        await source.list_page(resource_version=None, limit=1, continue_token="")
+    except (NotFound, TooManyRequests):
+        return False
+    return True
 
 
 def _is_established(crd: Object) -> bool:

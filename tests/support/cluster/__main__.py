@@ -152,6 +152,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop like Ctrl-C
     plane = _start(options, detached=False)
     try:

@@ -82,6 +82,8 @@ def _seconds(text: str) -> float:
 
 def _treat_as_interrupt(*numbers: signal.Signals) -> None:
     """However somebody ends us, we stop what we started."""
+    # A shell starts what it puts into the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in numbers:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
