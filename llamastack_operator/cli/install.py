@@ -116,7 +116,9 @@ async def _established(client: Client) -> None:
     """
     async with asyncio.timeout(ESTABLISHED_WITHIN_S):
         crd = ObjectKey("", str(LLAMA_STACK))
-        while not (_is_established(await client.get(CRD, crd)) and await _is_listed(client)):
+        while True:
+            if _is_established(await client.get(CRD, crd)) and await _is_listed(client):
+                return
             await asyncio.sleep(_POLL_S)
 
 
