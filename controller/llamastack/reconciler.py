@@ -45,6 +45,8 @@ from informers.errors import (
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from controller.llamastack.caches import Caches
     from controller.llamastack.render.manifest import Child
     from controller.runtime.consistency import ConsistencyTracker
@@ -319,10 +321,11 @@ def _already_resolved(cr: Object) -> bool:
     )
 
 
-async def _all(*steps: object) -> list[Applied]:
+async def _all(*steps: Awaitable[Applied]) -> list[Applied]:
     """Run writes side by side; all of them end before the first failure is raised."""
-    results = await asyncio.gather(*steps, return_exceptions=True)  # type: ignore[call-overload]
-    for result in results:
+    applied: list[Applied] = []
+    for result in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
-    return list(results)
+        applied.append(result)
+    return applied

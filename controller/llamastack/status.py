@@ -94,11 +94,10 @@ def compute(facts: Facts) -> dict[str, Any]:
     rollout = assess(facts.deployment)
     answers = _answers(facts, rollout)
     conditions = [dict(c) for c in old.get("conditions") or ()]
-    for kind, answer in answers.items():
-        if answer is None:
-            if any(c["type"] == kind for c in conditions):
-                continue
-            answer = Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")  # noqa: PLW2901
+    for kind, found in answers.items():
+        if found is None and any(c["type"] == kind for c in conditions):
+            continue
+        answer = found or Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")
         conditions = set_condition(
             conditions,
             type=kind,
