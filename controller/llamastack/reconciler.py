@@ -140,7 +140,7 @@ class LlamaStackReconciler:
         plan = self._planner.plan(cr)
         facts = replace(facts, generated=plan.generated, config_problem=plan.problem)
         if plan.cr is not None:
-            facts = replace(facts, resolution=await self._resolve(cr, plan))
+            facts = replace(facts, resolution=await self._resolve(facts, plan))
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
             return Result.done()
@@ -176,9 +176,10 @@ class LlamaStackReconciler:
         # Somebody else's Deployment says nothing about our server.
         return live if live is not None and is_owned(live, cr) else None
 
-    async def _resolve(self, cr: Object, plan: Plan) -> Resolution:
+    async def _resolve(self, facts: Facts, plan: Plan) -> Resolution:
+        cr = facts.cr
         namespace = key_of(cr).namespace
-        deployed = _deployed_secrets_hash(self._owned_deployment(cr))
+        deployed = _deployed_secrets_hash(facts.deployment)
         if deployed and _already_resolved(cr):
             cached = self._secrets.hash_of_cached(namespace, plan.secrets)
             if cached == deployed:
