@@ -1,0 +1,70 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""All samples at once, as ``kubectl apply -f deploy/samples`` brings them to a cluster.
+
+The definition and the policy are those of ``deploy``, the operator has its own rights only, and
+the nodes are simulated: Pods become Ready without a server in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.apicase import resource
+from tests.support.cluster.plane import ControlPlane
+from tests.support.crdplane import REFUSED, answer, collection, until
+from tests.support.operator_process import OperatorProcess
+from tests.support.samples import FOLDER, NOT_YET, SAMPLES, Sample
+from tests.support.world import World, condition, eventually, install
+
+pytestmark = pytest.mark.apiserver
+
+
+@pytest.fixture(scope="module")
+def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
+    kubeconfig = install(kwok_plane)
+    wrong = resource(providers={"inference": 4})
+    until(lambda: answer(kwok_plane, wrong)[0] == REFUSED)  # the policy is in force
+    with OperatorProcess(kubeconfig) as process:
+        process.wait_logged("Started workers")
+        yield process
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
+def test_sample_is_accepted_and_kept_whole(
+    operator: OperatorProcess, kwok_plane: ControlPlane, sample: Sample
+) -> None:
+    path = f"{collection()}?dryRun=All"
+
+    stored = kwok_plane.client.request("POST", path, sample.resource)
+
+    assert stored["spec"] == sample.resource["spec"]
+
+
+def test_samples_become_ready_but_for_those_that_the_controller_refuses(
+    operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str
+) -> None:
+    world = World(kwok_plane, kwok_namespace)
+    kwok_plane.kubectl("apply", "-f", str(FOLDER), "-n", kwok_namespace)
+
+    def judged() -> dict[str, dict[str, str]] | None:
+        ready = {cr["metadata"]["name"]: condition(cr, "Ready") for cr in world.all("llsd")}
+        waiting = [
+            name
+            for name, answer in ready.items()
+            if answer.get("status") != ("False" if name in NOT_YET else "True")
+        ]
+        return None if waiting else ready
+
+    ready = eventually("every sample is judged", judged, 60.0)
+
+    assert {name for name, found in ready.items() if found["status"] == "True"} == {
+        sample.name for sample in SAMPLES if sample.name not in NOT_YET
+    }
+    for name, path in NOT_YET.items():
+        assert ready[name]["reason"] == "ValidationFailed"
+        assert ready[name]["message"].startswith(f"{path}: ")
+        assert world.get("deployment", name) is None
