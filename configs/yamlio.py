@@ -123,8 +123,15 @@ def load(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> Data:
     return documents[0] if documents else None
 
 
-def load_all(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> list[Data]:
+def load_all(
+    text: str | bytes, *, max_bytes: int = MAX_BYTES, max_nodes: int = MAX_NODES
+) -> list[Data]:
     """All documents of a text, those that say nothing left out.
+
+    Args:
+        text: YAML, or JSON; bytes must be UTF-8.
+        max_bytes: Refuse a longer text unread.
+        max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
 
     Raises:
         YamlError: Not YAML, or beyond plain data and the limits.
@@ -142,7 +149,7 @@ def load_all(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> list[Data]:
         msg = f"a tag is longer than {MAX_TAG} characters"
         raise YamlError(msg, *_place(text, long_tag.start()))
     try:
-        return [data for data in _documents(_events(text)) if data is not None]
+        return [data for data in _documents(_events(text), max_nodes) if data is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
@@ -174,8 +181,8 @@ def _events(text: str) -> Iterator[Any]:
     return events
 
 
-def _documents(events: Iterator[Any]) -> Iterator[Data]:
-    composer = _Composer()
+def _documents(events: Iterator[Any], max_nodes: int) -> Iterator[Data]:
+    composer = _Composer(max_nodes)
     for event in events:
         if isinstance(event, ScalarEvent):
             composer.scalar(event)
@@ -205,7 +212,8 @@ class _Open:
 class _Composer:
     """Builds data from events and keeps count."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_nodes: int) -> None:
+        self._max_nodes = max_nodes
         self.root: Data = None
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Data, int] | None] = {}
@@ -300,8 +308,8 @@ class _Composer:
 
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes
-        if self._nodes > MAX_NODES:
-            raise _at(event, f"more than {MAX_NODES} values, aliases written out")
+        if self._nodes > self._max_nodes:
+            raise _at(event, f"more than {self._max_nodes} values, aliases written out")
 
 
 def _merged(data: Data, event: Any) -> list[dict[str, Data]]:

@@ -120,6 +120,12 @@ def test_size_is_limited_in_bytes_before_reading() -> None:
             load(text, max_bytes=5)
 
 
+def test_the_number_of_values_can_be_limited_further() -> None:
+    assert load_all("[a, b]", max_nodes=3) == [["a", "b"]]
+    with pytest.raises(YamlError, match="line 1, column 8: more than 3 values"):
+        load_all("[a, b, c]", max_nodes=3)
+
+
 def test_bytes_must_be_utf_8() -> None:
     assert load("a: ü".encode()) == {"a": "ü"}
     with pytest.raises(YamlError, match="UTF-8"):
