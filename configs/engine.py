@@ -13,6 +13,7 @@ The steps, in order, each in a module of its own:
 ``closure``         every provider has the APIs that it needs
 ``resources``       models, shields, tools
 ``storage``         backends and stores
+``registrations``   what the server will write into its registry; ``registry_key``: which one
 ``server``          port, workers, TLS files
 ``checks``          would the server start on this?
 ``yamlio``          text, the same bytes for the same data; its hash
@@ -38,6 +39,8 @@ from configs import (
     merge,
     providers,
     references,
+    registrations,
+    registry_key,
     resources,
     secrets,
     server,
@@ -51,6 +54,7 @@ from configs.distributions import Distributions, Resolved
 from configs.draft import Draft
 from configs.eras import Era
 from configs.errors import ConfigError, Findings
+from configs.registry_key import RegistryState
 from configs.secrets import EnvFromSecret, Environment, EnvValue
 
 Source: TypeAlias = Literal["generated", "override", "default"]
@@ -85,6 +89,9 @@ class Generated:
         storage_secret: A Secret that the operator must fill before the pods can start.
         base_source: Where the base came from, for `status.resolvedDistribution`.
         base_hash: Full sha256 of the base, in hex; empty without one.
+        registry: What the server's registry may know, to be given back the next time; without a
+            generated config as it came in.
+        registry_reset: What made a new registry necessary; empty while the old one will do.
     """
 
     config_yaml: str | None
@@ -101,6 +108,8 @@ class Generated:
     storage_secret: StorageSecret | None = None
     base_source: ConfigSource = field(default=ConfigSource.DEFAULT)
     base_hash: str = ""
+    registry: RegistryState | None = None
+    registry_reset: tuple[str, ...] = ()
 
 
 def generate(
@@ -110,6 +119,7 @@ def generate(
     *,
     distributions: Distributions,
     resolver: ConfigResolver = _EMBEDDED,
+    previous: RegistryState | None = None,
 ) -> Generated:
     """Turns a spec into a config.
 
@@ -119,6 +129,7 @@ def generate(
         spec: Of the resource; not changed.
         distributions: What is known, image overrides applied.
         resolver: Finds base configs; the embedded ones by default.
+        previous: `Generated.registry` of the config that ran before; None if none did.
 
     Raises:
         ConfigError: No config can be generated, with everything that is wrong.
@@ -132,13 +143,14 @@ def generate(
             "override",
             era=resolved.era,
             base_source=ConfigSource.OVERRIDE,
+            registry=previous,
         )
     if not needs_config(spec, resolved):
-        return Generated(None, "", resolved.image, "default", era=resolved.era)
+        return Generated(None, "", resolved.image, "default", era=resolved.era, registry=previous)
     base = resolver.resolve(resolved)
     if base is None:
         raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (_base_required(spec),))
-    return _Generation(cr_name, namespace, spec, resolved, base).run()
+    return _Generation(cr_name, namespace, spec, resolved, base).run(previous)
 
 
 def _base_required(spec: Spec) -> FieldError:
@@ -156,7 +168,7 @@ def needs_config(spec: Spec, resolved: Resolved) -> bool:
     """Whether the image's own config will not do (D13).
 
     Besides the four sections: TLS and workers, which the server reads from its config alone, and a
-    distribution whose image is another's (remote-vllm).
+    distribution whose image is another's (remote-vllm) or does not start (meta-reference-gpu).
     """
     tls = spec.networking.tls
     in_server_section = bool(tls and tls.enabled) or (spec.workload.workers or 1) > 1
@@ -181,8 +193,11 @@ class _Generation:
         self._findings = Findings()
         self._environment = Environment(self._findings)
 
-    def run(self) -> Generated:
+    def run(self, previous: RegistryState | None) -> Generated:
         """All steps.
+
+        Args:
+            previous: What the registry in use may know.
 
         Raises:
             ConfigError: With everything that is wrong.
@@ -197,6 +212,9 @@ class _Generation:
             resources.default_embedding(draft, lost_default)
         secret = storage.apply(self._spec, draft, cr_name=self._cr_name, namespace=self._namespace)
         storage.add_stores(draft)
+        env = self._spec.workload.overrides.env
+        registry, reset = registry_key.next_state(previous, registrations.of(draft, env))
+        storage.separate_registry(draft, registry.suffix)
         server.apply(self._spec, draft)
         checks.check(self._spec, draft)
         self._findings.raise_errors()
@@ -216,6 +234,8 @@ class _Generation:
             storage_secret=secret,
             base_source=self._base.source,
             base_hash=self._base.digest,
+            registry=registry,
+            registry_reset=reset,
         )
 
     def _draft(self) -> Draft:

@@ -71,6 +71,12 @@ def required(text: str) -> Iterator[str]:
             yield match.group(1)
 
 
+def names(text: str) -> Iterator[str]:
+    """Every variable that a string refers to."""
+    for match in _REFERENCE.finditer(text):
+        yield match.group(1)
+
+
 def unreadable(text: str) -> bool:
     """Whether something looks like a reference and is none: the server would use the text as is."""
     return MARK in _REFERENCE.sub("", text)

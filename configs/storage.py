@@ -82,6 +82,30 @@ def add_stores(draft: Draft) -> None:
         stores.setdefault(name, own)
 
 
+def separate_registry(draft: Draft, suffix: str) -> None:
+    """Puts the registry where no other registry of this resource is or was (D16c).
+
+    Args:
+        draft: The config, with its stores.
+        suffix: Of names of this registry; see `registry_key`.
+    """
+    section = draft.data["storage"]
+    store = section["stores"]["metadata"]
+    store["namespace"] = f"{store.get('namespace', _KV_STORES['metadata'])}{suffix}"
+    backend = section["backends"].get(str(store.get("backend")))
+    if backend is not None and backend.get("type") == "kv_sqlite":
+        file = _beside(str(backend.get("db_path", "")), f"{structure.REGISTRY_FILE}{suffix}.db")
+        section["backends"][structure.REGISTRY_BACKEND] = {**backend, "db_path": file}
+        store["backend"] = structure.REGISTRY_BACKEND
+
+
+def _beside(path: str, name: str) -> str:
+    """The path of a file in the folder of another one."""
+    folder, slash, last = path.rpartition("/")
+    # The last slash may be inside of a reference, which ends behind it.
+    return f"{path}.{name}" if "}" in last else f"{folder}{slash}{name}"
+
+
 def _stores(era: Era) -> Iterator[tuple[str, Config]]:
     for name, key in _KV_STORES.items():
         if era == "ogx" and name != "metadata":

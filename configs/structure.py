@@ -33,6 +33,14 @@ INFERENCE_BACKEND: Final = "sql_inference"
 backend at its first use, and when the first chat and the first conversation come together, one of
 them finds no table until the next restart (seen on 0.7.3, with SQLite and with PostgreSQL)."""
 
+REGISTRY_BACKEND: Final = "kv_registry"
+"""Name of the key-value backend for the registry, where a namespace does not set it apart: a file
+of its own is what makes a new registry possible (`registry_key`). SQLite backends of the server
+ignore namespaces."""
+
+REGISTRY_FILE: Final = "registry"
+"""Name of that file, without its number and ending."""
+
 DATA_VARIABLE: Final = "SQLITE_STORE_DIR"
 """Variable for the folder of databases. The distributions' own configs use the same one."""
 

@@ -61,7 +61,8 @@ def test_a_config_holds_together(sections: dict[str, Any]) -> None:
         assert len(ids) == len(set(ids))
         assert all("::" in provider["provider_type"] for provider in providers)
     backends = data["storage"]["backends"]
-    assert {"kv_default", "sql_default", "sql_inference"} == set(backends)
+    own = {"kv_registry"} if backends["kv_default"]["type"] == "kv_sqlite" else set()
+    assert {"kv_default", "sql_default", "sql_inference"} | own == set(backends)
     assert {store["backend"] for store in data["storage"]["stores"].values()} <= set(backends)
     inference = {
         references.nominal(provider["provider_id"]) for provider in data["providers"]["inference"]

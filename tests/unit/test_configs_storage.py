@@ -38,11 +38,12 @@ def test_absent_storage_leaves_the_base_and_all_stores_are_explicit() -> None:
 
     assert found["backends"] == {
         "kv_default": {"type": "kv_sqlite", "db_path": f"{FOLDER}/kvstore.db"},
+        "kv_registry": {"type": "kv_sqlite", "db_path": f"{FOLDER}/registry.db"},
         "sql_default": {"type": "sql_sqlite", "db_path": f"{FOLDER}/sql_store.db"},
         "sql_inference": {"type": "sql_sqlite", "db_path": f"{FOLDER}/inference_store.db"},
     }
     assert found["stores"] == {
-        "metadata": {"backend": "kv_default", "namespace": "registry"},
+        "metadata": {"backend": "kv_registry", "namespace": "registry"},
         "prompts": {"backend": "kv_default", "namespace": "prompts"},
         "connectors": {"backend": "kv_default", "namespace": "connectors"},
         "inference": {"backend": "sql_inference", "table_name": "inference_store"},
