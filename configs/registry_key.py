@@ -88,6 +88,19 @@ def load(text: str) -> RegistryState | None:
     return RegistryState(key, MappingProxyType(registered))
 
 
+def latest(states: Iterable[RegistryState]) -> RegistryState | None:
+    """What several records of one resource's registries say of the last one; None without any."""
+    found = list(states)
+    if not found:
+        return None
+    key = max(state.key for state in found)
+    known: dict[str, str] = {}
+    for state in found:
+        if state.key == key:
+            known |= state.registered
+    return RegistryState(key, MappingProxyType(known))
+
+
 def digest(value: Any) -> str:
     """A short hash of JSON data."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))

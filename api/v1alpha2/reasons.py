@@ -111,6 +111,8 @@ class Reason(StrEnum):
     DEPLOYMENT_READY = "DeploymentReady"
     DEPLOYMENT_PENDING = "DeploymentPending"
     DEPLOYMENT_FAILED = "DeploymentFailed"
+    REGISTRY_RESET = "RegistryReset"
+    """An Event: something registered changed, so the server starts with a new registry (D16c)."""
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
     MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
     SCALED_TO_ZERO = "ScaledToZero"

@@ -41,7 +41,13 @@ class ConfigMapWriter:
         self._writer = writer
 
     async def ensure(
-        self, cr: Object, owned: Sequence[Object], config_yaml: str, config_hash: str
+        self,
+        cr: Object,
+        owned: Sequence[Object],
+        config_yaml: str,
+        config_hash: str,
+        *,
+        registry: str = "",
     ) -> Applied:
         """The ConfigMap with this content; a new one under a longer name if need be.
 
@@ -50,6 +56,7 @@ class ConfigMapWriter:
             owned: metadata of the generated ConfigMaps that it controls.
             config_yaml: the content.
             config_hash: its sha256 in hex.
+            registry: state of the server's registry with it, for a new one.
 
         Raises:
             ConfigMapNameTaken: even the name with the whole hash is taken.
@@ -61,7 +68,7 @@ class ConfigMapWriter:
                 return Applied(candidate, changed=False)
         for length in names.CONFIG_HASH_LENGTHS:
             name = names.config_map(cr["metadata"]["name"], config_hash, length)
-            manifest = configmap.generated(cr, name, config_yaml, config_hash)
+            manifest = configmap.generated(cr, name, config_yaml, config_hash, registry=registry)
             try:
                 created = await self._writer.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
             except AlreadyExists:

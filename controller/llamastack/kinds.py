@@ -36,6 +36,10 @@ CONFIG_HASH = "llamastack.io/config-hash"
 """Annotation on a generated ConfigMap: sha256 of config.yaml; proves content to a cache that
 holds metadata only."""
 
+REGISTRY_STATE = "llamastack.io/registry-state"
+"""Annotation on the Deployment, and on generated ConfigMaps: which registry the server uses, and
+what that may know (D16c)."""
+
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
 never of their values; a rotated Secret rolls the pods (D16)."""

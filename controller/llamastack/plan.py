@@ -19,6 +19,7 @@ from api.references import SecretReference, secret_refs
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.reasons import Reason
 from api.validation import validate
+from configs import registry_key
 from configs.engine import Generated, generate
 from configs.errors import ConfigError
 from controller.llamastack.status import Problem
@@ -61,8 +62,14 @@ class Plan:
         return frozenset(variable.path for variable in env)
 
 
-def make_plan(obj: Object, distributions: Distributions) -> Plan:
-    """Parse, validate, generate; every problem of the step that fails, at once."""
+def make_plan(obj: Object, distributions: Distributions, registry: str = "") -> Plan:
+    """Parse, validate, generate; every problem of the step that fails, at once.
+
+    Args:
+        obj: the resource.
+        distributions: what ``distribution.name`` can mean.
+        registry: state of the server's registry; empty for a server that never ran.
+    """
     errors, warnings = validate(obj)
     if errors:
         problem = _problem(Reason.VALIDATION_FAILED, errors)
@@ -72,7 +79,11 @@ def make_plan(obj: Object, distributions: Distributions) -> Plan:
     metadata = cr.metadata
     try:
         generated = generate(
-            metadata.name, metadata.namespace, cr.spec, distributions=distributions
+            metadata.name,
+            metadata.namespace,
+            cr.spec,
+            distributions=distributions,
+            previous=registry_key.load(registry) if registry else None,
         )
     except ConfigError as error:
         return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
@@ -91,6 +102,41 @@ REMEMBERED = 256
 one resource needs come close together; so the busiest are kept, not all."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A plan before it was carried out, and after: the same, but that a new registry is no news.
+
+    Attributes:
+        before: state of the registry that the plan was made from.
+        first: the plan.
+        after: state that the plan leads to.
+        settled: the plan that is made from it.
+    """
+
+    before: str
+    first: Plan
+    after: str
+    settled: Plan
+
+    @classmethod
+    def of(cls, before: str, plan: Plan) -> _Remembered:
+        generated = plan.generated
+        if generated is None or generated.registry is None:
+            return cls(before, plan, before, plan)
+        after = generated.registry.dump()
+        if not generated.registry_reset:
+            return cls(before, plan, after, plan)
+        return cls(
+            before, plan, after, replace(plan, generated=replace(generated, registry_reset=()))
+        )
+
+    def plan(self, registry: str) -> Plan | None:
+        """The plan for a state; ``None`` if it has to be made anew."""
+        if registry == self.after:
+            return self.settled
+        return self.first if registry == self.before else None
+
+
 class Planner:
     """Remembers the plans of the resources that were looked at last.
 
@@ -102,18 +148,26 @@ class Planner:
     def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
         self._remembered = remembered
-        self._plans: dict[tuple[str, int], Plan] = {}  # by uid and generation, oldest use first
+        # By uid and generation, oldest use first.
+        self._plans: dict[tuple[str, int], _Remembered] = {}
         self._warned: dict[str, int] = {}  # by uid: the generation that was warned of
 
-    def plan(self, obj: Object) -> Plan:
-        """The plan for the resource's spec."""
+    def plan(self, obj: Object, registry: str = "") -> Plan:
+        """The plan for the resource's spec.
+
+        Args:
+            obj: the resource.
+            registry: state of the server's registry; empty for a server that never ran.
+        """
         metadata = obj["metadata"]
         version = metadata["uid"], metadata.get("generation", 0)
-        plan = self._plans.pop(version, None)
-        if plan is None:
-            plan = make_plan(obj, self._distributions)
+        remembered = self._plans.pop(version, None)
+        plan = remembered.plan(registry) if remembered else None
+        if remembered is None or plan is None:
+            plan = make_plan(obj, self._distributions, registry)
             self._warn_once(version, plan)
-        self._plans[version] = plan
+            remembered = _Remembered.of(registry, plan)
+        self._plans[version] = remembered
         if len(self._plans) > self._remembered:
             del self._plans[next(iter(self._plans))]
         return plan

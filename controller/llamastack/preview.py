@@ -37,7 +37,13 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
     if generated.config_yaml is not None:
         name = names.config_map(inputs.name, generated.config_hash)
         manifests.append(
-            configmap.generated(owner, name, generated.config_yaml, generated.config_hash)
+            configmap.generated(
+                owner,
+                name,
+                generated.config_yaml,
+                generated.config_hash,
+                registry=inputs.registry,
+            )
         )
         inputs = replace(inputs, config_map_name=name)
     manifests += [

@@ -28,6 +28,7 @@ from controller.llamastack.kinds import (
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict, is_owned
 from controller.llamastack.plan import Plan, Planner
+from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, names, service, service_account
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.secrets import Resolution, SecretResolver
@@ -137,7 +138,9 @@ class LlamaStackReconciler:
         if facts.deleting:
             await self._report(facts, deployment_changed=False)
             return Result.done()
-        plan = self._planner.plan(cr)
+        plan = self._planner.plan(
+            cr, recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
+        )
         facts = replace(facts, generated=plan.generated, config_problem=plan.problem)
         if plan.cr is not None:
             facts = replace(facts, resolution=await self._resolve(facts, plan))
@@ -232,7 +235,13 @@ class LlamaStackReconciler:
             return inputs, ""
         owned = self._caches.config_maps_of(cr)
         config_map, *_ = await _all(
-            self._config_maps.ensure(cr, owned, generated.config_yaml, generated.config_hash),
+            self._config_maps.ensure(
+                cr,
+                owned,
+                generated.config_yaml,
+                generated.config_hash,
+                registry=inputs.registry,
+            ),
             *steps,
         )
         self._note(cr, CONFIG_MAP, config_map)
@@ -292,7 +301,8 @@ class LlamaStackReconciler:
             except NotFound:
                 return  # deleted meanwhile
             self._wrote(key, LLAMA_STACK, live)
-        for event in between(old, new, deployment_changed=deployment_changed):
+        reset = facts.generated.registry_reset if facts.generated else ()
+        for event in between(old, new, deployment_changed=deployment_changed, registry_reset=reset):
             self._recorder.event(
                 cr, type=event.type, reason=event.reason, action=event.action, note=event.note
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from api.v1alpha2.reasons import ConditionType
+from api.v1alpha2.reasons import ConditionType, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,9 @@ class Transition:
     note: str
 
 
+NAMES_SHOWN = 5
+NAME_SHOWN = 100
+
 _WARNINGS = {
     ConditionType.CONFIG_GENERATED: ("ConfigGenerationFailed", "GenerateConfig"),
     ConditionType.SECRETS_RESOLVED: ("SecretResolutionFailed", "ResolveSecrets"),
@@ -33,7 +36,11 @@ _WARNINGS = {
 
 
 def between(
-    old: Mapping[str, Any], new: Mapping[str, Any], *, deployment_changed: bool
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    deployment_changed: bool,
+    registry_reset: Sequence[str] = (),
 ) -> list[Transition]:
     """Events for the step from one status to the next.
 
@@ -41,6 +48,7 @@ def between(
         old: the status before; empty for a new resource.
         new: the status after.
         deployment_changed: whether this pass wrote the Deployment.
+        registry_reset: what made the configuration use a new registry.
     """
     events: list[Transition] = []
     name = _config_map(new)
@@ -53,6 +61,9 @@ def between(
         if name:
             note += f", configuration {name}"
         events.append(Transition("Normal", "DeploymentUpdated", "UpdateDeployment", note))
+        if registry_reset:
+            note = _registry_note(registry_reset)
+            events.append(Transition("Warning", Reason.REGISTRY_RESET, "UpdateDeployment", note))
     cause_reported = False
     for kind, (reason, action) in _WARNINGS.items():
         after = _condition(new, kind)
@@ -65,6 +76,19 @@ def between(
             events.append(Transition("Warning", reason, action, str(after.get("message", ""))))
         cause_reported = True
     return events
+
+
+def _registry_note(changed: Sequence[str]) -> str:
+    """Names a few; the API server takes 1024 bytes."""
+    named = [name if len(name) <= NAME_SHOWN else f"{name[:NAME_SHOWN]}..." for name in changed]
+    shown = ", ".join(named[:NAMES_SHOWN])
+    if len(changed) > NAMES_SHOWN:
+        shown += f" and {len(changed) - NAMES_SHOWN} more"
+    return (
+        f"The server gets a new registry, because it does not start on one that knows differently: "
+        f"{shown}. What clients registered at run time, such as vector stores by name, is "
+        f"forgotten; the data stays where it is"
+    )
 
 
 def _config_map(status: Mapping[str, Any]) -> str:

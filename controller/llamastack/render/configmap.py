@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import CONFIG_HASH
+from controller.llamastack.kinds import CONFIG_HASH, REGISTRY_STATE
 from controller.llamastack.ownership import owner_reference_to
 from controller.llamastack.render import labels
 
@@ -18,9 +18,22 @@ if TYPE_CHECKING:
 CONFIG_KEY = "config.yaml"
 
 
-def generated(cr: Object, name: str, config_yaml: str, config_hash: str) -> Manifest:
-    """Immutable: the kubelet need not watch it, and a name stands for one content (FR-023)."""
+def generated(
+    cr: Object, name: str, config_yaml: str, config_hash: str, *, registry: str = ""
+) -> Manifest:
+    """Immutable: the kubelet need not watch it, and a name stands for one content (FR-023).
+
+    Args:
+        cr: the owner.
+        name: of the ConfigMap.
+        config_yaml: the content.
+        config_hash: its sha256 in hex.
+        registry: state of the server's registry with this configuration; empty if unknown.
+    """
     metadata = cr["metadata"]
+    annotations = {CONFIG_HASH: config_hash}
+    if registry:
+        annotations[REGISTRY_STATE] = registry
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -28,7 +41,7 @@ def generated(cr: Object, name: str, config_yaml: str, config_hash: str) -> Mani
             "name": name,
             "namespace": metadata["namespace"],
             "labels": labels.of_config_map(metadata["name"]),
-            "annotations": {CONFIG_HASH: config_hash},
+            "annotations": annotations,
             "ownerReferences": [owner_reference_to(cr)],
         },
         "immutable": True,

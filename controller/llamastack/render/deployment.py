@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import DEPLOYMENT, SECRETS_HASH
+from controller.llamastack.kinds import DEPLOYMENT, REGISTRY_STATE, SECRETS_HASH
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.pod import pod_spec
@@ -38,7 +38,11 @@ def render(inputs: Inputs) -> Child:
     }
     if workload.autoscaling is None:
         spec["replicas"] = workload.replicas
-    return child(inputs, DEPLOYMENT, names.deployment(inputs.name), {"spec": spec})
+    rendered = child(inputs, DEPLOYMENT, names.deployment(inputs.name), {"spec": spec})
+    if inputs.registry:
+        # On the Deployment, not in the template: what is registered is no reason for new pods.
+        rendered.manifest["metadata"]["annotations"] = {REGISTRY_STATE: inputs.registry}
+    return rendered
 
 
 def _template_metadata(inputs: Inputs) -> dict[str, Any]:

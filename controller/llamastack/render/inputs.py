@@ -47,6 +47,11 @@ class Inputs:
         return str(self.owner["metadata"]["namespace"])
 
     @property
+    def registry(self) -> str:
+        """State of the server's registry with this configuration; empty if nothing is known."""
+        return self.generated.registry.dump() if self.generated.registry else ""
+
+    @property
     def port(self) -> int:
         """On which the server listens."""
         return self.spec.networking.port
