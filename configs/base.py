@@ -21,15 +21,17 @@ from typing import Any, Final, Protocol
 
 from api.errors import FieldError
 from api.v1alpha2 import ConfigSource, Reason
-from configs import yamlio
+from configs import detection, yamlio
 from configs.distributions import Resolved
-from configs.eras import Era, detect
+from configs.eras import Era
 from configs.errors import ConfigError
 
 SUPPORTED_VERSIONS: Final = (2,)
 """Values of `version` that are read (FR-029). All eras write 2; what differs is the era (D5a)."""
 
 _PATH: Final = "spec.distribution"
+_SHOWN: Final = 3
+"""Marks of an old config that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
         era: Its era; None to tell it by the shape.
 
     Raises:
-        ConfigError: Not YAML, not a config (ConfigGenerationFailed), or of a version that is not
-            supported (UnsupportedConfigVersion).
+        ConfigError: Not YAML, not a config (ConfigGenerationFailed), or of a version or an era
+            that is not supported (UnsupportedConfigVersion).
     """
     try:
         data = yamlio.load(text)
@@ -102,7 +104,18 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
         raise _unusable(f"the base config cannot be used: {problem}")
     raw = text if isinstance(text, bytes) else text.encode()
     digest = hashlib.sha256(raw).hexdigest()
-    return BaseConfig(era or detect(data), version, data, source, digest)
+    return BaseConfig(era or _era(data), version, data, source, digest)
+
+
+def _era(data: Mapping[str, Any]) -> Era:
+    """The era by the shape, which is also what tells a config too old to be read."""
+    seen = detection.outdated(data)
+    if seen:
+        shown = "; ".join(seen[:_SHOWN]) + ("; …" if len(seen) > _SHOWN else "")
+        message = f"the base config is of a server before 0.4: it has {shown}"
+        error = FieldError(_PATH, message, detection.SUPPORTED)
+        raise ConfigError(Reason.UNSUPPORTED_CONFIG_VERSION, (error,))
+    return detection.detect(data)
 
 
 def _version(data: Mapping[str, Any]) -> int:

@@ -34,7 +34,7 @@ class Resolved:
         base: File name of the embedded base config; None if there is none.
         name: Name of the distribution; `custom` for an image.
         always: Whether the base is mounted even when there is nothing to merge into it, because
-            the image is another distribution's.
+            the image is another distribution's, or because its own config does not start.
     """
 
     image: str

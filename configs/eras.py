@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from api.v1alpha2 import Section
 
@@ -62,34 +62,3 @@ def sections_of(era: Era) -> tuple[Section, ...]:
 def section_of(api: str, era: Era) -> Section | None:
     """The section of the spec that configures an API; None for one that the spec does not reach."""
     return next((name for name, names in _APIS.items() if names.get(era) == api), None)
-
-
-def detect(data: Mapping[str, Any]) -> Era:
-    """The era of a config of unknown origin, by its shape.
-
-    Used for configs out of image labels that do not say; a config that the operator brings is bound
-    to its era in distributions.json.
-
-    Args:
-        data: A config.yaml of 0.4 or later, read.
-    """
-    providers = data.get("providers")
-    apis = {*_names(data.get("apis")), *_names(providers)}
-    storage = data.get("storage")
-    stores = storage.get("stores") if isinstance(storage, Mapping) else None
-    stores = stores if isinstance(stores, Mapping) else {}
-    if apis & {"interactions", "messages", "skills"} or "table_name" in _names(
-        stores.get("prompts")
-    ):
-        return "ogx"
-    if "responses" in apis:
-        return "0.7"
-    if "agents" in apis or "post_training" in apis:
-        return "0.5-0.6" if "connectors" in stores or "distro_name" in data else "0.4"
-    return "0.4" if "distro_name" not in data and "connectors" not in stores else "0.7"
-
-
-def _names(value: object) -> set[str]:
-    if isinstance(value, Mapping | list | tuple):
-        return {name for name in value if isinstance(name, str)}
-    return set()

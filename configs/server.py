@@ -7,6 +7,9 @@
 that the file says what runs. TLS files and workers are read from here and from nowhere else. The
 key `tls_cafile` is never set: it makes the server demand client certificates, and then nothing can
 probe it; a CA bundle reaches the server as `SSL_CERT_FILE`.
+
+A server of the era ogx refuses to serve plain HTTP unless `insecure` says that it is meant. It is:
+TLS is off by default, and then the traffic stays in the cluster or a proxy in front ends it.
 """
 
 from __future__ import annotations
@@ -39,3 +42,5 @@ def apply(spec: Spec, draft: Draft) -> None:
     if tls and tls.enabled:
         server["tls_certfile"] = f"{TLS_FOLDER}/tls.crt"
         server["tls_keyfile"] = f"{TLS_FOLDER}/tls.key"
+    if draft.era == "ogx" and not (server.get("tls_certfile") and server.get("tls_keyfile")):
+        server["insecure"] = True

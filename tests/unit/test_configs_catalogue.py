@@ -143,23 +143,6 @@ def test_every_section_of_the_spec_has_types_where_the_era_has_the_api() -> None
             assert eras.section_of(api, era) == section
 
 
-@pytest.mark.parametrize(
-    ("data", "era"),
-    [
-        ({"apis": ["inference", "interactions"]}, "ogx"),
-        ({"storage": {"stores": {"prompts": {"table_name": "p"}}}}, "ogx"),
-        ({"providers": {"responses": []}}, "0.7"),
-        ({"apis": ["agents"], "distro_name": "x"}, "0.5-0.6"),
-        ({"providers": {"agents": []}, "image_name": "x"}, "0.4"),
-        ({"providers": {"inference": []}, "image_name": "x"}, "0.4"),
-        ({"providers": {"inference": []}, "distro_name": "x"}, "0.7"),
-        ({"apis": None, "providers": 3, "storage": []}, "0.4"),
-    ],
-)
-def test_the_era_shows_in_the_shape(data: dict[str, Any], era: Era) -> None:
-    assert eras.detect(data) == era
-
-
 def test_the_catalogue_is_made_by_era_from_releases() -> None:
     facts = {"keys": ["b", "a"], "required": ["a"], "endpoint_key": "a", "secret_key": None}
     digest: dict[str, Any] = {

@@ -13,7 +13,7 @@ import pytest
 from api.v1alpha2 import ConfigSource, Reason
 from configs import engine, references
 from configs.base import BaseConfig, read_base
-from configs.distributions import Resolved
+from configs.distributions import Distributions, Resolved
 from configs.errors import ConfigError
 from configs.server import TLS_FOLDER
 from tests.support.config_specs import (
@@ -281,8 +281,12 @@ def test_a_model_that_the_base_registers_by_a_variable_is_counted_when_it_is_set
 
 
 def test_a_name_without_a_base_says_what_to_do() -> None:
-    error = refused(distribution={"name": "meta-reference-gpu"}, providers={"inference": VLLM})
+    bare = Resolved("example.com/i:1", "0.7", None, "starter")
+    spec = spec_of({"providers": {"inference": VLLM}})
 
-    assert error.reason is Reason.BASE_CONFIG_REQUIRED
-    assert error.errors[0].path == "spec.distribution.name"
-    assert "overrideConfig" in error.errors[0].hint
+    with pytest.raises(ConfigError) as caught:
+        engine.generate("n", "ns", spec, distributions=Distributions({"starter": bare}))
+
+    assert caught.value.reason is Reason.BASE_CONFIG_REQUIRED
+    assert caught.value.errors[0].path == "spec.distribution.name"
+    assert "overrideConfig" in caught.value.errors[0].hint
