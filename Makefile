@@ -35,14 +35,14 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 	@$(BIN)/python -m tests.support.quickstart
 
 .PHONY: test
-test: lint type binaries ## Run every check and every test
+test: lint type binaries servers ## Run every check and every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 ##@ While developing
 
 .PHONY: test-fast
-test-fast: .venv ## Run the tests that need no API server
-	$(BIN)/python -m pytest -m 'not apiserver' $(PYTEST_ARGS)
+test-fast: .venv ## Run the tests that need neither an API server nor Llama Stack servers
+	$(BIN)/python -m pytest -m 'not apiserver and not servers' $(PYTEST_ARGS)
 
 .PHONY: format
 format: .venv ## Format the code, mend what can be mended by itself
@@ -88,6 +88,10 @@ compile = $(BIN)/uv pip compile -q $(1) --universal --python-version 3.11 --gene
 .PHONY: binaries
 binaries: .venv ## Obtain etcd, the Kubernetes programs and kwok; once, up to 10 minutes
 	@$(BIN)/python -m tests.support.cluster binaries
+
+.PHONY: servers
+servers: .venv ## Install the Llama Stack servers that configs are proven with; once, a minute or two
+	@$(BIN)/python -m tests.support.servers install
 
 .PHONY: image
 image: ## Build the container image IMG

@@ -1,11 +1,12 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What all tests share: the control planes, and how Hypothesis draws its examples.
+"""What all tests share: control planes, real servers, and how Hypothesis draws its examples.
 
 A control plane is started once for each test process (under xdist: for each worker), when a test
 asks for it first, and every test gets a namespace of its own in it. The programs are obtained
-before the first test runs, because that may take minutes and a test may not.
+before the first test runs, because that may take minutes and a test may not. The same goes for the
+servers that a config is proven with (`bed`), and for Redis, PostgreSQL and a registry.
 
 Without programs the tests fail, with the line that says what to install: a test that is skipped
 on every machine guards nothing. ``LLAMASTACK_OPERATOR_TESTS=offline`` skips them on purpose.
@@ -27,10 +28,17 @@ from hypothesis import settings
 from tests.support.cluster.binaries import obtain
 from tests.support.cluster.errors import ClusterError
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from tests.support.servers.bed import Bed
+from tests.support.servers.chroot import NoPythonError
+from tests.support.servers.errors import BedError
+from tests.support.servers.installing import install
+from tests.support.servers.registry import Registry
+from tests.support.servers.services import Postgres, Redis
 
 OFFLINE = os.environ.get("LLAMASTACK_OPERATOR_TESTS") == "offline"
 
 _NEEDS_BINARIES = frozenset({"binaries", "control_plane", "kwok_plane"})
+_NEEDS_SERVERS = frozenset({"bed", "redis", "postgres", "registry"})
 
 # The same examples each time: a failure is somebody's change, not somebody's luck. Looking for new
 # ones is a job of its own: `pytest --hypothesis-profile=explore`.
@@ -47,11 +55,21 @@ class _Programs:
     failure: str = ""
 
 
+@dataclass
+class _Servers:
+    """What the installation gave: a bed, or the reason why there is none."""
+
+    bed: Bed | None = None
+    failure: str = ""
+    skip: str = ""
+
+
 # The virtual-time plug-in asks for the current loop in synchronous tests, too; without this the
 # default policy would make one that nobody closes.
 asyncio.set_event_loop(None)
 
 _programs = pytest.StashKey[_Programs]()
+_servers = pytest.StashKey[_Servers]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,16 +82,32 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         names.update(getattr(item, "fixturenames", ()))
     if names & _NEEDS_BINARIES:
         session.config.stash[_programs] = _obtain(session.config)
+    if names & _NEEDS_SERVERS:
+        session.config.stash[_servers] = _installed(session.config)
+
+
+def _shown(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
+    """Progress has to be seen while it happens."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
 
 
 def _obtain(config: pytest.Config) -> _Programs:
-    capture = config.pluginmanager.getplugin("capturemanager")
-    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
-    with shown:  # progress has to be seen while it happens
+    with _shown(config):
         try:
             return _Programs(obtain())
         except ClusterError as error:
             return _Programs(failure=str(error))
+
+
+def _installed(config: pytest.Config) -> _Servers:
+    with _shown(config):
+        try:
+            return _Servers(install())
+        except NoPythonError as error:  # the operator itself runs on an older Python: no defect
+            return _Servers(skip=str(error))
+        except BedError as error:
+            return _Servers(failure=str(error))
 
 
 @pytest.fixture(scope="session")
@@ -132,3 +166,37 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 def kwok_namespace(kwok_plane: ControlPlane) -> Iterator[str]:
     """A new namespace in `kwok_plane`, deleted afterwards."""
     yield from _namespace(kwok_plane)
+
+
+@pytest.fixture(scope="session")
+def bed(pytestconfig: pytest.Config) -> Bed:
+    """The installed servers and programs."""
+    if OFFLINE:
+        pytest.skip("LLAMASTACK_OPERATOR_TESTS=offline: no servers")
+    servers = pytestconfig.stash.get(_servers, None) or _installed(pytestconfig)
+    if servers.skip:
+        pytest.skip(f"No servers: {servers.skip}")
+    if servers.bed is None:
+        pytest.fail(f"No servers: {servers.failure}", pytrace=False)
+    return servers.bed
+
+
+@pytest.fixture(scope="session")
+def redis(bed: Bed) -> Iterator[Redis]:
+    """A Redis without a password; its data is everybody's."""
+    with Redis(bed) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(bed: Bed) -> Iterator[Postgres]:
+    """A PostgreSQL; make a database of your own in it."""
+    with Postgres(bed) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def registry(bed: Bed) -> Iterator[Registry]:
+    """A container registry that lets everybody in."""
+    with Registry(bed) as server:
+        yield server

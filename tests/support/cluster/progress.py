@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-_PREFIX = "control plane: "
 _TERMINAL_EVERY_S = 1.0
 _LOG_EVERY_S = 15.0
 _CLEAR = "\r\x1b[2K"
@@ -30,16 +29,24 @@ class Progress:
     Args:
         stream: defaults to the standard error of the moment.
         every: seconds between two lines of one step; by default 1 on a terminal, otherwise 15.
+        subject: what all this is about; each line begins with it.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, every: float | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        every: float | None = None,
+        subject: str = "control plane",
+    ) -> None:
+        self._prefix = f"{subject}: "
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._every = every or (_TERMINAL_EVERY_S if self._terminal else _LOG_EVERY_S)
 
     def say(self, text: str) -> None:
         """One line."""
-        self._write(f"{_PREFIX}{text}\n")
+        self._write(f"{self._prefix}{text}\n")
 
     @contextlib.contextmanager
     def step(self, what: str, note: str = "", detail: Callable[[], str] = str) -> Iterator[None]:
@@ -56,7 +63,7 @@ class Progress:
         def line() -> str:
             more = detail()
             seconds = f"{time.monotonic() - started:.0f} s"
-            return f"{_PREFIX}{what} … {seconds}{', ' if more else ''}{more}"
+            return f"{self._prefix}{what} … {seconds}{', ' if more else ''}{more}"
 
         def tick() -> None:
             while not ended.wait(self._every):

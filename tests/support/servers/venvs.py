@@ -1,0 +1,90 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""One virtual environment for each release, made by uv from the release's lock file.
+
+Nothing is resolved here: the lock file names every package. One that was not finished is removed
+and made anew. The host's index settings (``UV_*``, ``pip.conf``-like variables) are used as
+they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.servers.errors import BedError
+from tests.support.servers.places import INSIDE, finish, is_finished
+from tests.support.servers.releases import LOCKS, Release
+from tests.support.servers.resolving import uv, wheels_only
+
+_SECONDS = 1800
+
+Wrap = Callable[[list[str]], list[str]]
+"""Makes a command line run where the environments are: here, or in a chroot."""
+
+
+def make_venv(release: Release, directory: Path, python: str) -> None:
+    """Make a release's environment on this machine.
+
+    Args:
+        release: what to install.
+        directory: of the environment; removed first.
+        python: the interpreter.
+
+    Raises:
+        BedError: a package could not be installed; with what uv said last.
+    """
+    if is_finished(directory):
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    steps = commands(release, str(directory), python, str(uv()), str(LOCKS))
+    for command in steps:
+        run(command, f"{release.name} could not be installed")
+    add_tokenizer(directory)
+    finish(directory)
+
+
+def commands(
+    release: Release, directory: str, python: str, uv_path: str, locks: str
+) -> list[list[str]]:
+    """The command lines that make an environment."""
+    return [
+        [uv_path, "venv", "--quiet", "--no-config", "--python", python, directory],
+        [
+            uv_path, "pip", "install", "--quiet", "--no-config", "--no-deps",
+            "--python", f"{directory}/bin/python",
+            *wheels_only(),
+            "--build-constraints", f"{locks}/build.txt",
+            "--requirements", f"{locks}/{release.lock.name}",
+        ],
+    ]  # fmt: skip
+
+
+def add_tokenizer(directory: Path) -> None:
+    """Put the stand-in for the tokenizer into an environment."""
+    for packages in directory.glob("lib/python3.*/site-packages"):
+        for path in INSIDE.glob("byte_tokenizer.*"):
+            shutil.copy(path, packages)
+
+
+def run(command: list[str], failed: str, *, seconds: float = _SECONDS) -> str:
+    """Run a program to its end; what it wrote to standard output.
+
+    Raises:
+        BedError: ``failed``, and the program's last words.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BedError(f"{failed}: {error}") from error
+    if result.returncode:
+        said = " | ".join((result.stderr or result.stdout).strip().splitlines()[-5:])
+        raise BedError(f"{failed}: {said}")
+    return result.stdout
