@@ -31,7 +31,7 @@ KV_PARTS: Final[tuple[Part, ...]] = ("host", "port", "db", "user", "password", "
 """What the key-value store on PostgreSQL takes."""
 
 SQL_PARTS: Final[tuple[Part, ...]] = ("host", "port", "db", "user_encoded", "password_encoded")
-"""What the SQL store on PostgreSQL takes."""
+"""What the SQL store on PostgreSQL takes up to 0.7, where it pastes them into a URL."""
 
 OPTIONAL_PARTS: Final[frozenset[Part]] = frozenset({"password", "password_encoded", "ssl_mode"})
 """Parts that may be empty."""
@@ -56,6 +56,8 @@ class StorageValue:
         family: Which store it is for.
         path: Of the field that refers to the source.
         redis: Whether the source is a password of redis.
+        pasted: Whether the server's SQL store pastes the parts into a URL, and cannot encrypt, as
+            up to 0.7. The one of ogx takes what the key-value store takes.
     """
 
     key: str
@@ -64,6 +66,7 @@ class StorageValue:
     family: Family
     path: str
     redis: bool = False
+    pasted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dic
             content[item.key] = quote(value, safe="")
             continue
         try:
-            content[item.key] = split(value, family=item.family)[item.part]
+            family = item.family if item.pasted else "KV"
+            content[item.key] = split(value, family=family)[item.part]
         except ConnectionStringError as error:
             msg = f"{item.path}: {error}"
             raise ConnectionStringError(msg) from None  # the cause may quote the value

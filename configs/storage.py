@@ -135,10 +135,11 @@ class _Values:
         path: str,
         *,
         redis: bool = False,
+        pasted: bool = True,
     ) -> str:
         """Adds a value; returns the reference for the config."""
         key = connection.variable(family, part)
-        self._values[key] = StorageValue(key, source, part, family, path, redis)
+        self._values[key] = StorageValue(key, source, part, family, path, redis, pasted)
         own = SecretKeySelector(name=self._name, key=key)
         text = self._environment.secret(key, own, path)
         return reference(key, "") if part in connection.OPTIONAL_PARTS and not redis else text
@@ -178,15 +179,18 @@ def _sql(sql: SqlStorage, draft: Draft, values: _Values) -> Config:
         "must name a database that no other server uses, because the server keeps conversations "
         "and files in tables of fixed names",
     )
-    take = _taker(values, "SQL", sql.connection_string, path)
-    keys = {part: part.removesuffix("_encoded") for part in connection.SQL_PARTS}
+    pasted = draft.era != "ogx"
+    take = _taker(values, "SQL", sql.connection_string, path, pasted=pasted)
+    parts = connection.SQL_PARTS if pasted else connection.KV_PARTS
+    keys = {part: part.removesuffix("_encoded") for part in parts}
     return {"type": "sql_postgres", **{key: take(part) for part, key in keys.items()}}
 
 
 def _taker(
-    values: _Values, family: Family, source: SecretKeySelector, path: str
+    values: _Values, family: Family, source: SecretKeySelector, path: str, *, pasted: bool = True
 ) -> Callable[[Part], str]:
-    return lambda part: values.take(family, part, source, f"{path}.secretKeyRef")
+    where = f"{path}.secretKeyRef"
+    return lambda part: values.take(family, part, source, where, pasted=pasted)
 
 
 def _sqlite(draft: Draft, kind: str, file: str) -> Config:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.v1alpha2 import ConfigSource, Reason
-from configs import detection, yamlio
+from configs import connection, detection, yamlio
 from configs.base import read_base
 from configs.eras import Era
 from configs.errors import ConfigError
@@ -197,3 +197,23 @@ def test_an_ogx_server_is_told_that_plain_http_is_meant_and_only_then() -> None:
     assert plain["server"] == {"port": 8321, "insecure": True}
     assert "insecure" not in secured["server"]
     assert older["server"] == {"port": 8321}
+
+
+def test_the_sql_store_of_ogx_gets_the_password_as_it_is_and_may_encrypt() -> None:
+    secret = {"secretKeyRef": {"name": "pg", "key": "url"}}
+    url = "postgresql://us%40er:p%40ss%2Fw:rd@[::1]:5433/db?sslmode=require"
+
+    found = generate_on("ogx", storage={"sql": {"type": "postgres", "connectionString": secret}})
+
+    backends = yamlio.load(str(found.config_yaml))["storage"]["backends"]
+    assert backends["sql_default"]["password"] == "${env.LLSD_STORAGE_SQL_PASSWORD:=}"
+    assert backends["sql_default"]["ssl_mode"] == "${env.LLSD_STORAGE_SQL_SSL_MODE:=}"
+    assert found.storage_secret is not None
+    assert connection.derive(found.storage_secret, {("pg", "url"): url}) == {
+        "LLSD_STORAGE_SQL_HOST": "::1",
+        "LLSD_STORAGE_SQL_PORT": "5433",
+        "LLSD_STORAGE_SQL_DB": "db",
+        "LLSD_STORAGE_SQL_USER": "us@er",
+        "LLSD_STORAGE_SQL_PASSWORD": "p@ss/w:rd",
+        "LLSD_STORAGE_SQL_SSL_MODE": "require",
+    }
