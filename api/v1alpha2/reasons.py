@@ -92,6 +92,10 @@ class Reason(StrEnum):
     UNSUPPORTED_CONFIG_VERSION = "UnsupportedConfigVersion"
     BASE_CONFIG_REQUIRED = "BaseConfigRequired"
     MISSING_PROVIDER_FOR_RESOURCE = "MissingProviderForResource"
+    IMAGE_CONFIG_PENDING = "ImageConfigPending"
+    """The labels of the image are being read."""
+    IMAGE_CONFIG_UNAVAILABLE = "ImageConfigUnavailable"
+    """The registry did not show the labels of the image."""
     UPGRADE_CONFIG_FAILURE = "UpgradeConfigFailure"
     """What was generated before an upgrade of the operator cannot be generated after it."""
 
