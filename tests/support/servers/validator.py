@@ -101,8 +101,8 @@ class Validator:
     def __enter__(self) -> Self:
         household = self._bed.household
         self._directory = household.place(f"validator-{self.release.slug}")
-        script = self._directory / "checker.py"
-        script.write_bytes((INSIDE / "checker.py").read_bytes())
+        for name in ("checker.py", "cataloguer.py"):
+            (self._directory / name).write_bytes((INSIDE / name).read_bytes())
         (self._directory / "home").mkdir()
         inside = self._bed.inside(self._directory)
         python = self._bed.python(self.release)
