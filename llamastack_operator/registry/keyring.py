@@ -23,7 +23,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
 
 from llamastack_operator.registry.reference import DOCKER_HUB
 
@@ -128,36 +127,43 @@ class Keyring:
         return tuple(found)[:_MOST_CANDIDATES]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A location, cut as Go's net/url cuts it; brackets in a host may be a glob's."""
+
+    host: str
+    port: str
+    path: str
+
+    @classmethod
+    def of(cls, location: str) -> _Place:
+        rest = re.sub(r"^https?://", "", location)
+        rest = re.split("[?#]", rest, maxsplit=1)[0]
+        authority, slash, path = rest.partition("/")
+        host, colon, port = authority.rpartition("@")[2].rpartition(":")
+        if not colon or port.endswith("]"):
+            host, port = (f"{host}:{port}" if colon else port), ""
+        return cls(host, port, slash + path)
+
+
 def _key(location: str) -> str | None:
     """Host and path of an entry, without the version that docker login writes for Docker Hub."""
-    parts = _split(location)
-    if parts is None or not parts.netloc:
+    place = _Place.of(location)
+    if not place.host:
         return None
-    path = parts.path
+    path = place.path
     if path.startswith(("/v1/", "/v2/")):
         path = path[3:]
-    return parts.netloc + (path if path != "/" else "")
-
-
-def _split(location: str) -> SplitResult | None:
-    if not location.startswith(("https://", "http://")):
-        location = f"https://{location}"
-    try:
-        parts = urlsplit(location)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
+    port = f":{place.port}" if place.port else ""
+    return f"{place.host}{port}{path if path != '/' else ''}"
 
 
 def _matches(key: str, image: str) -> bool:
-    pattern, target = _split(key), _split(image)
-    if pattern is None or target is None or pattern.port != target.port:
-        return False
-    globs = (pattern.hostname or "").split(".")
-    labels = (target.hostname or "").split(".")
+    pattern, target = _Place.of(key), _Place.of(image)
+    globs, labels = pattern.host.split("."), target.host.split(".")
     return (
-        len(globs) == len(labels)
+        pattern.port == target.port
+        and len(globs) == len(labels)
         and all(_glob(glob, label) for glob, label in zip(globs, labels, strict=True))
         and target.path.startswith(pattern.path)
     )
