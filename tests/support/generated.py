@@ -15,6 +15,7 @@ from api.crd import NAME, custom_resource_definition
 from api.policy import documents as policy_documents
 from configs.yamlio import dump, dump_all
 from llamastack_operator.settings import FLAGS
+from tests.support.provider_table import provider_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,18 +26,26 @@ _END = "<!-- end -->\n"
 def generated_files() -> dict[Path, str]:
     """The text of each file by its path."""
     operations = ROOT / "docs" / "operations.md"
+    configuration = ROOT / "docs" / "configuration.md"
     return {
         ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
         ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
-        operations: _with_flags(operations.read_text("utf-8")),
+        operations: _with(operations.read_text("utf-8"), _flags()),
+        configuration: _with(configuration.read_text("utf-8"), provider_table()),
     }
 
 
-def _with_flags(page: str) -> str:
-    """The page with its table of flags made anew."""
+def _with(page: str, made: str) -> str:
+    """The page with what is between the marks made anew.
+
+    Raises:
+        ValueError: the page has no such place.
+    """
+    if page.count(_BEGIN) != 1 or page.count(_END) != 1:
+        raise ValueError("a page needs both marks, once")
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{_flags()}{_END}{after}"
+    return f"{before}{_BEGIN}{made}{_END}{after}"
 
 
 def _flags() -> str:
