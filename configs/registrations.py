@@ -141,8 +141,10 @@ def _registration(
     if kind.name != "model":
         return Registration(f"{kind.name} {_expanded(own_id, draft)}", compared)
     # Since 0.3 the provider's own name of the model counts; ogx went back to model_id.
-    name = own_id if draft.era == "ogx" else str(provider_name)
-    identifier = f"{kind.name} {provider_id}/{_expanded(name, draft)}"
+    name = _expanded(own_id if draft.era == "ogx" else str(provider_name), draft)
+    if draft.era == "ogx":
+        name = name.removeprefix(f"{provider_id}/")
+    identifier = f"{kind.name} {provider_id}/{name}"
     return Registration(identifier, compared, _lister(provider_id))
 
 
