@@ -235,7 +235,7 @@ class Postgres(Service):
         return [
             *self._bed.unprivileged("postgres"), "-D", f"{inside}/data", "-p", str(port),
             "-h", "127.0.0.1", "-k", "", "-F", "-c", "full_page_writes=off",
-            "-c", "synchronous_commit=off", "-c", "max_connections=200",
+            "-c", "max_connections=200",
         ]  # fmt: skip
 
     def _answers(self, port: int) -> Callable[[], bool]:

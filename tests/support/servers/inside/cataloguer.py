@@ -88,8 +88,15 @@ def _config(model: Any) -> dict[str, Any]:
         entry["empty_config_ok"] = True
     except Exception as error:  # noqa: BLE001 - validators raise what they like
         entry["empty_config_ok"] = False
-        entry["empty_config_error"] = " ".join(str(error).split())
+        entry["empty_config_error"] = _reason(error)
     return entry
+
+
+def _reason(error: Exception) -> str:
+    if not hasattr(error, "errors"):
+        return " ".join(str(error).split())
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
 
 
 def _fields(model: Any) -> dict[str, Any]:
