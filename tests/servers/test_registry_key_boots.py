@@ -52,7 +52,9 @@ async def models(server: LlamaServer) -> dict[str, dict[str, Any]]:
 async def listed(server: LlamaServer, name: str) -> None:
     """Waits for a model: while the server refreshes its list, each is gone for a moment."""
     async with asyncio.timeout(30):
-        while name not in await models(server):
+        while True:
+            if name in await models(server):
+                return
             await asyncio.sleep(0.05)
 
 

@@ -224,6 +224,7 @@ def on_base(
     text = yamlio.dump(
         {
             "version": 2,
+            "distro_name": "x",
             "apis": list(providers),
             "providers": providers,
             "storage": {
@@ -286,6 +287,8 @@ def test_ogx_calls_a_model_by_its_model_id() -> None:
     found = on_base({"models": [{**entry, "provider_model_id": "c"}]}, first, era="ogx")
 
     assert found.registry_reset == ("model p-inference/a",)
+    prefixed = {**entry, "model_id": "p-inference/a"}
+    assert on_base({"models": [prefixed]}, first, era="ogx").registry_reset == ()
 
 
 def test_resource_of_a_provider_that_is_off_does_not_count() -> None:

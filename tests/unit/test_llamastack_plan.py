@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from configs.distributions import Distributions
-from controller.llamastack.plan import Planner
+from controller.llamastack.plan import Plan, Planner, make_plan
 
 DISTRIBUTIONS = Distributions.load()
 
@@ -66,3 +67,45 @@ def test_warning_is_said_once_per_generation_although_plans_are_forgotten() -> N
 
     assert plan.warnings, "the sample must be questionable for this test"
     assert len(said) == 3 * len(plan.warnings)
+
+
+def edited(context: int) -> dict[str, Any]:
+    """A generation in which a registered model differs."""
+    obj = resource(generation=context)
+    provider = {"provider": "vllm", "endpoint": "http://vllm:8000"}
+    model = {"name": "m", "contextLength": context}
+    obj["spec"] |= {"providers": {"inference": provider}, "resources": {"models": [model]}}
+    return obj
+
+
+def registry_of(plan: Plan) -> str:
+    assert plan.generated is not None
+    assert plan.generated.registry is not None
+    return plan.generated.registry.dump()
+
+
+def test_new_registry_is_news_until_the_plan_is_carried_out() -> None:
+    planner = Planner(DISTRIBUTIONS)
+    before = registry_of(planner.plan(edited(1)))
+
+    first = planner.plan(edited(2), before)
+    settled = planner.plan(edited(2), registry_of(first))
+
+    assert planner.plan(edited(2), before) is first
+    assert planner.plan(edited(2), registry_of(first)) is settled
+    assert first.generated is not None
+    assert settled.generated is not None
+    assert first.generated.registry_reset == ("model vllm/m",)
+    assert settled.generated == replace(first.generated, registry_reset=())
+    assert settled == make_plan(edited(2), DISTRIBUTIONS, registry_of(first))
+
+
+def test_plan_follows_the_state_of_the_registry() -> None:
+    planner = Planner(DISTRIBUTIONS)
+    first = planner.plan(edited(1))
+
+    by_hand = planner.plan(edited(1), '{"key":7,"registered":{}}')
+
+    assert by_hand.generated is not None
+    assert "registry-7.db" in str(by_hand.generated.config_yaml)
+    assert by_hand is not first

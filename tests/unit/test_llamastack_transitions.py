@@ -81,3 +81,19 @@ def test_recovery_is_no_warning() -> None:
     after = status(SecretsResolved=("True", "fine"))
 
     assert between(before, after, deployment_changed=False) == []
+
+
+def test_new_registry_is_a_warning_when_it_is_written() -> None:
+    same = status("demo-config-1")
+    names = ("model vllm/m", "x" * 2000, *"abcdef")
+
+    written = between(same, same, deployment_changed=True, registry_reset=names)
+
+    assert [e.reason for e in written] == ["DeploymentUpdated", "RegistryReset"]
+    warning = written[1]
+    assert warning.type == "Warning"
+    assert "model vllm/m, xxx" in warning.note
+    assert "a, b, c and 3 more" in warning.note
+    assert "vector stores" in warning.note
+    assert len(warning.note.encode()) < 1024
+    assert between(same, same, deployment_changed=False, registry_reset=names) == []
