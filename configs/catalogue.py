@@ -5,8 +5,8 @@
 
 The server ignores keys that it does not know, at every level and without a word, and does not boot
 on a provider type that it does not know. So neither is ever guessed: `data/catalogue.json`, made
-from the installed server packages by `tests/support/make_catalogue.py`, says for each type under
-which keys it takes an endpoint and a secret, what it requires, and which APIs it cannot be without.
+from the installed server packages by `make catalogue`, says for each type under which keys it takes
+an endpoint and a secret, what it requires, and which APIs it cannot be without.
 
 Users write short names. A short name is the part of a type after `remote::` or `inline::`; what
 else may be said is the table below, by hand: names that changed between eras, and habits.
@@ -21,9 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from configs.eras import Era
+
+UnknownKeys: TypeAlias = Literal["ignored", "kept", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,15 @@ class ProviderType:
         name: Full type, e.g. `remote::vllm`.
         endpoint: Config key that takes the endpoint; None if the provider takes none.
         secret: Config key that takes the credential; None if it takes none, or a pair of them.
-        required: Config keys without which the server does not boot.
+        required: Config keys without which the server does not boot, or the provider not work.
+        nullable: Those of them that must be there, but for which null will do.
         needs: APIs (with providers) that it cannot be without.
-        keys: Every config key it knows; the server ignores any other.
+        keys: Every config key it knows.
+        unknown_keys: What becomes of any other: "ignored" without a word, "kept" for the client
+            library behind the provider, or "refused": the server does not boot.
         releases: The releases of the era that have it; empty means all.
+        only: Keys that some of those releases do not know, each with the ones that do.
+        deprecated: The server's own words about what to use instead; empty if it is not.
         known: False for a type that the catalogue does not have, and so knows no facts of.
     """
 
@@ -46,8 +53,12 @@ class ProviderType:
     secret: str | None = None
     required: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    nullable: tuple[str, ...] = ()
     keys: frozenset[str] = frozenset()
+    unknown_keys: UnknownKeys = "ignored"
     releases: tuple[str, ...] = ()
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    deprecated: str = ""
     known: bool = True
 
     @property
@@ -172,8 +183,12 @@ def _type(name: str, facts: Mapping[str, Any]) -> ProviderType:
         secret=facts.get("secret"),
         required=tuple(facts.get("required", ())),
         needs=tuple(facts.get("needs", ())),
+        nullable=tuple(facts.get("null", ())),
         keys=frozenset(facts.get("keys", ())),
+        unknown_keys=facts.get("unknown", "ignored"),
         releases=tuple(facts.get("releases", ())),
+        only=tuple((key, tuple(some)) for key, some in facts.get("only", {}).items()),
+        deprecated=facts.get("deprecated", ""),
     )
 
 

@@ -96,8 +96,7 @@ def _inference(draw: st.DrawFn, index: int) -> Json:
     if kind.secret and draw(st.booleans()):
         provider["apiKey"] = secret(draw(_SECRET_NAMES), f"key-{index}")
     settings = draw(st.dictionaries(IDENTIFIERS, JSON.filter(_harmless), max_size=3))
-    if "project" in kind.required:
-        settings["project"] = "p"
+    settings |= {key: "p" for key in kind.required if key not in {kind.endpoint, kind.secret}}
     if settings:
         provider["settings"] = settings
     return provider

@@ -1,19 +1,15 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The catalogue, the names in it, and the program that makes it."""
+"""The catalogue, and the names in it."""
 
 from __future__ import annotations
-
-import json
-from typing import Any
 
 import pytest
 
 from configs import eras
 from configs.catalogue import UnknownProvider, embedded
 from configs.eras import Era
-from tests.support import make_catalogue
 
 # API, short name, connected: type in 0.5-0.6, type in 0.7. None: refused.
 TYPES: list[tuple[str, str, bool, str | None, str | None]] = [
@@ -141,28 +137,3 @@ def test_every_section_of_the_spec_has_types_where_the_era_has_the_api() -> None
             assert api is not None
             assert embedded().types(era, api), f"{era} {section}"
             assert eras.section_of(api, era) == section
-
-
-def test_the_catalogue_is_made_by_era_from_releases() -> None:
-    facts = {"keys": ["b", "a"], "required": ["a"], "endpoint_key": "a", "secret_key": None}
-    digest: dict[str, Any] = {
-        release: {"agents": {"inline::meta-reference": facts}, "files": {"inline::x": facts}}
-        for releases in make_catalogue.ERAS.values()
-        for release in releases
-    }
-    digest["llama_stack 0.6.1"]["files"]["inline::new"] = facts
-    details = {
-        "package": "llama_stack",
-        "version": "0.7.3",
-        "apis": {
-            "responses": {"inline::builtin": {"api_dependencies": ["files", "models", "responses"]}}
-        },
-    }
-
-    found = make_catalogue.catalogue(digest, [details])
-
-    assert found["0.5-0.6"]["files"]["inline::new"]["releases"] == ["0.6.1"]
-    assert found["0.4"]["agents"]["inline::meta-reference"] == {
-        "endpoint": "a", "required": ["a"], "needs": ["agents", "files"], "keys": ["a", "b"]
-    }  # fmt: skip
-    assert json.loads(make_catalogue.render(found)) == found
