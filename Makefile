@@ -74,6 +74,10 @@ bench: binaries ## Measure with N resources (1000) beside a bare client; a table
 crd: .venv ## Make deploy/crd, deploy/policy and the table of flags from the code
 	$(BIN)/python -m tests.support.generated
 
+.PHONY: catalogue
+catalogue: .venv servers ## Make configs/data/catalogue.json from the installed Llama Stack servers
+	@$(BIN)/python -m tests.support.catalogue
+
 .PHONY: lock
 lock: .venv ## Bring the lock files in line with pyproject.toml; UPGRADE=1 takes newer versions
 	$(call compile,pyproject.toml,requirements.lock)
