@@ -27,7 +27,7 @@ UPGRADE ?=
 help: ## Show this
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z.-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z.-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nA part of the tests: make test-fast PYTEST_ARGS="-k election"\n'
 
 .PHONY: run
@@ -96,6 +96,10 @@ binaries: .venv ## Obtain etcd, the Kubernetes programs and kwok; once, up to 10
 .PHONY: servers
 servers: .venv ## Install the Llama Stack servers that configs are proven with; once, a minute or two
 	@$(BIN)/python -m tests.support.servers install
+
+.PHONY: validate-configs
+validate-configs: .venv servers ## Hold every base config against the servers of its era
+	@$(BIN)/python -m tests.support.validate_configs
 
 .PHONY: image
 image: ## Build the container image IMG
