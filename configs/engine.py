@@ -146,11 +146,37 @@ def generate(
             registry=previous,
         )
     if not needs_config(spec, resolved):
-        return Generated(None, "", resolved.image, "default", era=resolved.era, registry=previous)
+        return Generated(
+            None,
+            "",
+            resolved.image,
+            "default",
+            env=_own_config_data(spec, resolved),
+            era=resolved.era,
+            registry=previous,
+        )
     base = resolver.resolve(resolved)
     if base is None:
         raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (_base_required(spec),))
     return _Generation(cr_name, namespace, spec, resolved, base).run(previous)
+
+
+def _own_config_data(spec: Spec, resolved: Resolved) -> tuple[EnvValue, ...]:
+    """Where the config inside an image of ours keeps its data: where a generated one will.
+
+    Its own default is `~/.llama/…`, and the home of the pod is the volume, /.llama: without this,
+    the data would be in another folder as soon as the spec gets its first provider.
+    """
+    if resolved.base is None:
+        return ()
+    volume = spec.workload.storage
+    mount = (volume.mount_path if volume else None) or structure.MOUNT_PATH
+    folder = structure.data_folder(mount, resolved.name)
+    path = "spec.distribution.name"
+    return (
+        EnvValue(structure.FILES_VARIABLE, f"{folder}/files", path),
+        EnvValue(structure.DATA_VARIABLE, folder, path),
+    )
 
 
 def _base_required(spec: Spec) -> FieldError:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from configs import engine, references
 from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions, Resolved
 from configs.errors import ConfigError
+from configs.secrets import EnvValue
 from configs.server import TLS_FOLDER
 from tests.support.config_specs import (
     DISTRIBUTIONS,
@@ -48,6 +50,11 @@ def on(text: str, **sections: Any) -> engine.Generated:
     return engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS, resolver=_Fixed(text))
 
 
+def values(found: engine.Generated) -> dict[str, str]:
+    """The variables that are no secrets."""
+    return {item.name: item.value for item in found.env if isinstance(item, EnvValue)}
+
+
 def test_nothing_to_generate_leaves_the_images_own_config() -> None:
     specs: list[dict[str, Any]] = [
         {},
@@ -61,7 +68,30 @@ def test_nothing_to_generate_leaves_the_images_own_config() -> None:
 
         assert (found.source, found.config_yaml, found.config_hash) == ("default", None, "")
         assert found.base_source is ConfigSource.DEFAULT
-        assert not found.env
+
+
+@pytest.mark.parametrize(
+    ("sections", "folder"),
+    [
+        ({}, "/.llama/distributions/starter"),
+        ({"workload": {"storage": {}}}, "/.llama/distributions/starter"),
+        ({"workload": {"storage": {"mountPath": "/data/"}}}, "/data/distributions/starter"),
+    ],
+)
+def test_the_images_own_config_keeps_its_data_where_a_generated_one_finds_it(
+    sections: dict[str, Any], folder: str
+) -> None:
+    own = values(generate(**sections))
+    generated = generate(**sections, disabled=["memory"])
+
+    assert own == {"SQLITE_STORE_DIR": folder, "FILES_STORAGE_DIR": f"{folder}/files"}
+    # What a variable does not say is the default in the config.
+    defaults = dict(re.findall(r"\{env\.(\w+_DIR):=([^}]*)\}", str(generated.config_yaml)))
+    assert {**defaults, **values(generated)} == own
+
+
+def test_nothing_is_known_of_the_folders_of_a_strange_image() -> None:
+    assert not generate(distribution={"image": "example.com/i:1"}).env
 
 
 def test_an_override_is_the_users_own_business() -> None:
@@ -211,8 +241,8 @@ def test_settings_that_no_yaml_can_carry_are_refused_at_their_provider() -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("apis: [x]\nproviders: {telemetry: [{provider_id: a, provider_type: b}]}",
-         "no API telemetry"),
+        ("apis: [x]\nproviders: {nonsense: [{provider_id: a, provider_type: b}]}",
+         "no API nonsense"),
         ("providers: {files: [{provider_id: a, provider_type: 'remote::x'}, "
          "{provider_id: a, provider_type: 'remote::y'}]}", "two files providers"),
         ("storage: {stores: {metadata: {backend: gone}}}", "backend that does not exist"),
