@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.catalogue import maker, rules
+from tests.support.catalogue.__main__ import settle
 from tests.support.catalogue.rules import Json, Undecided
 
 URL = ["HttpUrl", "None"]
@@ -196,3 +198,22 @@ def test_the_text_is_json_with_a_type_a_line_and_a_change_is_the_lines_of_a_type
         '+0.7 x inline::a {"keys": ["b"]}',
     ]
     assert maker.changes(old, old) == []
+
+
+def test_check_shows_what_differs_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "catalogue.json"
+    old = maker.render({"0.7": {"x": {"inline::a": {"keys": ["a"]}}}})
+    path.write_text(old, "utf-8")
+    new = {"0.7": {"x": {"inline::a": {"keys": ["b"]}}}}
+
+    assert settle(new, path, check=True) == 1
+
+    shown = capsys.readouterr()
+    assert '+0.7 x inline::a {"keys": ["b"]}' in shown.out.splitlines()
+    assert shown.err == "error: catalogue.json is out of date: run `make catalogue`\n"
+    assert path.read_text("utf-8") == old
+    assert settle(new, path, check=False) == 0
+    assert path.read_text("utf-8") == maker.render(new)
+    assert settle(new, path, check=True) == 0

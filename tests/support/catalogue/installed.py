@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
+from configs.eras import ERAS
 from tests.support.catalogue.rules import Json
 from tests.support.servers.bed import Bed
 from tests.support.servers.errors import BedError
-from tests.support.servers.releases import Release
+from tests.support.servers.releases import RELEASES, Release
+
+Dumps: TypeAlias = Mapping[str, Sequence[Json]]
+"""Era → the dumps of its releases, newest last."""
 
 CATALOGUE: Final = Path(__file__).parents[3] / "configs/data/catalogue.json"
 """What is made."""
@@ -22,6 +28,17 @@ CATALOGUE: Final = Path(__file__).parents[3] / "configs/data/catalogue.json"
 _SCRIPT: Final = Path(__file__).with_name("dump.py")
 _SECONDS: Final = 120.0
 """For importing a server from a cold disk; 3 s else."""
+
+
+def dumps(bed: Bed) -> Dumps:
+    """What every installed release says, two at a time.
+
+    Raises:
+        BedError: One of them could not be asked.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(RELEASES, pool.map(lambda one: dump(bed, one), RELEASES), strict=True))
+    return {era: [found[one] for one in RELEASES if one.era == era] for era in ERAS}
 
 
 def dump(bed: Bed, release: Release) -> Json:
@@ -48,6 +65,8 @@ def dump(bed: Bed, release: Release) -> Json:
             env=environment,
             check=True,
         )
+    except OSError as error:
+        raise BedError(f"{release.name} cannot be run: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["no word"])[-1]
         raise BedError(f"{release.name} did not tell of its providers: {last}") from None
