@@ -1,61 +1,279 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Custom resources from files, for the commands that work offline."""
+"""Custom resources from files, for the commands that work offline.
+
+A file may come from anywhere (a pull request, a generator that went wrong), so reading one is
+bounded: in bytes before anything is read, in values while it is parsed (`configs.yamlio`, which
+also refuses tags, cycles, repeated keys and deep nesting), in resources before anything is computed
+from them. What cannot be used is one line that names the file, and the place in it.
+
+What a path may be is what kubectl takes: a file, a folder (its YAML and JSON files, not those of
+folders in it), ``-``; a pipe from the shell works, too. A pipe that nobody writes into is an error
+instead of a wait.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import api
-from configs.yamlio import YamlError, load_all
+from configs.yamlio import MAX_BYTES, YamlError, load_all
 
-MAX_BYTES = 3 << 20  # etcd takes objects of half that; what is larger is no resource
+if TYPE_CHECKING:
+    import argparse
+
+MAX_VALUES = 40_000
+"""Values in one file, aliases written out: a thousand resources, and less than two seconds."""
+
+MAX_RESOURCES = 1_000
+"""Resources in all files together: a second and a half of work, and more than anybody reviews."""
+
+DEFAULT_NAMESPACE = "default"
+STDIN = "-"
+
+_SUFFIXES = (".yaml", ".yml", ".json")  # what kubectl takes of a folder
+_CHUNK = 1 << 16
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class BadFile(Exception):
     """The file is not what the command needs; the message names it and the reason."""
 
 
-def read_resources(path: str) -> list[dict[str, Any]]:
-    """The LlamaStackDistributions of a YAML or JSON file; other objects in it are passed over.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource and where it was found.
+
+    Attributes:
+        file: as the user named it.
+        obj: the resource; anything may be wrong with it but its kind and version. Its namespace is
+            filled in, as kubectl would.
+    """
+
+    file: str
+    obj: dict[str, Any]
+
+    @property
+    def namespace(self) -> str:
+        """Where it belongs; may be nonsense as long as nothing has validated it."""
+        return str(_metadata(self.obj).get("namespace"))
+
+    @property
+    def name(self) -> str:
+        """Likewise."""
+        return str(_metadata(self.obj).get("name") or "(no name)")
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return f"{self.namespace}/{self.name}"
+
+
+def add_file_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """``-f`` and ``-n``.
+
+    Args:
+        parser: of the command.
+        verb: what the command does with the resources, for the help.
+    """
+    parser.add_argument(
+        "-f",
+        "--filename",
+        required=True,
+        action="append",
+        metavar="FILE",
+        help=f"YAML or JSON to {verb}; a folder for all such files in it; - for standard input; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        default="",
+        metavar="NS",
+        help=f"namespace of resources that name none (default: {DEFAULT_NAMESPACE})",
+    )
+
+
+def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
+    """The LlamaStackDistributions of some files; objects of other groups are passed over.
+
+    Args:
+        paths: of files or folders; ``-`` for standard input.
+        namespace: of resources that name none; others must name the same. Empty: ``default``, and
+            any.
+
+    Raises:
+        BadFile: a file is unreadable, too large, not YAML, or holds no such resource; or one
+            resource is there twice, or in another namespace.
+    """
+    entries = [entry for path in paths for entry in _entries(path)]
+    if len(entries) > MAX_RESOURCES:
+        raise BadFile(f"{len(entries)} resources at once; more than {MAX_RESOURCES} are refused")
+    _fill_in_namespaces(entries, namespace)
+    _refuse_repeated(entries)
+    return entries
+
+
+def _entries(path: str) -> Iterator[Entry]:
+    if path == STDIN or not os.path.isdir(path):  # Path.is_dir raises
+        found = _resources(path, _documents(path))
+        yield from (Entry(path, obj) for obj in found)
+        return
+    empty = True
+    for file in _files_of(Path(path)):
+        for obj in _ours(str(file), _documents(str(file))):
+            empty = False
+            yield Entry(str(file), obj)
+    if empty:
+        raise BadFile(f"{path}: no {api.KIND} in the YAML and JSON files of this folder")
+
+
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES and not p.is_dir())
+    except OSError as error:
+        raise BadFile(f"{folder}: {error.strerror}") from error
+
+
+def _resources(path: str, documents: Sequence[Any]) -> list[dict[str, Any]]:
+    """Those of a file that the user named; it must have some, and no strays."""
+    for number, document in enumerate(documents, start=1):
+        if not isinstance(document, dict) or not document.get("kind"):
+            raise BadFile(f"{path}: document {number} is no Kubernetes object: it has no kind")
+    found = _ours(path, documents)
+    if not found:
+        kinds = sorted({str(document["kind"]) for document in documents})
+        seen = f"; it holds {', '.join(kinds)}" if kinds else ""
+        raise BadFile(f"{path}: no {api.KIND} in this file{seen}")
+    return found
+
+
+def _ours(path: str, documents: Iterable[Any]) -> list[dict[str, Any]]:
+    """The resources among some documents, lists unpacked."""
+    found = []
+    for document in _unpacked(documents):
+        kind, version = document.get("kind"), document.get("apiVersion")
+        ours = isinstance(version, str) and version.partition("/")[0] == api.GROUP
+        if kind != api.KIND:
+            if ours:
+                raise BadFile(f"{path}: kind: {kind!r} is not known; {api.GROUP} has {api.KIND}")
+            continue
+        wanted = f"{api.GROUP}/{api.VERSION}"
+        if version != wanted:
+            raise BadFile(f"{path}: apiVersion: {version!r} is not supported here; use {wanted!r}")
+        found.append(document)
+    return found
+
+
+def _unpacked(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Objects, and those in lists: ``kubectl get -o yaml`` writes a List."""
+    for document in documents:
+        if not isinstance(document, dict):
+            continue
+        items = document.get("items")
+        if document.get("kind") in {"List", f"{api.KIND}List"} and isinstance(items, list):
+            yield from (item for item in items if isinstance(item, dict))
+        else:
+            yield document
+
+
+def _metadata(obj: dict[str, Any]) -> dict[str, Any]:
+    metadata = obj.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _fill_in_namespaces(entries: Iterable[Entry], namespace: str) -> None:
+    for entry in entries:
+        metadata = _metadata(entry.obj)
+        if not metadata.get("namespace"):
+            metadata["namespace"] = namespace or DEFAULT_NAMESPACE
+        elif namespace and metadata["namespace"] != namespace:
+            raise BadFile(
+                f"{entry.file}: {entry.label} is not in the namespace {namespace!r} that was given"
+            )
+
+
+def _refuse_repeated(entries: Iterable[Entry]) -> None:
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        if not _metadata(entry.obj).get("name"):
+            continue  # of that, validation tells
+        first = seen.setdefault(entry.label, entry)
+        if first is not entry:
+            also = "" if first.file == entry.file else f", and in {first.file}"
+            raise BadFile(f"{entry.file}: {entry.label} is there twice{also}")
+
+
+def _documents(path: str) -> list[Any]:
+    return list(parse(read_bounded(path), path))
+
+
+def parse(data: bytes, path: str) -> list[Any]:
+    """The documents of a text.
+
+    Raises:
+        BadFile: not YAML of plain data.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if data.startswith(_UTF16):
+            raise BadFile(f"{path}: UTF-16 text; save it as UTF-8") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise BadFile(f"{path}: line {line}, byte {column}: not UTF-8 text") from error
+    try:
+        return load_all(text, max_nodes=MAX_VALUES)
+    except YamlError as error:
+        raise BadFile(f"{path}: {error}") from error
+
+
+def read_bounded(path: str) -> bytes:
+    """The bytes of a file.
 
     Args:
         path: of the file; ``-`` for standard input.
 
     Raises:
-        BadFile: unreadable, too large, not YAML, or without such a resource.
+        BadFile: unreadable, or larger than `MAX_BYTES`.
     """
-    documents = _documents(path)
-    found = [d for d in documents if isinstance(d, dict) and d.get("kind") == api.KIND]
-    if not found:
-        kinds = sorted({str(d.get("kind")) for d in documents if isinstance(d, dict)})
-        seen = f"; it holds {', '.join(kinds)}" if kinds else ""
-        raise BadFile(f"{path}: no {api.KIND} in this file{seen}")
-    for document in found:
-        version = document.get("apiVersion")
-        wanted = f"{api.GROUP}/{api.VERSION}"
-        if version != wanted:
-            raise BadFile(f"{path}: apiVersion: {version!r} is not supported here; use {wanted!r}")
-    return found
-
-
-def _documents(path: str) -> list[Any]:
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+        data = _read_stdin() if path == STDIN else _read(path)
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BadFile(f"{path}: not the name of a file") from error  # it has a NUL character
     if len(data) > MAX_BYTES:
         raise BadFile(f"{path}: larger than {MAX_BYTES >> 20} MiB; no resource is")
-    try:
-        return [d for d in load_all(data.decode("utf-8")) if d is not None]
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{path}: not UTF-8 text (byte {error.start})") from error
-    except YamlError as error:
-        raise BadFile(f"{path}: {error}") from error
+    return data
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise BadFile("-: standard input is closed")
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
+def _read(path: str) -> bytes:
+    """Without waiting in open(): a pipe that nobody writes into reads as empty."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)) as file:
+        parts: list[bytes] = []
+        size = 0
+        while size <= MAX_BYTES:
+            part = file.read(_CHUNK)
+            if part is None:  # a pipe with a writer that has nothing to say yet
+                os.set_blocking(descriptor, True)
+                continue
+            if not part:
+                break
+            parts.append(part)
+            size += len(part)
+    return b"".join(parts)

@@ -7,36 +7,55 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from configs.distributions import Distributions
-from configs.yamlio import dump, dump_all
-from controller.llamastack.plan import make_plan
+from configs.yamlio import dump_all
 from controller.llamastack.preview import preview
-from llamastack_operator.cli.files import BadFile, read_resources
+from llamastack_operator.cli import folder
+from llamastack_operator.cli.files import add_file_arguments, read_resources
+from llamastack_operator.cli.planning import Planned, plan_all
+from llamastack_operator.cli.report import one_line, say, say_findings, say_warnings, write
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-HELP = "show the objects that a resource leads to, offline"
+HELP = "show the objects that resources lead to, offline"
 DESCRIPTION = """\
-Render the objects that the operator would create for the LlamaStackDistributions in a file,
-without a cluster: the generated configuration (in its ConfigMap), ServiceAccount, Service and
-Deployment. They lack what only a cluster can give: owner references and the hash of Secrets.
-Without -o all goes to standard output as one YAML stream.
+Render the objects that the operator would create for the LlamaStackDistributions in files, without
+a cluster: the generated configuration (in its ConfigMap), ServiceAccount, Service and Deployment.
+They lack what only a cluster can give: owner references and the hash of Secrets. Nothing is shown
+or written unless every resource is valid.
+
+Without -o all goes to standard output as one YAML stream. With -o each object gets a file, numbered
+in the order of creation. Files that an earlier render made for the same resources are replaced or
+removed; a file of anybody else is never touched: if it is in the way, nothing is written.
+"""
+EPILOG = """\
+examples:
+  python -m llamastack_operator render -f resource.yaml
+  python -m llamastack_operator render -f resource.yaml -n team-a -o rendered/
+  kubectl apply -f rendered/
+  python -m llamastack_operator render -f resource.yaml --config-only > config.yaml
+
+exit status: 0 rendered, 1 a resource is not valid or DIR cannot be used, 2 a file cannot be used
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument(
-        "-f", "--filename", required=True, metavar="FILE", help="YAML or JSON; - for standard input"
-    )
-    parser.add_argument(
+    add_file_arguments(parser, "render")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
         "-o",
         "--output",
         metavar="DIR",
         help="write one file an object into DIR, made if absent; `kubectl apply -f DIR` takes them",
+    )
+    output.add_argument(
+        "--config-only",
+        action="store_true",
+        help="print the config.yaml that the server gets, and nothing else",
     )
 
 
@@ -44,34 +63,35 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status of the command.
 
     Raises:
-        BadFile: nothing to render, or DIR cannot be written.
+        BadFile: nothing to render.
+        folder.Refused: DIR cannot be written, or holds a file of somebody else.
     """
-    distributions = Distributions.load()
-    manifests: list[dict[str, Any]] = []
-    failed = False
-    for resource in read_resources(arguments.filename):
-        plan = make_plan(resource, distributions)
-        if plan.problem is not None:
-            print(*plan.errors, sep="\n", file=sys.stderr)  # noqa: T201
-            failed = True
-        else:
-            manifests += preview(resource, plan)
-    if failed:
+    planned = plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
+    for item in planned:
+        say_findings(item.plan.errors, prefix=item.prefix, stream=sys.stderr)
+        say_warnings(item.plan.warnings, prefix=item.prefix)
+    if any(item.plan.errors for item in planned):
         return 1
+    if arguments.config_only:
+        return _print_configs(planned)
+    rendered = [(item.entry.label, preview(item.entry.obj, item.plan)) for item in planned]
     if arguments.output:
-        _write(Path(arguments.output), manifests)
+        for line in folder.write(Path(arguments.output), rendered):
+            say(one_line(line))
     else:
-        print(dump_all(manifests), end="")  # noqa: T201
+        write(dump_all(manifest for _, manifests in rendered for manifest in manifests))
     return 0
 
 
-def _write(directory: Path, manifests: list[dict[str, Any]]) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for manifest in manifests:
-            metadata = manifest["metadata"]
-            path = directory / f"{manifest['kind'].lower()}-{metadata['name']}.yaml"
-            path.write_text(dump(manifest), encoding="utf-8")
-            print(path)  # noqa: T201
-    except OSError as error:
-        raise BadFile(f"{error.filename}: {error.strerror}") from error
+def _print_configs(planned: Sequence[Planned]) -> int:
+    """The bytes of a single config as the ConfigMap has them; several as a stream."""
+    status = 0
+    for item in planned:
+        text = item.plan.generated.config_yaml if item.plan.generated else None
+        if text is None:
+            why = "the image's own configuration runs; none is generated"
+            say(f"{item.prefix}{why}", sys.stderr)
+            status = 1
+        else:
+            write(text if len(planned) == 1 else f"--- # {item.entry.label}\n{text}")
+    return status

@@ -5,29 +5,34 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-from configs.distributions import Distributions
-from controller.llamastack.plan import make_plan
-from llamastack_operator.cli.files import read_resources
+from llamastack_operator.cli.files import add_file_arguments, read_resources
+from llamastack_operator.cli.planning import plan_all
+from llamastack_operator.cli.report import say_findings, say_warnings
 
 if TYPE_CHECKING:
     import argparse
 
-HELP = "check resources in a file, offline"
+HELP = "check resources in files, offline"
 DESCRIPTION = """\
-Check LlamaStackDistributions in a file against every rule that needs no cluster: the schema, the
+Check LlamaStackDistributions in files against every rule that needs no cluster: the schema, the
 rules between fields, and whether a configuration can be generated. One line an error on standard
-output, field path first; warnings on standard error. Exit status 0 if all are valid, 1 if not.
+output, field path first; warnings on standard error. Other objects in the files are passed over.
+"""
+EPILOG = """\
+examples:
+  python -m llamastack_operator validate -f resource.yaml
+  python -m llamastack_operator validate -f team-a/ -f team-b/
+  kubectl get llsd -A -o yaml | python -m llamastack_operator validate -f -
+
+exit status: 0 all are valid, 1 one is not, 2 a file cannot be used
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument(
-        "-f", "--filename", required=True, metavar="FILE", help="YAML or JSON; - for standard input"
-    )
+    add_file_arguments(parser, "check")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,21 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         BadFile: there is nothing to check.
     """
-    resources = read_resources(arguments.filename)
-    distributions = Distributions.load()
-    failed = False
-    for resource in resources:
-        prefix = f"{_name(resource)}: " if len(resources) > 1 else ""
-        plan = make_plan(resource, distributions)
-        for error in plan.errors:
-            print(f"{prefix}{error}")  # noqa: T201 -- the command's output
-        for warning in plan.warnings:
-            print(f"{prefix}warning: {warning}", file=sys.stderr)  # noqa: T201
-        failed = failed or bool(plan.errors)
-    return 1 if failed else 0
-
-
-def _name(resource: dict[str, object]) -> str:
-    metadata = resource.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return str(name or "(no name)")
+    planned = plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
+    for item in planned:
+        say_findings(item.plan.errors, prefix=item.prefix)
+        say_warnings(item.plan.warnings, prefix=item.prefix)
+    return 1 if any(item.plan.errors for item in planned) else 0

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from configs.yamlio import load_all
-from llamastack_operator.__main__ import main
+from llamastack_operator.__main__ import build_parser, main
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "samples" / "v1alpha2-simple.yaml"
 
@@ -65,7 +67,7 @@ def test_errors_of_several_resources_say_whose_they_are(
     assert main(["validate", "-f", write(tmp_path, f"{WRONG}---{other}")]) == 1
 
     starts = [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()]
-    assert starts == ["demo", "other"]
+    assert starts == ["default/demo", "default/other"]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +76,10 @@ def test_errors_of_several_resources_say_whose_they_are(
         ("a: [", "line"),
         ("kind: Secret", "no LlamaStackDistribution in this file; it holds Secret"),
         ("", "no LlamaStackDistribution"),
-        ("- 1\n- 2", "no LlamaStackDistribution"),
+        ("- 1\n- 2", "document 1 is no Kubernetes object"),
         ("a: &a [*a]", "resource.yaml"),
         ("a: 1\na: 2", "resource.yaml"),
-        ("x: " + "a" * (4 << 20), "larger than 3 MiB"),
+        ("x: " + "a" * (4 << 20), "larger than 1 MiB"),
         (WRONG.replace("v1alpha2", "v1alpha9"), "v1alpha9"),
     ],
     ids=["syntax", "foreign", "empty", "list", "cycle", "duplicate", "huge", "version"],
@@ -161,13 +163,32 @@ def test_install_dry_run_asks_no_cluster(
     ]
 
 
-@pytest.mark.parametrize("command", ["run", "render", "validate", "crd", "install", "uninstall"])
+@pytest.mark.parametrize(
+    "command", ["run", "render", "validate", "diff", "crd", "install", "uninstall"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
 
     assert ended.value.code == 0
-    assert len(capsys.readouterr().out.splitlines()) > 5
+    text = capsys.readouterr().out
+    assert "\nexamples:\n" in text
+    assert "\nexit status: 0" in text
+
+
+def test_examples_in_the_help_are_commands_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = ["run", "render", "validate", "diff", "crd", "install", "uninstall"]
+    examples = []
+    for words in ([], *([command] for command in commands)):
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        _, _, text = capsys.readouterr().out.partition("examples:\n")
+        found = re.findall(r"python -m llamastack_operator (.*?)(?:  .*| [|>] .*)?$", text, re.M)
+        examples += [shlex.split(line) for line in found if not line.startswith(("COMMAND", "-"))]
+
+    assert len(examples) > 10
+    for words in examples:
+        assert callable(build_parser().parse_args(words).action)
 
 
 def test_wrong_flag_of_the_operator_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,212 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""``diff``: what a changed resource would change in its configuration and its objects.
+
+Both resources, the one that is there and the changed one, are rendered by this version of the
+operator, and the renderings are compared. Comparing with live children instead would mix in what
+other versions, defaults of the API server and other people made of them, would need rights to read
+all of them, and would give another answer each time. So all that is read from a cluster is the
+resource itself and, if that is allowed, what its Deployment remembers of the server's registry,
+which decides whether the change makes the server begin a new one. No Secret ever.
+
+Exit statuses are those of ``diff`` and ``kubectl diff``: scripts that know those work with this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from configs.distributions import Distributions
+from controller.llamastack import registry_state
+from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK
+from controller.llamastack.ownership import is_owned
+from controller.llamastack.preview import preview
+from controller.llamastack.render import names
+from informers.errors import Forbidden, NotFound
+from informers.ports import ObjectKey, key_of
+from llamastack_operator.cli.cluster import add_cluster_arguments, connected
+from llamastack_operator.cli.difference import compare
+from llamastack_operator.cli.files import BadFile, Entry, add_file_arguments, read_resources
+from llamastack_operator.cli.planning import Planned, plan_all, plan_of
+from llamastack_operator.cli.report import one_line, say, say_findings, say_warnings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from controller.llamastack.plan import Plan
+    from controller.runtime.ports import Manifest
+    from informers.ports import Object
+    from llamastack_operator.kube.rest import Client
+
+HELP = "show what changed resources would change"
+DESCRIPTION = """\
+Compare resources in files with what is there: with the resources of the same names in the cluster
+or, with --against, in another file, offline. Shown are the changes of the generated config.yaml and
+of each object, the Deployment first, and in a last line for each resource what will happen: whether
+pods restart, and why. Both sides are rendered by this version of the operator; what an upgrade of
+the operator itself changes is not shown. Of the cluster the resources are read, and an annotation
+of their Deployments; no Secret.
+"""
+EPILOG = """\
+examples:
+  python -m llamastack_operator diff -f resource.yaml
+  python -m llamastack_operator diff -f resource.yaml --context production -n team-a
+  git show HEAD:resource.yaml | python -m llamastack_operator diff -f resource.yaml --against -
+
+Lines are coloured on a terminal, unless NO_COLOR is set.
+
+exit status: 0 nothing changes, 1 something changes, 2 it cannot be told
+"""
+
+EXIT_DIFFERENT = 1
+EXIT_TROUBLE = 2
+
+_BOLD, _RED, _GREEN, _CYAN, _OFF = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"
+_COLOURS = (("--- ", _BOLD), ("+++ ", _BOLD), ("@@ ", _CYAN), ("-", _RED), ("+", _GREEN))
+
+
+class NotInstalled(Exception):
+    """The cluster does not know the resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a resource is compared with.
+
+    Attributes:
+        entry: the resource that is there.
+        registry: what is recorded of its server's registry; empty if nothing is known.
+    """
+
+    entry: Entry
+    registry: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    add_file_arguments(parser, "compare")
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="compare with the resources in FILE instead of those in the cluster; - for standard "
+        "input",
+    )
+    add_cluster_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit status of the command.
+
+    Raises:
+        BadFile: a file cannot be used, or lacks a resource of the other.
+        ApiError: the cluster cannot be asked.
+        NotInstalled: it does not know the resource.
+    """
+    planned = plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
+    for item in planned:
+        say_findings(item.plan.errors, prefix=item.prefix, stream=sys.stderr)
+        say_warnings(item.plan.warnings, prefix=item.prefix)
+    if any(item.plan.errors for item in planned):
+        return EXIT_TROUBLE
+    if arguments.against:
+        before = _of_file(arguments, planned)
+    else:
+        before = asyncio.run(_of_cluster(arguments, planned))
+    differs = False
+    for item in planned:
+        differs = _show(item, before.get(item.entry.label)) or differs
+    return EXIT_DIFFERENT if differs else 0
+
+
+def _of_file(arguments: argparse.Namespace, planned: Sequence[Planned]) -> Mapping[str, Before]:
+    old = read_resources([arguments.against], namespace=arguments.namespace)
+    found = {entry.label: Before(entry) for entry in old}
+    for item in planned:
+        if item.entry.label not in found:
+            has = ", ".join(found)
+            raise BadFile(
+                f"{arguments.against}: there is no {item.entry.label} to compare with, only {has}"
+            )
+    return found
+
+
+async def _of_cluster(
+    arguments: argparse.Namespace, planned: Sequence[Planned]
+) -> Mapping[str, Before]:
+    """The live resources; those that are not there are left out."""
+    found = {}
+    async with connected(arguments) as client:
+        server = client.connection.server
+        for item in planned:
+            key = ObjectKey(item.entry.namespace, item.entry.name)
+            try:
+                live = await client.get(LLAMA_STACK, key)
+            except NotFound as error:
+                if not error.reason:  # no Status object: there is no such path at all
+                    raise NotInstalled(
+                        f"the cluster at {server} does not know {LLAMA_STACK.kind} "
+                        f"{LLAMA_STACK.api_version}; run `python -m llamastack_operator install`"
+                    ) from error
+                continue
+            registry = await _recorded(client, live)
+            found[item.entry.label] = Before(Entry(server, dict(live)), registry)
+    return found
+
+
+async def _recorded(client: Client, cr: Object) -> str:
+    key = key_of(cr)
+    try:
+        live = await client.get(DEPLOYMENT, ObjectKey(key.namespace, names.deployment(key.name)))
+    except (NotFound, Forbidden):
+        return ""
+    return registry_state.recorded(live, lambda: ()) if is_owned(live, cr) else ""
+
+
+def _show(item: Planned, before: Before | None) -> bool:
+    """Print what changes of one resource, and return whether anything does."""
+    distributions = Distributions.load()
+    obj, plan = item.entry.obj, item.plan
+    old: list[Manifest] = []
+    if before is not None:
+        was = plan_of(before.entry, distributions, registry=before.registry)
+        registry = before.registry
+        if was.generated is None:
+            _say_not_comparable(item, was)
+        else:
+            old = preview(before.entry.obj, was)
+            # The server's registry outlives the change: the new config depends on the old one.
+            registry = was.generated.registry.dump() if was.generated.registry else registry
+        plan = plan_of(item.entry, distributions, registry=registry)
+    difference = compare(old, preview(obj, plan))
+    for line in difference.lines:
+        say(_coloured(line))
+    reset = plan.generated.registry_reset if plan.generated else ()
+    forgotten = f"; the server begins a new registry because of {', '.join(reset)}" if reset else ""
+    say(one_line(f"{item.entry.label}: {difference.summary}{forgotten}"))
+    return bool(difference.lines)
+
+
+def _say_not_comparable(item: Planned, was: Plan) -> None:
+    warning = f"{item.prefix}warning: "
+    text = "the resource that is there is not valid, so everything is shown as new:"
+    say(f"{warning}{text}", sys.stderr)
+    say_findings(was.errors, prefix=warning, stream=sys.stderr)
+
+
+def _coloured(line: str) -> str:
+    if not _wants_colour():
+        return line
+    colour = next((colour for start, colour in _COLOURS if line.startswith(start)), "")
+    return f"{colour}{line}{_OFF}" if colour else line
+
+
+def _wants_colour() -> bool:
+    """On a terminal that can, unless somebody said no (https://no-color.org)."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,232 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which files the offline commands take, and what they say about the others."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from llamastack_operator.__main__ import main
+from llamastack_operator.cli import files
+from llamastack_operator.cli.files import BadFile, read_resources
+
+MINIMAL = """\
+apiVersion: llamastack.io/v1alpha2
+kind: LlamaStackDistribution
+metadata: {name: demo}
+spec: {distribution: {name: starter}}
+"""
+OTHER = MINIMAL.replace("demo", "other")
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: hunter2}\n"
+
+
+def write(path: Path, content: str | bytes = MINIMAL) -> str:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def labels(*paths: str, namespace: str = "") -> list[str]:
+    return [entry.label for entry in read_resources(paths, namespace=namespace)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MINIMAL,
+        "\ufeff" + MINIMAL,
+        MINIMAL.replace("\n", "\r\n"),
+        f"---\n{SECRET}---\n---\n{MINIMAL}",
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "llamastack.io/v1alpha2", "kind": "LlamaStackDistribution",
+             "metadata": {"name": "demo"}}]}),
+    ],
+    ids=["plain", "bom", "crlf", "among-others", "list-in-json"],
+)  # fmt: skip
+def test_resource_is_found(tmp_path: Path, content: str) -> None:
+    assert labels(write(tmp_path / "f.yaml", content)) == ["default/demo"]
+
+
+def test_folder_gives_the_resources_of_its_yaml_and_json_files_only(tmp_path: Path) -> None:
+    write(tmp_path / "b.yml")
+    write(tmp_path / "a.yaml", OTHER)
+    write(tmp_path / "kustomization.yaml", "resources: [a.yaml]\n")
+    write(tmp_path / "README.md", "{")
+    (tmp_path / "below.yaml").mkdir()
+    write(tmp_path / "below.yaml" / "c.yaml", "{")
+
+    assert labels(str(tmp_path)) == ["default/other", "default/demo"]
+
+
+def test_folder_without_resources_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "secret.yaml", SECRET)
+
+    with pytest.raises(BadFile, match="no LlamaStackDistribution in the YAML and JSON files"):
+        labels(str(tmp_path))
+
+
+def test_namespace_is_filled_in_and_never_changed(tmp_path: Path) -> None:
+    free = write(tmp_path / "free.yaml")
+    bound = write(tmp_path / "bound.yaml", MINIMAL.replace("demo}", "demo, namespace: a}"))
+
+    assert labels(free) == ["default/demo"]
+    assert labels(free, namespace="b") == ["b/demo"]
+    assert labels(bound) == ["a/demo"]
+    with pytest.raises(BadFile, match="a/demo is not in the namespace 'b'"):
+        labels(bound, namespace="b")
+
+
+def test_resource_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "1.yaml"), write(tmp_path / "2.yaml")
+
+    with pytest.raises(BadFile) as caught:
+        labels(first, second)
+
+    assert str(caught.value) == f"{second}: default/demo is there twice, and in {first}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (MINIMAL.replace("v1alpha2", "v1alpha9"), "apiVersion: 'llamastack.io/v1alpha9' is not"),
+        (MINIMAL + "---\n" + OTHER.replace("kind: Ll", "kind: ll"), "'llamaStackDistribution'"),
+        (MINIMAL + "---\nspec: {}\n", "document 2 is no Kubernetes object: it has no kind"),
+        (MINIMAL + "---\n- a\n", "document 2 is no Kubernetes object"),
+        (SECRET, "no LlamaStackDistribution in this file; it holds Secret"),
+        ("", "no LlamaStackDistribution in this file"),
+        (MINIMAL.encode("utf-16"), "UTF-16 text; save it as UTF-8"),
+        (b"a: 1\nb: \xff\n", "line 2, byte 4: not UTF-8 text"),
+        ("a: 1\nb: x\0y\n", "line 2, column 5: a control character"),
+        ("a: !!python/object:os.system x\n", "line 1, column 4: the tag"),
+        ("a: 1\na: 2\n", "line 2, column 1: the key a is there twice"),
+        ("a: [1\n", "line 2, column 1: "),
+    ],
+)
+def test_unusable_file_is_refused_with_its_name_and_the_place(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    path = write(tmp_path / "f.yaml", content)
+
+    with pytest.raises(BadFile) as caught:
+        labels(path)
+
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_too_many_resources_are_refused(tmp_path: Path) -> None:
+    text = "---\n".join(MINIMAL.replace("demo", f"d{i}") for i in range(files.MAX_RESOURCES + 1))
+
+    with pytest.raises(BadFile, match="1001 resources at once"):
+        labels(write(tmp_path / "f.yaml", text))
+
+
+def test_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    write(path)
+    path.chmod(0)
+    was = os.geteuid()
+    try:
+        if was == 0:
+            os.seteuid(65534)
+        with pytest.raises(BadFile, match="Permission denied"):
+            labels(str(path))
+    finally:
+        os.seteuid(was)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(MINIMAL.encode())))
+
+    assert labels("-") == ["default/demo"]
+
+
+def test_closed_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    with pytest.raises(BadFile, match="standard input is closed"):
+        labels("-")
+
+
+def test_pipe_with_a_slow_writer_is_read_to_its_end() -> None:
+    """What ``-f <(command)`` of a shell gives."""
+    reader, writer = os.pipe()
+    asked = threading.Event()
+
+    def write_late() -> None:
+        asked.wait(10)
+        with os.fdopen(writer, "w") as file:
+            for line in MINIMAL.splitlines(keepends=True):
+                file.write(line)
+                file.flush()
+
+    thread = threading.Thread(target=write_late)
+    thread.start()
+    asked.set()
+    try:
+        assert labels(f"/dev/fd/{reader}") == ["default/demo"]
+    finally:
+        thread.join()
+        os.close(reader)
+
+
+def test_pipe_that_nobody_writes_into_is_no_wait(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with pytest.raises(BadFile, match="no LlamaStackDistribution"):
+        labels(str(path))
+
+
+def test_endless_device_is_read_up_to_the_limit() -> None:
+    with pytest.raises(BadFile, match="larger than 1 MiB"):
+        labels("/dev/zero")
+
+
+def test_name_with_a_nul_character_is_no_file() -> None:
+    with pytest.raises(BadFile, match="not the name of a file"):
+        labels("a\0b")
+
+
+def test_findings_of_several_files_name_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = write(tmp_path / "wrong.yaml", OTHER.replace("starter", "nope"))
+
+    assert main(["validate", "-f", write(tmp_path / "good.yaml"), "-f", wrong]) == 1
+
+    out = capsys.readouterr().out
+    assert out.startswith(f"{wrong}: default/other: spec.distribution.name: Unknown")
+    assert len(out.splitlines()) == 1
+
+
+def test_what_strangers_wrote_stays_on_its_line_and_paints_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\nspec.fake: error\x1b[31m\u2028"
+    text = MINIMAL.replace("name: starter", f"name: {json.dumps(name)}")
+
+    assert main(["validate", "-f", write(tmp_path / "f.yaml", text)]) == 1
+
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 1
+    assert out.strip().isprintable()
+    assert r"a\nspec.fake: error\x1b[31m\u2028" in out
+
+
+def test_namespace_that_cannot_be_one_is_an_error_of_its_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "f.yaml", MINIMAL.replace("demo}", "demo, namespace: a/../b}"))
+
+    assert main(["render", "-f", path, "-o", str(tmp_path / "out")]) == 1
+
+    assert capsys.readouterr().err.startswith("metadata.namespace: must be at most 63")
+    assert not (tmp_path / "out").exists()
