@@ -23,7 +23,7 @@ from tests.support.servers.errors import BedError
 from tests.support.servers.places import BED_VARIABLE, finish, is_finished
 from tests.support.servers.releases import LOCKS, Release
 from tests.support.servers.resolving import uv
-from tests.support.servers.venvs import add_tokenizer, commands, run
+from tests.support.servers.venvs import add_tokenizer, commands, index_settings, run
 
 SUITE = "trixie"
 PYTHON = "/usr/bin/python3.13"
@@ -92,13 +92,12 @@ def make(root: Path, progress: Progress) -> None:
     if missing := is_possible():
         raise BedError(f"{missing}: install it (Debian, Ubuntu: apt-get install debootstrap)")
     shutil.rmtree(root, ignore_errors=True)  # nothing is mounted in it, see above
-    mirror = os.environ.get("DEBIAN_MIRROR", "") or _mirror()
     root.mkdir(parents=True)
     with progress.step(f"making a Debian {SUITE} tree", "a minute or two, once"):
         run(
             [
                 "unshare", "--mount", "--", "debootstrap", "--variant=minbase",
-                f"--include={','.join(_PACKAGES)}", SUITE, str(root), *mirror.split(),
+                f"--include={','.join(_PACKAGES)}", SUITE, str(root), *_mirror().split(),
             ],
             "debootstrap failed",
         )  # fmt: skip
@@ -126,7 +125,8 @@ def make_venv(root: Path, release: Release, directory: Path) -> None:
         if Path(name).exists():
             shutil.copyfile(name, root / name.lstrip("/"))
     inside = f"/{directory.relative_to(root)}"
-    settings = [f"{k}={v}" for k, v in os.environ.items() if k.startswith(_HANDED_ON)]
+    variables = {**os.environ, **index_settings(os.environ)}
+    settings = [f"{k}={v}" for k, v in variables.items() if k.startswith(_HANDED_ON)]
     settings += ["UV_CACHE_DIR=/opt/uv-cache", "HOME=/root", f"SSL_CERT_FILE={_CERTIFICATES}"]
     for command in commands(release, inside, PYTHON, "/opt/tools/uv", "/opt/tools"):
         line = [*enter(root), "/usr/bin/env", *settings, *command]

@@ -48,7 +48,7 @@ def resolve(release: Release, progress: Progress) -> None:
         *wheels_only(),
         "--exclude-newer", f"{release.as_of}T00:00:00Z",
         "--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links",
-        "--no-config", "-", "--output-file", str(release.lock),
+        "-", "--output-file", str(release.lock),
     ]  # fmt: skip
     with progress.step(f"resolving {release.name}", f"as of {release.as_of}"):
         release.lock.unlink(missing_ok=True)  # what it pins would be kept

@@ -4,8 +4,8 @@
 """One virtual environment for each release, made by uv from the release's lock file.
 
 Nothing is resolved here: the lock file names every package. One that was not finished is removed
-and made anew. The host's index settings (``UV_*``, ``pip.conf``-like variables) are used as
-they are.
+and made anew. Which index is used is the user's affair: uv's own settings hold, and without any
+`index_settings` hands on what pip was told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.servers.errors import BedError
@@ -22,9 +22,6 @@ from tests.support.servers.releases import LOCKS, Release
 from tests.support.servers.resolving import uv, wheels_only
 
 _SECONDS = 1800
-
-Wrap = Callable[[list[str]], list[str]]
-"""Makes a command line run where the environments are: here, or in a chroot."""
 
 
 def make_venv(release: Release, directory: Path, python: str) -> None:
@@ -53,15 +50,22 @@ def commands(
 ) -> list[list[str]]:
     """The command lines that make an environment."""
     return [
-        [uv_path, "venv", "--quiet", "--no-config", "--python", python, directory],
+        [uv_path, "venv", "--quiet", "--python", python, directory],
         [
-            uv_path, "pip", "install", "--quiet", "--no-config", "--no-deps",
+            uv_path, "pip", "install", "--quiet", "--no-deps",
             "--python", f"{directory}/bin/python",
             *wheels_only(),
             "--build-constraints", f"{locks}/build.txt",
             "--requirements", f"{locks}/{release.lock.name}",
         ],
     ]  # fmt: skip
+
+
+def index_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """uv's words for the index that pip was told to use, which uv does not look at."""
+    uv_has = any(name in environment for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"))
+    index = environment.get("PIP_INDEX_URL", "")
+    return {"UV_DEFAULT_INDEX": index} if index and not uv_has else {}
 
 
 def add_tokenizer(directory: Path) -> None:
@@ -77,7 +81,8 @@ def run(command: list[str], failed: str, *, seconds: float = _SECONDS) -> str:
     Raises:
         BedError: ``failed``, and the program's last words.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment = {**os.environ, **index_settings(os.environ)}
+    environment.pop("VIRTUAL_ENV", None)
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False, env=environment
