@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from controller.llamastack.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
+from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.secrets import SecretResolver
@@ -30,6 +32,10 @@ from controller.runtime.controller import Controller
 from controller.runtime.handlers import wake_consistent
 from informers.ports import ObjectKey, key_of
 from llamastack_operator.informer_set import InformerSet
+from llamastack_operator.registry.http import Http
+from llamastack_operator.registry.resolver import ImageConfigResolver
+from llamastack_operator.registry.secrets import PullSecrets
+from llamastack_operator.version import USER_AGENT
 from workqueue.queue import RateLimitingQueue
 
 if TYPE_CHECKING:
@@ -92,11 +98,22 @@ class Operator:
         observer = metrics.controller(CONTROLLER_NAME)
         consistency = ConsistencyTracker(clock=time.monotonic, metrics=observer)
         secrets = SecretResolver(caches.secrets, writer)
+        self.image_configs = ImageConfigResolver(
+            Http(
+                tls=_trusted(settings.registry_ca_file),
+                plain_http=settings.registry_plain_http,
+                user_agent=USER_AGENT,
+            ),
+            PullSecrets(writer),
+            wake=self.queue.add,
+            clock=time.monotonic,
+            timeout_s=settings.registry_timeout_s,
+        )
         reconciler = LlamaStackReconciler(
             caches=caches,
             writer=writer,
             recorder=recorder,
-            planner=Planner(Distributions.load()),
+            planner=LabelledPlans(Planner(Distributions.load()), self.image_configs, caches),
             secrets=secrets,
             consistency=consistency,
             now=_now,
@@ -127,6 +144,13 @@ class Operator:
 
     def _is_referenced(self, secret: Object) -> bool:
         return any(self._resources.by_index(SECRET_INDEX, str(key_of(secret))))
+
+
+def _trusted(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 def _now() -> str:

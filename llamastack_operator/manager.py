@@ -215,6 +215,7 @@ class _Run:
             self._start("elected", self._elector.wait_elected())
             if await self._stopped_before("elected"):
                 return
+        self._start("image-configs", self._operator.image_configs.run())
         log.info("Started workers")
         self._start("controller", self._operator.controller.run())
         await self._stop.wait()
@@ -224,7 +225,7 @@ class _Run:
         await self._operator.controller.stop(deadline_s=DRAIN_S)
 
     async def _shut_down(self) -> None:
-        await self._end("informers", "sync-deadline", "elected")
+        await self._end("image-configs", "informers", "sync-deadline", "elected")
         await self._recorder.flush(FLUSH_S)
         if self._elector is not None and "election" in self._tasks:
             await self._elector.release()

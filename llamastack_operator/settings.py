@@ -13,6 +13,7 @@ one line that names what was set, to what, and what would be right.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from t
 MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
 _DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -60,6 +62,9 @@ class Settings:
         log_format: for people or for machines.
         reconcile_timeout_s: seconds that one reconcile may take.
         resync_s: seconds between two looks at everything without an event.
+        registry_ca_file: PEM file with CAs to trust besides the system's; empty for none.
+        registry_plain_http: registries, host and perhaps port, that are spoken to without TLS.
+        registry_timeout_s: seconds for reading the labels of one image.
     """
 
     kubeconfig: str
@@ -74,6 +79,9 @@ class Settings:
     log_format: Format
     reconcile_timeout_s: float
     resync_s: float
+    registry_ca_file: str
+    registry_plain_http: tuple[str, ...]
+    registry_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +174,22 @@ def _choice(*allowed: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _ca_file(text: str) -> str:
+    try:
+        if text:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+    except (OSError, ValueError):
+        raise ValueError("a file with certificates in PEM form that can be read") from None
+    return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = [host.strip() for host in text.split(",") if host.strip()]
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("HOST or HOST:PORT, such as registry.local:5000, as in image references")
+    return tuple(dict.fromkeys(hosts))
 
 
 def _duration(text: str) -> float:
@@ -280,6 +304,33 @@ FLAGS: Final = (
         default="10h",
         metavar="DURATION",
         text="how often everything is looked at without an event, such as 1h30m",
+    ),
+    _Flag(
+        flag="--registry-ca-file",
+        field="registry_ca_file",
+        parse=_ca_file,
+        default="",
+        metavar="FILE",
+        text="CAs to trust when image labels are read, besides the system's",
+        shown_default="none",
+    ),
+    _Flag(
+        flag="--registry-plain-http",
+        field="registry_plain_http",
+        parse=_hosts,
+        default="",
+        metavar="HOST",
+        text="registry to speak to without TLS, as in image references; may be repeated",
+        shown_default="none",
+        repeatable=True,
+    ),
+    _Flag(
+        flag="--registry-timeout",
+        field="registry_timeout_s",
+        parse=_duration,
+        default="30s",
+        metavar="DURATION",
+        text="how long reading the labels of one image may take",
     ),
 )
 

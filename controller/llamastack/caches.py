@@ -80,8 +80,16 @@ def _secret_names(node: Any) -> Iterator[str]:
         reference = node.get("secretKeyRef")
         if isinstance(reference, dict) and isinstance(reference.get("name"), str):
             yield reference["name"]
+        yield from _pull_secret_names(node.get("imagePullSecrets"))
         for value in node.values():
             yield from _secret_names(value)
     elif isinstance(node, list):
         for value in node:
             yield from _secret_names(value)
+
+
+def _pull_secret_names(references: Any) -> Iterator[str]:
+    """Not needed by a pass, but what a registry refused may be shown to another password."""
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
+            yield reference["name"]

@@ -199,10 +199,11 @@ def decide(answer: Answer, cr: Mapping[str, Any], question: Question, *, named: 
 
 def _failed(answer: Failed, cr: Mapping[str, Any], question: Question, *, named: bool) -> Decision:
     labelled = _resolved(cr) == (question.image, ConfigSource.OCI_LABEL)
+    unread = answer.reason == Reason.IMAGE_CONFIG_UNAVAILABLE
     # The answer of an earlier process is as good as it was; a failure now does not change it.
-    if answer.transient and labelled and _settled(cr, question):
+    if unread and labelled and _settled(cr, question):
         return Wait(settled=True, message=answer.message, retry_in_s=answer.retry_in_s)
-    if named and answer.reason == Reason.IMAGE_CONFIG_UNAVAILABLE and not labelled:
+    if unread and named and not labelled:
         return Use(
             note=f"The labels of image {question.image} could not be read, so the configuration "
             f"is based on the operator's own for this distribution: {answer.message}",

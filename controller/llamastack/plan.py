@@ -11,7 +11,7 @@ a child.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -20,8 +20,12 @@ from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.reasons import Reason
 from api.validation import validate
 from configs import registry_key
-from configs.engine import Generated, generate
+from configs.base import EmbeddedResolver
+from configs.distributions import Distributions
+from configs.engine import Generated, generate, needs_config
 from configs.errors import ConfigError
+from controller.llamastack.image_configs import Question, Wait, question_of
+from controller.llamastack.render import names
 from controller.llamastack.status import Problem
 from controller.llamastack.unsupported import unsupported
 
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from api.errors import FieldError, FieldWarning
-    from configs.distributions import Distributions
+    from configs.base import BaseConfig
+    from configs.distributions import Resolved
     from informers.ports import Object
 
 log = structlog.get_logger(__name__)
@@ -46,6 +51,11 @@ class Plan:
         problem: why there is no configuration.
         errors: the parts of the problem, one a field.
         warnings: what works, but perhaps not as meant.
+        question: about the image, whose labels may hold the base config; the rest of the plan is
+            what holds if they do not.
+        waiting: why there is no configuration yet, as long as that is so.
+        note: what was used instead of the image's own config, and why.
+        retry_in_s: look again then; ``None`` if an event will tell.
     """
 
     cr: LlamaStackDistribution | None = None
@@ -54,6 +64,10 @@ class Plan:
     problem: Problem | None = None
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
+    question: Question | None = None
+    waiting: Wait | None = None
+    note: str = ""
+    retry_in_s: float | None = None
 
     @property
     def converted(self) -> frozenset[str]:
@@ -62,20 +76,31 @@ class Plan:
         return frozenset(variable.path for variable in env)
 
 
-def make_plan(obj: Object, distributions: Distributions, registry: str = "") -> Plan:
+def make_plan(
+    obj: Object,
+    distributions: Distributions,
+    registry: str = "",
+    base: BaseConfig | None = None,
+) -> Plan:
     """Parse, validate, generate; every problem of the step that fails, at once.
 
     Args:
         obj: the resource.
         distributions: what ``distribution.name`` can mean.
         registry: state of the server's registry; empty for a server that never ran.
+        base: out of the image's labels; ``None`` for the operator's own, if there is one.
     """
     errors, warnings = validate(obj)
     if errors:
         problem = _problem(Reason.VALIDATION_FAILED, errors)
         return Plan(problem=problem, errors=tuple(errors), warnings=tuple(warnings))
     cr = parse(obj)
-    plan = Plan(cr=cr, secrets=secret_refs(cr.spec), warnings=tuple(warnings))
+    plan = Plan(
+        cr=cr,
+        secrets=secret_refs(cr.spec),
+        warnings=tuple(warnings),
+        question=_question(cr, distributions),
+    )
     metadata = cr.metadata
     try:
         generated = generate(
@@ -83,6 +108,7 @@ def make_plan(obj: Object, distributions: Distributions, registry: str = "") -> 
             metadata.namespace,
             cr.spec,
             distributions=distributions,
+            resolver=EmbeddedResolver() if base is None else _Given(base),
             previous=registry_key.load(registry) if registry else None,
         )
     except ConfigError as error:
@@ -93,6 +119,40 @@ def make_plan(obj: Object, distributions: Distributions, registry: str = "") -> 
     return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
 
 
+class _Given:
+    """A resolver that knows the answer."""
+
+    def __init__(self, base: BaseConfig) -> None:
+        self._base = base
+
+    def resolve(self, resolved: Resolved) -> BaseConfig:
+        return self._base
+
+
+def _question(cr: LlamaStackDistribution, distributions: Distributions) -> Question | None:
+    """What to ask a registry; ``None`` where its answer would change nothing (FR-027f).
+
+    A named distribution's pinned image is known to have no labels; one that an administrator put
+    in its place may have some.
+    """
+    spec = cr.spec
+    try:
+        resolved = distributions.resolve(spec.distribution)
+    except ConfigError:
+        return None
+    if spec.override_config or not needs_config(spec, resolved):
+        return None
+    pinned = Distributions.load().images.get(spec.distribution.name or "")
+    if spec.distribution.image is None and resolved.image == pinned:
+        return None
+    return question_of(
+        spec,
+        resolved.image,
+        namespace=cr.metadata.namespace,
+        default_account=names.service_account(cr.metadata.name),
+    )
+
+
 def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
     return Problem(reason, "; ".join(str(error) for error in errors))
 
@@ -100,6 +160,10 @@ def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
 REMEMBERED = 256
 """Plans that are kept. A plan takes 16 KiB to keep and 1.6 ms to make anew, and the few passes that
 one resource needs come close together; so the busiest are kept, not all."""
+
+
+_Version: TypeAlias = tuple[str, int, str]
+"""Uid and generation of a resource, digest of the base config out of its image's labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +212,24 @@ class Planner:
     def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
         self._remembered = remembered
-        # By uid and generation, oldest use first.
-        self._plans: dict[tuple[str, int], _Remembered] = {}
-        self._warned: dict[str, int] = {}  # by uid: the generation that was warned of
+        # Oldest use first.
+        self._plans: dict[_Version, _Remembered] = {}
+        self._warned: dict[str, _Version] = {}  # by uid: what was warned of
 
-    def plan(self, obj: Object, registry: str = "") -> Plan:
+    def plan(self, obj: Object, registry: str = "", base: BaseConfig | None = None) -> Plan:
         """The plan for the resource's spec.
 
         Args:
             obj: the resource.
             registry: state of the server's registry; empty for a server that never ran.
+            base: out of the image's labels; ``None`` for the operator's own, if there is one.
         """
         metadata = obj["metadata"]
-        version = metadata["uid"], metadata.get("generation", 0)
+        version = metadata["uid"], metadata.get("generation", 0), base.digest if base else ""
         remembered = self._plans.pop(version, None)
         plan = remembered.plan(registry) if remembered else None
         if remembered is None or plan is None:
-            plan = make_plan(obj, self._distributions, registry)
+            plan = make_plan(obj, self._distributions, registry, base)
             self._warn_once(version, plan)
             remembered = _Remembered.of(registry, plan)
         self._plans[version] = remembered
@@ -176,10 +241,10 @@ class Planner:
         """The resource is gone."""
         self._warned.pop(uid, None)
 
-    def _warn_once(self, version: tuple[str, int], plan: Plan) -> None:
-        uid, generation = version
-        if plan.warnings and self._warned.get(uid) != generation:
-            self._warned[uid] = generation
+    def _warn_once(self, version: _Version, plan: Plan) -> None:
+        uid = version[0]
+        if plan.warnings and self._warned.get(uid) != version:
+            self._warned[uid] = version
             for warning in plan.warnings:
                 log.warning(
                     "Found something questionable", path=warning.path, detail=warning.message

@@ -27,7 +27,6 @@ from controller.llamastack.kinds import (
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict, is_owned
-from controller.llamastack.plan import Plan, Planner
 from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, names, service, service_account
 from controller.llamastack.render.inputs import Inputs
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from controller.llamastack.caches import Caches
+    from controller.llamastack.labelled import LabelledPlans
+    from controller.llamastack.plan import Plan
     from controller.llamastack.render.manifest import Child
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.ports import EventRecorder, WallClock, Writer
@@ -102,7 +103,7 @@ class LlamaStackReconciler:
         caches: Caches,
         writer: Writer,
         recorder: EventRecorder,
-        planner: Planner,
+        planner: LabelledPlans,
         secrets: SecretResolver,
         consistency: ConsistencyTracker,
         now: WallClock,
@@ -141,12 +142,18 @@ class LlamaStackReconciler:
         plan = self._planner.plan(
             cr, recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
         )
-        facts = replace(facts, generated=plan.generated, config_problem=plan.problem)
-        if plan.cr is not None:
+        facts = replace(
+            facts,
+            generated=plan.generated,
+            config_problem=plan.problem,
+            config_wait=plan.waiting,
+            config_note=plan.note,
+        )
+        if plan.cr is not None and plan.waiting is None:
             facts = replace(facts, resolution=await self._resolve(facts, plan))
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
-            return Result.done()
+            return _until_next_look(plan)
         return await self._bring_about(facts, plan)
 
     async def _bring_about(self, facts: Facts, plan: Plan) -> Result:
@@ -163,7 +170,7 @@ class LlamaStackReconciler:
             raise outcome.error
         if outcome.recheck_s is not None:
             return Result.after(outcome.recheck_s)
-        return Result.done()
+        return _until_next_look(plan)
 
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
@@ -302,10 +309,20 @@ class LlamaStackReconciler:
                 return  # deleted meanwhile
             self._wrote(key, LLAMA_STACK, live)
         reset = facts.generated.registry_reset if facts.generated else ()
-        for event in between(old, new, deployment_changed=deployment_changed, registry_reset=reset):
+        for event in between(
+            old,
+            new,
+            deployment_changed=deployment_changed,
+            registry_reset=reset,
+            config_note=facts.config_note,
+        ):
             self._recorder.event(
                 cr, type=event.type, reason=event.reason, action=event.action, note=event.note
             )
+
+
+def _until_next_look(plan: Plan) -> Result:
+    return Result.done() if plan.retry_in_s is None else Result.after(plan.retry_in_s)
 
 
 def _inputs_of(cr: Object, plan: Plan) -> Inputs:

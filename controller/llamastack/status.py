@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from api.meta import ConditionStatus
     from configs.engine import Generated
+    from controller.llamastack.image_configs import Wait
     from controller.llamastack.secrets import Resolution
     from informers.ports import Object
 
@@ -51,6 +52,8 @@ class Facts:
         now: RFC 3339, for transitions.
         generated: the configuration, unless that failed.
         config_problem: why there is none.
+        config_wait: why there is none yet.
+        config_note: what should be known of the one there is.
         resolution: of the Secrets, if they were looked at.
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the pass, or ``None``.
@@ -62,6 +65,8 @@ class Facts:
     now: str
     generated: Generated | None = None
     config_problem: Problem | None = None
+    config_wait: Wait | None = None
+    config_note: str = ""
     resolution: Resolution | None = None
     update_problem: Problem | None = None
     deployment: Object | None = None
@@ -144,6 +149,8 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
 
 
 def _config(facts: Facts) -> Answer | None:
+    if facts.config_wait is not None:
+        return _awaited(facts.config_wait)
     if facts.config_problem is not None:
         return Answer("False", facts.config_problem.reason, facts.config_problem.message)
     generated = facts.generated
@@ -155,7 +162,15 @@ def _config(facts: Facts) -> Answer | None:
         )
     providers = _counted(generated.provider_count, "provider")
     counts = f"{providers} and {_counted(generated.resource_count, 'resource')}"
-    return Answer("True", Reason.CONFIG_GENERATED, f"Generated config.yaml with {counts}")
+    text = f"Generated config.yaml with {counts}"
+    if facts.config_note:
+        text += f". {facts.config_note}"
+    return Answer("True", Reason.CONFIG_GENERATED, text)
+
+
+def _awaited(wait: Wait) -> Answer | None:
+    """Nothing new while the configuration in force is for this very spec."""
+    return None if wait.settled else Answer("Unknown", Reason.IMAGE_CONFIG_PENDING, wait.message)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -175,6 +190,8 @@ def _secrets(facts: Facts) -> Answer | None:
 def _updated(facts: Facts) -> Answer | None:
     if facts.deleting:
         return None
+    if facts.config_wait is not None:
+        return _awaited(facts.config_wait)
     if facts.update_problem is not None:
         return Answer("False", facts.update_problem.reason, facts.update_problem.message)
     kept = "what runs was left as it is" if facts.deployment else "nothing was created"
@@ -194,8 +211,8 @@ def _ready(facts: Facts, rollout: Rollout, steps: tuple[Answer | None, ...]) -> 
     if problem is not None:
         return Answer("False", problem.reason, problem.message)
     for step in steps:
-        if step is not None and step.status == "False":
-            return Answer("False", step.reason, step.message)
+        if step is not None and step.status != "True":
+            return Answer(step.status, step.reason, step.message)
     if rollout.state is not State.COMPLETE:
         return Answer("False", rollout.reason, rollout.message)
     return Answer("True", Reason.ALL_READY, rollout.message)

@@ -41,6 +41,7 @@ def between(
     *,
     deployment_changed: bool,
     registry_reset: Sequence[str] = (),
+    config_note: str = "",
 ) -> list[Transition]:
     """Events for the step from one status to the next.
 
@@ -49,6 +50,7 @@ def between(
         new: the status after.
         deployment_changed: whether this pass wrote the Deployment.
         registry_reset: what made the configuration use a new registry.
+        config_note: what was used instead of the image's own config, and why.
     """
     events: list[Transition] = []
     name = _config_map(new)
@@ -64,6 +66,10 @@ def between(
         if registry_reset:
             note = _registry_note(registry_reset)
             events.append(Transition("Warning", Reason.REGISTRY_RESET, "UpdateDeployment", note))
+    if config_note and config_note not in _message(old, ConditionType.CONFIG_GENERATED):
+        events.append(
+            Transition("Warning", Reason.IMAGE_CONFIG_UNAVAILABLE, "GenerateConfig", config_note)
+        )
     cause_reported = False
     for kind, (reason, action) in _WARNINGS.items():
         after = _condition(new, kind)

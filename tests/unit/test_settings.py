@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from llamastack_operator.settings import (
     from_args,
 )
 
+CA_FILE = certifi.where()
 NO_POD = Path("/nonexistent/namespace")
 
 
@@ -52,6 +54,9 @@ def test_defaults_are_those_of_the_documentation() -> None:
         log_format="console",
         reconcile_timeout_s=60.0,
         resync_s=36000.0,
+        registry_ca_file="",
+        registry_plain_http=(),
+        registry_timeout_s=30.0,
     )
 
 
@@ -66,6 +71,8 @@ def test_every_flag_is_heard() -> None:
         *("--metrics-bind-address", "0", "--health-probe-bind-address=127.0.0.1:0"),
         *("--log-level", "debug", "--log-format", "json"),
         *("--reconcile-timeout", "90s", "--resync", "1h30m"),
+        *("--registry-ca-file", CA_FILE, "--registry-timeout", "5s"),
+        *("--registry-plain-http", "a:5000", "--registry-plain-http=[::1]"),
     )
 
     assert settings == Settings(
@@ -81,6 +88,9 @@ def test_every_flag_is_heard() -> None:
         log_format="json",
         reconcile_timeout_s=90.0,
         resync_s=5400.0,
+        registry_ca_file=CA_FILE,
+        registry_plain_http=("a:5000", "[::1]"),
+        registry_timeout_s=5.0,
     )
 
 
@@ -99,6 +109,9 @@ def test_every_flag_has_a_variable() -> None:
             "LLAMASTACK_OPERATOR_LOG_FORMAT": "json",
             "LLAMASTACK_OPERATOR_RECONCILE_TIMEOUT": "2m",
             "LLAMASTACK_OPERATOR_RESYNC": "0.5s",
+            "LLAMASTACK_OPERATOR_REGISTRY_CA_FILE": CA_FILE,
+            "LLAMASTACK_OPERATOR_REGISTRY_PLAIN_HTTP": "a, b:5000",
+            "LLAMASTACK_OPERATOR_REGISTRY_TIMEOUT": "1m",
         }
     )
 
@@ -115,6 +128,9 @@ def test_every_flag_has_a_variable() -> None:
         log_format="json",
         reconcile_timeout_s=120.0,
         resync_s=0.5,
+        registry_ca_file=CA_FILE,
+        registry_plain_http=("a", "b:5000"),
+        registry_timeout_s=60.0,
     )
 
 
@@ -163,6 +179,9 @@ def test_leader_election_outside_a_cluster_needs_to_be_told_where() -> None:
         ("--log-level", "loud", "one of debug, info, warning, error"),
         ("--log-format", "xml", "one of console, json"),
         ("--reconcile-timeout", "0s", "a duration above zero, such as 90s"),
+        ("--registry-ca-file", "/nonexistent", "a file with certificates in PEM form"),
+        ("--registry-ca-file", __file__, "a file with certificates in PEM form"),
+        ("--registry-plain-http", "http://a", "HOST or HOST:PORT"),
         ("--resync", "10", "a duration above zero, such as 90s"),
         ("--resync", "-1h", "a duration above zero, such as 90s"),
         ("--leader-elect", "maybe", "true or false"),
