@@ -140,3 +140,12 @@ def test_a_key_that_not_every_release_of_an_era_knows_says_so() -> None:
 
     assert vertexai.only == (("access_token", ("0.6.1",)),)
     assert embedded().find("0.7", "inference", "vertexai", connected=True).only == ()
+
+
+def test_a_required_key_for_which_null_will_do_and_a_deprecated_type_are_marked() -> None:
+    milvus = embedded().find("0.7", "vector_io", "milvus", connected=True)
+    old_name = embedded().find("0.7", "vector_io", "inline::sqlite_vec", connected=False)
+
+    assert milvus.nullable == ("token",)
+    assert "`inline::sqlite-vec`" in old_name.deprecated
+    assert not embedded().find("0.7", "vector_io", "sqlite-vec", connected=False).deprecated
