@@ -28,7 +28,7 @@ def check(spec: Spec, draft: Draft) -> None:
     _known_apis(draft)
     _backends(draft)
     _resources(spec, draft)
-    _variables(draft)
+    _variables(spec, draft)
 
 
 def unwritable(draft: Draft) -> None:
@@ -76,14 +76,31 @@ def _backends(draft: Draft) -> None:
     for name, store in draft.data["storage"]["stores"].items():
         if store.get("backend") not in known:
             draft.findings.error(_BASE, f"the store {name} is on a backend that does not exist")
+        elif not _suits(store, known[store["backend"]]):
+            draft.findings.error(_BASE, f"the store {name} is on a backend of the other family")
     for path, config in _configs(draft):
-        for backend in _named_backends(config):
+        for reference in _references(config):
+            backend = reference["backend"]
             if backend not in known:
                 draft.findings.error(
                     path,
                     f'there is no storage backend "{backend}"',
                     f"available: {', '.join(sorted(known))}",
                 )
+            elif not _suits(reference, known[backend]):
+                draft.findings.error(
+                    path,
+                    f'the storage backend "{backend}" is of the other family',
+                    "a namespace is of a kv_ backend, a table_name of a sql_ backend",
+                )
+
+
+def _suits(reference: Config, backend: Config) -> bool:
+    """Whether key-value data is on a key-value backend, and tables on an SQL one."""
+    kind = str(backend.get("type", ""))
+    if "table_name" in reference:
+        return kind.startswith("sql_")
+    return kind.startswith("kv_") or "namespace" not in reference
 
 
 def _configs(draft: Draft) -> Iterator[tuple[str, Config]]:
@@ -95,17 +112,17 @@ def _configs(draft: Draft) -> Iterator[tuple[str, Config]]:
             yield path, provider.get("config", {})
 
 
-def _named_backends(node: Any) -> Iterator[str]:
+def _references(node: Any) -> Iterator[Config]:
+    """What in a provider's config refers to a backend."""
     if isinstance(node, dict):
-        backend = node.get("backend")
         # Only together with where on it: other things are called backend, too.
-        if isinstance(backend, str) and ("namespace" in node or "table_name" in node):
-            yield backend
+        if isinstance(node.get("backend"), str) and ("namespace" in node or "table_name" in node):
+            yield node
         for value in node.values():
-            yield from _named_backends(value)
+            yield from _references(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _named_backends(value)
+            yield from _references(value)
 
 
 def _resources(spec: Spec, draft: Draft) -> None:
@@ -125,22 +142,54 @@ def _resources(spec: Spec, draft: Draft) -> None:
                 )
 
 
-def _variables(draft: Draft) -> None:
+def _variables(spec: Spec, draft: Draft) -> None:
     """References that the server cannot expand."""
     variables = draft.variables
     for entry in _entries(draft):
-        _expandable(entry.config, f"{entry.path}.settings", variables, draft.findings)
+        config = dict(entry.config)
+        for key in _endpoint_keys(entry, spec):
+            _expandable(config.pop(key), f"{entry.path}.endpoint", variables, draft.findings)
+        _expandable(config, f"{entry.path}.settings", variables, draft.findings)
+    own = _own_texts(spec, draft)
+    for path, text in own.items():
+        _expandable(text, path, variables, draft.findings)
+    names = set(own.values())
     rest = {key: value for key, value in draft.data.items() if key != "providers"}
+    rest["registered_resources"] = [
+        entry
+        for found in draft.resources.values()
+        for entry in found
+        if not names & {entry.get(key) for key in ("model_id", "shield_id", "toolgroup_id")}
+    ]
     _expandable(rest, _BASE, variables, draft.findings)
     for api in sorted(set(draft.providers) - set(draft.entries)):
         _expandable(draft.providers[api], _BASE, variables, draft.findings)
+
+
+def _endpoint_keys(entry: Entry, spec: Spec) -> tuple[str, ...]:
+    """The key of a provider's config that comes from its endpoint."""
+    key = entry.kind.endpoint
+    given = any(item.endpoint for item in spec.providers.all() if item.path == entry.path)
+    return (key,) if given and key in entry.config else ()
+
+
+def _own_texts(spec: Spec, draft: Draft) -> dict[str, str]:
+    """Path → text of the user in what is registered."""
+    resources = spec.resources
+    found = {model.path: model.name for model in resources.models}
+    found |= {f"{m.path}.quantization": m.quantization for m in resources.models if m.quantization}
+    for kind, names in (("tools", resources.tools), ("shields", resources.shields)):
+        found |= {f"spec.resources.{kind}[{index}]": name for index, name in enumerate(names)}
+    for entry in _entries(draft):
+        found |= {f"{entry.path}.settings": name for name in entry.models}
+    return found
 
 
 def _expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
     for inner, text in references.strings(value):
         if references.MARK not in text:
             continue
-        where = path if path == _BASE else f"{path}.{inner}"
+        where = path if path == _BASE or not inner else f"{path}.{inner}"
         if references.unreadable(text):
             findings.error(
                 where,

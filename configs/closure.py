@@ -11,7 +11,7 @@ refused; a provider of the base goes, with a warning, when the user disabled wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from configs import merge, structure
@@ -26,6 +26,8 @@ _PLAIN: Final[Mapping[str, str]] = {
     "tool_runtime": "model-context-protocol",
     "datasetio": "localfs",
     "scoring": "basic",
+    "agents": "meta-reference",
+    "responses": "builtin",
 }
 """API → a provider that needs no service, no credential and no further package."""
 
@@ -37,10 +39,12 @@ def close(draft: Draft, disabled: Collection[str]) -> None:
         draft: The merged config; changed.
         disabled: APIs that the user disabled.
     """
-    for api in _missing(draft, disabled):
-        name = _PLAIN.get(api)
-        if name and name in draft.catalogue.short_names(draft.era, api):
-            _fill(draft, api, draft.catalogue.find(draft.era, api, name, connected=False))
+    kinds = [entry.kind for found in draft.entries.values() for entry in found]
+    while fillable := _fillable(kinds, draft, disabled):
+        # What is filled in can need more: an agent needs files and vector stores.
+        for api, kind in fillable.items():
+            _fill(draft, api, kind)
+            kinds.append(kind)
     while _drop_stranded(draft):
         pass
     for found in draft.entries.values():
@@ -50,13 +54,17 @@ def close(draft: Draft, disabled: Collection[str]) -> None:
                     _refuse(entry, api, disabled, draft.findings)
 
 
-def _missing(draft: Draft, disabled: Collection[str]) -> list[str]:
-    """APIs that user's providers need, nobody provides, and nobody disabled; sorted."""
-    needed = {
-        api for found in draft.entries.values() for entry in found for api in entry.kind.needs
-    }
-    # What is filled in needs only inference, which cannot be filled in: one round is enough.
-    return sorted(needed - set(draft.providers) - set(disabled))
+def _fillable(
+    kinds: Iterable[ProviderType], draft: Draft, disabled: Collection[str]
+) -> dict[str, ProviderType]:
+    """APIs that types need, nobody provides and nobody disabled, with what to fill in."""
+    needed = {api for kind in kinds for api in kind.needs}
+    found = {}
+    for api in sorted(needed - set(draft.providers) - set(disabled)):
+        name = _PLAIN.get(api, "")
+        if name in draft.catalogue.short_names(draft.era, api):
+            found[api] = draft.catalogue.find(draft.era, api, name, connected=False)
+    return found
 
 
 def _fill(draft: Draft, api: str, kind: ProviderType) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from api.v1alpha2 import SecretKeySelector
+from configs.secrets import is_unusable
 
 Family: TypeAlias = Literal["KV", "SQL"]
 """Which store."""
@@ -38,6 +39,8 @@ OPTIONAL_PARTS: Final[frozenset[Part]] = frozenset({"password", "password_encode
 
 _SCHEME = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?", re.IGNORECASE)
 _KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))", re.IGNORECASE)
+_HINT: Final = "@ : / ? # and % in user and password are written as %40 %3A %2F %3F %23 and %25"
+_ONE_HOST: Final = "must name one host, not a list or a socket"
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
@@ -117,11 +120,30 @@ def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dic
             continue
         try:
             family = item.family if item.pasted else "KV"
-            content[item.key] = split(value, family=family)[item.part]
+            content[item.key] = _usable(split(value, family=family)[item.part], item.part)
         except ConnectionStringError as error:
             msg = f"{item.path}: {error}"
             raise ConnectionStringError(msg) from None  # the cause may quote the value
     return content
+
+
+def _usable(text: str, part: Part) -> str:
+    """A part, if it reaches the server as a text.
+
+    Raises:
+        ConnectionStringError: The server would convert it (D16) and not start.
+    """
+    if text and part != "port" and is_unusable(text):
+        name = part.removesuffix("_encoded")
+        msg = f"the {name} reads as a number or a boolean, which the server converts; use another"
+        raise ConnectionStringError(msg)
+    return text
+
+
+def _encoded(text: str) -> str:
+    """Percent-encoded; so much of it that the server does not take it for a number either."""
+    found = quote(text, safe="")
+    return f"%{ord(found[0]):02X}{found[1:]}" if found and is_unusable(found) else found
 
 
 def split(value: str, *, family: Family) -> dict[Part, str]:
@@ -147,19 +169,22 @@ def split(value: str, *, family: Family) -> dict[Part, str]:
     if not host or not user:
         raise ConnectionStringError("needs a host and a user")
     if "," in host or "/" in host:
-        raise ConnectionStringError("must name one host, not a list or a socket")
+        raise ConnectionStringError(_ONE_HOST)
     if not port.isascii() or not port.isdigit():
         raise ConnectionStringError("the port is not a number")
+    database = found.get("dbname") or user  # libpq's default
+    if family == "SQL" and set(database) & set("?#/"):
+        raise ConnectionStringError("the name of the database must not contain ? # /")
     password = found.get("password", "")
     return {
         # The SQL store pastes the parts into a URL, where an IPv6 address has brackets.
         "host": f"[{host}]" if ":" in host and family == "SQL" else host,
         "port": port,
-        "db": found.get("dbname") or user,  # libpq's default
+        "db": database,
         "user": user,
-        "user_encoded": quote(user, safe=""),
+        "user_encoded": _encoded(user),
         "password": password,
-        "password_encoded": quote(password, safe=""),
+        "password_encoded": _encoded(password),
         "ssl_mode": found.get("sslmode", ""),
     }
 
@@ -167,12 +192,17 @@ def split(value: str, *, family: Family) -> dict[Part, str]:
 def _from_url(value: str) -> dict[str, str]:
     try:
         url = urlsplit(value)
-        port = url.port
+        several = "," in url.netloc.rpartition("@")[2]
+        port = None if several else url.port
         query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
     except ValueError:
-        raise ConnectionStringError("is not a URL of postgres") from None
+        raise ConnectionStringError(f"is not a URL of postgres ({_HINT})") from None
     if not _SCHEME.fullmatch(url.scheme):
         raise ConnectionStringError("must begin with postgresql://")
+    if several:
+        raise ConnectionStringError(_ONE_HOST)
+    if url.fragment:
+        raise ConnectionStringError(f"has a # in it ({_HINT})")
     found = dict(query)
     given = {
         "host": url.hostname or "",

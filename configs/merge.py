@@ -33,6 +33,9 @@ API_OF_RESOURCE: Final[Mapping[str, str]] = {
 """List in `registered_resources` → the API whose providers its entries name."""
 
 
+NAMELESS: Final = "custom"
+"""Name of a server whose base does not say one."""
+
 EMBEDDING_DEFAULT: Final = "default_embedding_model"
 """Key in `vector_stores`: what embeds when a request does not say."""
 
@@ -40,8 +43,12 @@ EMBEDDING_DEFAULT: Final = "default_embedding_model"
 def copy(base: Mapping[str, Any]) -> Config:
     """A copy of a base that can be changed, with the sections that every step expects."""
     data: Config = {key: _copy(value) for key, value in base.items()}
+    if not (data.get("distro_name") or data.get("image_name")):
+        data["image_name"] = NAMELESS  # no server starts without a name; every era takes this key
     for section in ("providers", "registered_resources", "server"):
         data.setdefault(section, {})
+    # An empty list says nothing, but would pass for an API that somebody serves.
+    data["providers"] = {api: found for api, found in data["providers"].items() if found}
     storage = data.setdefault("storage", {})
     storage.setdefault("backends", {})
     storage.setdefault("stores", {})
@@ -91,13 +98,19 @@ def disable(
     gone = set()
     for index, section in enumerate(disabled):
         api = eras.api_of(section, era)
-        if api is None or api not in data["providers"]:
+        if section == "telemetry":
+            findings.warn(
+                f"spec.disabled[{index}]",
+                "nothing to disable: no telemetry is sent",
+                "it is only with spec.providers.telemetry, or with an OTEL_* variable",
+            )
+        elif api is None or api not in data["providers"]:
             findings.warn(
                 f"spec.disabled[{index}]", f"the distribution has no {section}: nothing to disable"
             )
-            continue
-        gone.add(api)
-        drop(data, api)
+        else:
+            gone.add(api)
+            drop(data, api)
     return frozenset(gone)
 
 
@@ -116,12 +129,16 @@ def prune(data: Config) -> str | None:
         api = API_OF_RESOURCE.get(kind)
         if api is None:
             continue
-        resources[kind] = [
+        kept = [
             entry
             for entry in entries
             if "provider_id" not in entry
             or references.nominal(str(entry["provider_id"])) in ids.get(api, ())
         ]
+        if kept:
+            resources[kind] = kept
+        else:
+            del resources[kind]
     _prune_safety(data, ids)
     return _prune_vector_stores(data, ids)
 

@@ -60,20 +60,39 @@ _OTHER_NAMES: Final[Mapping[tuple[str, str], str]] = {
 _DEPLOYMENT: Final = ("deploymentName", "deployment_name")
 """Azure's deployment: no key of the server, but the name of a model that the provider serves."""
 
-_NEEDS_ENDPOINT: Final = frozenset({"remote::vllm", "remote::tgi"})
-"""Types whose endpoint the server calls optional and then dies without."""
+_OWN_HOST: Final = "without one, the server looks for it on its own host"
+_NOWHERE: Final = "without one, every request must bring its own"
+_NOT_AT_ALL: Final = "without one, no request can be sent"
+_WITHOUT_ENDPOINT: Final[Mapping[tuple[str, str], str]] = {
+    ("inference", "remote::azure"): _NOWHERE,
+    ("inference", "remote::passthrough"): _NOWHERE,
+    ("inference", "remote::databricks"): _NOT_AT_ALL,
+    ("inference", "remote::runpod"): _NOT_AT_ALL,
+    ("inference", "remote::ollama"): _OWN_HOST,
+    ("inference", "remote::llama-cpp-server"): _OWN_HOST,
+    ("vector_io", "remote::elasticsearch"): _OWN_HOST,
+    ("vector_io", "remote::infinispan"): _OWN_HOST,
+    ("vector_io", "remote::weaviate"): _OWN_HOST,
+    ("safety", "remote::nvidia"): _OWN_HOST,
+    ("eval", "remote::nvidia"): _OWN_HOST,
+}
+"""(API, type) → what the server does that starts without an endpoint."""
 
 _REFRESHED: Final = frozenset({"remote::vllm", "remote::ollama", "remote::tgi"})
 """Servers of one's own, which may start after ours: models are listed at boot, and never again
 unless refresh_models says so."""
 
-_MAY_BE_NULL: Final = frozenset({("remote::milvus", "token")})
-"""(type, key): required by the server, but null will do."""
+_NOT_TEXT: Final = frozenset(
+    {
+        "port", "grpc_port", "https", "use_https", "prefer_grpc", "verify_tls", "timeout",
+        "connect_timeout", "read_timeout", "max_tokens", "max_results", "top_k",
+    }
+)  # fmt: skip
+"""Keys whose values are numbers or booleans in every type that has them. Databases' operators keep
+the port in the same Secret as the password; that the server converts it is as it should be."""
 
-_KEEPS_UNKNOWN: Final = frozenset({"remote::milvus"})
-"""Types that hand keys they do not know to the client library."""
-
-_AWS_KEY: Final = "aws_access_key_id"
+_AWS_PAIR: Final = ("aws_access_key_id", "aws_secret_access_key")
+"""Keys that are of use only together."""
 
 
 def expand(
@@ -139,8 +158,8 @@ class _Expansion:
             distribution=self.distribution,
         )
         models = self._settings(kind, config)
-        self._endpoint(kind, config)
-        self._secrets(kind, config)
+        explicit = dict.fromkeys(self._endpoint(kind, config), f"{self.provider.path}.endpoint")
+        self._secrets(kind, config, explicit)
         _habits(kind, config)
         self._required(kind, config)
         self._unknown_keys(kind)
@@ -162,11 +181,16 @@ class _Expansion:
             self._error("provider", error.message, error.hint)
             return None
         if not kind.known:
+            known = sorted(catalogue.types(self.era, self.api))
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
             self.findings.warn(
                 f"{provider.path}.provider",
                 f"server {self.era} has no type {name} for the API {self.api}",
-                "the server starts only if the image brings it",
+                "the server starts only if the image brings it"
+                + (f"; did you mean {near[0]}?" if near else ""),
             )
+        if kind.deprecated:
+            self.findings.warn(f"{provider.path}.provider", "is deprecated", kind.deprecated)
         if kind.releases:
             self.findings.warn(
                 f"{provider.path}.provider",
@@ -177,7 +201,7 @@ class _Expansion:
     def _settings(self, kind: ProviderType, config: dict[str, Any]) -> tuple[str, ...]:
         """Puts settings over the structural keys; returns models they name."""
         models: list[str] = []
-        for name, value in self.provider.settings.items():
+        for name, value in sorted(self.provider.settings.items()):  # of two spellings, one wins
             if kind.name == "remote::azure" and name in _DEPLOYMENT:
                 if isinstance(value, str) and value:
                     models.append(value)
@@ -187,26 +211,48 @@ class _Expansion:
             config[_OTHER_NAMES.get((kind.name, name), name)] = _copy(value)
         return tuple(models)
 
-    def _endpoint(self, kind: ProviderType, config: dict[str, Any]) -> None:
+    def _endpoint(self, kind: ProviderType, config: dict[str, Any]) -> tuple[str, ...]:
+        """Puts the endpoint over the settings; returns the keys it became."""
         endpoint = self.provider.endpoint
         if not endpoint:
-            return
+            text = _WITHOUT_ENDPOINT.get((self.api, kind.name))
+            if text and not self.provider.configures(str(kind.endpoint)):
+                self.findings.warn(f"{self.provider.path}.endpoint", "is missing", text)
+            return ()
         try:
-            config.update(endpoints.expand(kind, endpoint))
+            found = endpoints.expand(kind, endpoint, api=self.api)
         except endpoints.EndpointError as error:
             self._error("endpoint", error.message, error.hint)
-            return
+            return ()
+        config.update(found)
+        text = endpoints.doubt(kind, endpoint)
         if endpoints.has_password(endpoint):
-            self.findings.warn(
-                f"{self.provider.path}.endpoint",
-                "contains a password, which everybody sees who may read the resource",
-            )
+            text = "contains a password, which everybody sees who may read the resource"
+        if text:
+            self.findings.warn(f"{self.provider.path}.endpoint", text)
+        return tuple(found)
 
-    def _secrets(self, kind: ProviderType, config: dict[str, Any]) -> None:
+    def _secrets(
+        self, kind: ProviderType, config: dict[str, Any], explicit: dict[str, str]
+    ) -> None:
+        """Puts references to secrets over the settings.
+
+        Args:
+            kind: Of the provider.
+            config: Of the provider; changed.
+            explicit: Key → the explicit field that it comes from, so far.
+        """
         for item in provider_variables(self.provider):
-            if key := self._key_of(kind, item):
-                reference = self.environment.secret(item.name, item.secret, item.path)
-                self._set(config, key, reference, item.path)
+            key = self._key_of(kind, item)
+            if key is None:
+                continue
+            first = explicit.setdefault(key, item.path)
+            if first != item.path:
+                text = f"and {first} both say what {key} is"
+                self.findings.error(item.path, text, "leave one of them out")
+            is_text = key.rsplit(".", 1)[-1] not in _NOT_TEXT
+            reference = self.environment.secret(item.name, item.secret, item.path, is_text=is_text)
+            self._set(config, key, reference, item.path)
 
     def _key_of(self, kind: ProviderType, item: SecretVariable) -> str | None:
         """The config key for a secret; None if the provider cannot take it."""
@@ -227,56 +273,65 @@ class _Expansion:
         for parent in parents:
             inner = node.setdefault(parent, {})
             if not isinstance(inner, dict):
-                self.findings.error(path, f"settings.{parent} is not an object")
+                self.findings.error(path, f"{parent} is set, and is not an object")
                 return
             node = inner
         node[last] = value
 
     def _required(self, kind: ProviderType, config: dict[str, Any]) -> None:
         """Says what is missing, at the field where it would go."""
-        required = [*kind.required, kind.endpoint if kind.name in _NEEDS_ENDPOINT else None]
-        for key in required:
-            if key is None or key in config or (key == kind.endpoint and self.provider.endpoint):
+        for key in kind.required:
+            if config.get(key) is not None:
+                continue
+            if key == kind.endpoint and self.provider.endpoint:
                 continue  # a wrong endpoint has its error already
-            if (kind.name, key) in _MAY_BE_NULL:
+            if key in kind.nullable:
                 config[key] = None
                 continue
             field = {kind.endpoint: "endpoint", kind.secret: "apiKey"}.get(key, f"settings.{key}")
             self._error(field, f'is required for provider type "{kind.name}"')
+        for key, other in (_AWS_PAIR, _AWS_PAIR[::-1]):
+            if key in kind.keys and config.get(key) and not config.get(other):
+                self._error(f"secretRefs.{other}", f"is required together with {key}")
 
     def _unknown_keys(self, kind: ProviderType) -> None:
-        """Warns of settings that the server would ignore without a word."""
-        if not kind.known or kind.name in _KEEPS_UNKNOWN:
+        """Tells of settings that the server would ignore without a word, or not start on."""
+        if not kind.known or kind.unknown_keys == "kept":
             return
         provider = self.provider
         fields = {
             **{name: f"settings.{name}" for name in provider.settings},
             **{name.split(".")[0]: f"secretRefs.{name}" for name in provider.secret_refs},
         }
-        for name, field in fields.items():
-            known = _OTHER_NAMES.get((kind.name, name), name) in kind.keys
-            if not known and not (kind.name == "remote::azure" and name in _DEPLOYMENT):
-                near = difflib.get_close_matches(name, sorted(kind.keys), n=1)
-                self.findings.warn(
-                    f"{provider.path}.{field}",
-                    f'is not known to provider type "{kind.name}", which ignores it',
-                    f"did you mean {near[0]}?" if near else "",
-                )
+        for name, field in sorted(fields.items()):
+            key = _OTHER_NAMES.get((kind.name, name), name)
+            if some := dict(kind.only).get(key):
+                text = f"only {', '.join(some)} of servers {self.era} knows this; others ignore it"
+                self.findings.warn(f"{provider.path}.{field}", text)
+            if key in kind.keys or (kind.name == "remote::azure" and name in _DEPLOYMENT):
+                continue
+            near = difflib.get_close_matches(name, sorted(kind.keys), n=1)
+            hint = f"did you mean {near[0]}?" if near else ""
+            message = f'is not known to provider type "{kind.name}", which'
+            if kind.unknown_keys == "refused":
+                self._error(field, f"{message} does not start with it", hint)
+            else:
+                self.findings.warn(f"{provider.path}.{field}", f"{message} ignores it", hint)
 
 
 def _habits(kind: ProviderType, config: dict[str, Any]) -> None:
     """Defaults of ours for keys that the user left alone."""
     if kind.name in _REFRESHED and "refresh_models" in kind.keys:
         config.setdefault("refresh_models", True)
-    if _AWS_KEY in config and "session_ttl" in kind.keys:
+    if _AWS_PAIR[0] in config and "session_ttl" in kind.keys:
         # With static keys the server hands a time to live to a call that takes none, and dies.
         config.setdefault("session_ttl", None)
 
 
 def _other_secrets(kind: ProviderType) -> str:
     """Where the credentials of a provider go that takes no single key."""
-    if _AWS_KEY in kind.keys:
-        return "it takes secretRefs.aws_access_key_id and secretRefs.aws_secret_access_key"
+    if _AWS_PAIR[0] in kind.keys:
+        return "it takes " + " and ".join(f"secretRefs.{key}" for key in _AWS_PAIR)
     return "" if kind.known else "the operator does not know its keys: use secretRefs"
 
 

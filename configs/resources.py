@@ -120,6 +120,9 @@ def _provider_of(model: Model, spec: Spec, draft: Draft) -> str | None:
     for candidate in candidates:
         if embedding or candidate.provider_type not in _EMBED_ONLY:
             return candidate.provider_id
+    external = spec.external_providers
+    if external and external.inference:
+        return external.inference[0].provider_id
     draft.findings.error(
         "spec.resources.models",
         MODELS_NEED_PROVIDER,

@@ -28,12 +28,16 @@ class EnvFromSecret:
         secret_name: Of the Secret, in the namespace of the resource.
         key: In the Secret.
         path: Of the field that refers to the Secret.
+        is_text: Whether the server needs exactly this text. Then a value that it would convert
+            (`is_unusable`) keeps it from starting. Not so for a port, for what is only a part of a
+            longer text, and for what the server does not read out of its config.
     """
 
     name: str
     secret_name: str
     key: str
     path: str
+    is_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,15 @@ class Environment:
         """Their names."""
         return frozenset(self._variables)
 
-    def secret(self, name: str, selector: SecretKeySelector, path: str) -> str:
+    def secret(
+        self, name: str, selector: SecretKeySelector, path: str, *, is_text: bool = True
+    ) -> str:
         """Adds a variable from a Secret.
 
         Returns:
             The reference to write into the config.
         """
-        self._add(EnvFromSecret(name, selector.name, selector.key, path))
+        self._add(EnvFromSecret(name, selector.name, selector.key, path, is_text))
         return reference(name)
 
     def value(self, name: str, value: str, path: str) -> None:

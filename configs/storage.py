@@ -141,7 +141,8 @@ class _Values:
         key = connection.variable(family, part)
         self._values[key] = StorageValue(key, source, part, family, path, redis, pasted)
         own = SecretKeySelector(name=self._name, key=key)
-        text = self._environment.secret(key, own, path)
+        # The source is not what arrives; `connection.derive` judges what does.
+        text = self._environment.secret(key, own, path, is_text=False)
         return reference(key, "") if part in connection.OPTIONAL_PARTS and not redis else text
 
     def secret(self) -> StorageSecret | None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from api.v1alpha2 import Reason
-from configs.draft import Candidate, Draft
+from configs.draft import Candidate, Config, Draft
 
 NEED_PROVIDER: Final = "resources.tools requires at least one toolRuntime provider to be configured"
 
@@ -53,20 +53,20 @@ def register(tools: Sequence[str], draft: Draft) -> None:
         reason = Reason.MISSING_PROVIDER_FOR_RESOURCE
         draft.findings.error(_PATH, NEED_PROVIDER, reason=reason)
         return
-    groups = []
+    groups: dict[str, Config] = {}
     for index, tool in enumerate(tools):
         provider = _provider(tool, f"{_PATH}[{index}]", candidates, draft)
         if provider:
-            groups.append({"toolgroup_id": _group(tool), "provider_id": provider.provider_id})
+            group = _group(tool)  # rag and file_search are the same one
+            groups[group] = {"toolgroup_id": group, "provider_id": provider.provider_id}
     if draft.era in {"0.7", "ogx"} or not groups:
         return
-    ids = {group["toolgroup_id"] for group in groups}
     kept = [
         group
         for group in draft.resources.get("tool_groups", [])
-        if group.get("toolgroup_id") not in ids
+        if group.get("toolgroup_id") not in groups
     ]
-    draft.resources["tool_groups"] = [*kept, *groups]
+    draft.resources["tool_groups"] = [*kept, *groups.values()]
 
 
 def _provider(tool: str, path: str, candidates: list[Candidate], draft: Draft) -> Candidate | None:

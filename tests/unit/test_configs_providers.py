@@ -231,7 +231,8 @@ def test_bedrock_and_azure_fields_reach_the_server_in_its_spelling() -> None:
         "providers": {
             "inference": [
                 {"id": "b", "provider": "bedrock", "settings": {"region": "eu-1"}},
-                {"id": "a", "provider": "azure", "settings": {"deploymentName": "gpt"}},
+                {"id": "a", "provider": "azure", "endpoint": "https://h/openai/v1",
+                 "settings": {"deploymentName": "gpt"}},
             ],
             "safety": {
                 "id": "guard", "provider": "bedrock", "settings": {"region": "eu-1"},
@@ -246,7 +247,7 @@ def test_bedrock_and_azure_fields_reach_the_server_in_its_spelling() -> None:
 
     bedrock, azure = (entry["config"] for entry in found["providers"]["inference"])
     assert bedrock == {"region_name": "eu-1"}
-    assert azure == {}
+    assert azure == {"base_url": "https://h/openai/v1"}
     assert generate(**spec).models == ("a/gpt",)
     safety = found["providers"]["safety"][0]["config"]
     assert (safety["region_name"], safety["session_ttl"]) == ("eu-1", None)
@@ -323,7 +324,7 @@ def test_telemetry_becomes_environment() -> None:
         providers={
             "telemetry": {
                 "provider": "opentelemetry",
-                "endpoint": "http://otel:4317",
+                "endpoint": "http://otel:4318/",
                 "settings": {"serviceName": "x", "OTEL_TRACES_SAMPLER": "always_on", "timeout": 5},
                 "secretRefs": {"headers": secret("h")},
             }
@@ -331,8 +332,9 @@ def test_telemetry_becomes_environment() -> None:
     )
 
     assert {item.name: getattr(item, "value", "(secret)") for item in found.env} == {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318",
         "OTEL_EXPORTER_OTLP_HEADERS": "(secret)",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_TIMEOUT": "5",
         "OTEL_SERVICE_NAME": "x",
         "OTEL_TRACES_SAMPLER": "always_on",
@@ -394,3 +396,144 @@ def test_variables_are_sorted_by_name() -> None:
     assert env[-1] == EnvValue(
         "SQLITE_STORE_DIR", "/data/distributions/starter", "spec.workload.storage.mountPath"
     )
+
+
+def test_two_fields_for_one_key_are_refused() -> None:
+    found = errors(
+        providers={
+            "inference": {
+                **VLLM, "apiKey": secret("a"),
+                "secretRefs": {"api_token": secret("b"), "base_url": secret("c")},
+            }
+        }
+    )  # fmt: skip
+
+    path = "spec.providers.inference"
+    assert found == {
+        f"{path}.secretRefs.api_token.secretKeyRef":
+            f"and {path}.apiKey.secretKeyRef both say what api_token is (leave one of them out)",
+        f"{path}.secretRefs.base_url.secretKeyRef":
+            f"and {path}.endpoint both say what base_url is (leave one of them out)",
+    }  # fmt: skip
+
+
+def test_of_two_spellings_in_settings_the_servers_own_wins_in_any_order() -> None:
+    both = {"region": "a", "region_name": "b"}
+    backwards = dict(reversed(both.items()))
+
+    found = [
+        provider(providers={"inference": {"provider": "bedrock", "settings": settings}})
+        for settings in (both, backwards)
+    ]
+
+    assert found == [{"region_name": "b"}] * 2
+
+
+def test_one_half_of_a_pair_of_keys_is_refused() -> None:
+    half = {**S3, "secretRefs": {"aws_access_key_id": secret()}}
+
+    found = errors(providers={"files": half})
+
+    path = "spec.providers.files.secretRefs.aws_secret_access_key"
+    assert found == {path: "is required together with aws_access_key_id ()"}
+
+
+def test_a_null_is_no_value_for_what_is_required() -> None:
+    found = errors(providers={"inference": {"provider": "vllm", "settings": {"base_url": None}}})
+
+    assert "is required" in found["spec.providers.inference.endpoint"]
+
+
+def test_a_key_that_the_provider_dies_of_is_an_error() -> None:
+    wanted = {"provider": "passthrough", "endpoint": "http://h/v1", "settings": {"api_keys": "x"}}
+
+    found = errors(providers={"safety": wanted})
+
+    assert (
+        "does not start with it (did you mean api_key?)"
+        in (found["spec.providers.safety.settings.api_keys"])
+    )
+
+
+def test_a_misspelt_full_type_is_passed_on_with_a_hint() -> None:
+    found = warnings(providers={"inference": {"provider": "remote::vlllm"}})
+
+    assert "did you mean remote::vllm?" in found["spec.providers.inference.provider"]
+
+
+def test_a_deprecated_type_is_warned_of_in_the_servers_words() -> None:
+    found = warnings(providers={"vectorIo": {"provider": "inline::sqlite_vec"}})
+
+    assert "inline::sqlite-vec" in found["spec.providers.vectorIo.provider"]
+
+
+def test_only_what_the_server_needs_as_text_is_said_to_be_text() -> None:
+    found = generate(
+        providers={
+            "vectorIo": {
+                "provider": "pgvector",
+                "secretRefs": {"host": secret("h"), "port": secret("p"), "password": secret("w")},
+            },
+            "telemetry": {"provider": "otel", "secretRefs": {"headers": secret("x")}},
+        },
+        storage={"kv": {"type": "redis", "endpoint": "redis", "password": secret("r")}},
+    )
+
+    texts = {item.name: item.is_text for item in found.env if isinstance(item, EnvFromSecret)}
+    assert texts == {
+        "LLSD_PGVECTOR_HOST": True,
+        "LLSD_PGVECTOR_PASSWORD": True,
+        "LLSD_PGVECTOR_PORT": False,
+        "LLSD_STORAGE_KV_PASSWORD_ENCODED": False,
+        "OTEL_EXPORTER_OTLP_HEADERS": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "protocol", "warned"),
+    [
+        ({"endpoint": "http://c:4318"}, "http/protobuf", False),
+        ({"endpoint": "https://c"}, "http/protobuf", False),
+        ({"endpoint": "http://c:4317"}, "grpc", True),
+        ({"endpoint": "http://c:4317", "settings": {"protocol": "http/json"}}, "http/json", False),
+        ({"settings": {"serviceName": "x"}}, None, False),
+    ],
+)
+def test_traces_are_sent_in_the_protocol_of_the_endpoint(
+    given: dict[str, Any], protocol: str | None, warned: bool
+) -> None:
+    sections = {"providers": {"telemetry": {"provider": "otel", **given}}}
+
+    found = {item.name: getattr(item, "value", "") for item in generate(**sections).env}
+
+    assert found.get(telemetry.PROTOCOL) == protocol
+    assert ("spec.providers.telemetry.endpoint" in warnings(**sections)) == warned
+
+
+@pytest.mark.parametrize("endpoint", ["grpc://c:4317", "http://c:x", "${env.COLLECTOR}", "http://:1"])
+def test_an_endpoint_that_no_exporter_takes_is_refused(endpoint: str) -> None:
+    found = errors(providers={"telemetry": {"provider": "otel", "endpoint": endpoint}})
+
+    assert "http://collector:4318" in found["spec.providers.telemetry.endpoint"]
+
+
+def test_two_collectors_are_refused_naming_both() -> None:
+    found = errors(
+        providers={
+            "telemetry": [
+                {"id": "a", "provider": "otel", "endpoint": "http://a:4318"},
+                {"id": "b", "provider": "otel", "endpoint": "http://b:4318"},
+            ]
+        }
+    )
+
+    path = "spec.providers.telemetry[1].endpoint"
+    assert telemetry.ENDPOINT in found[path]
+    assert "spec.providers.telemetry[0].endpoint" in found[path]
+
+
+def test_disabled_telemetry_is_as_it_is_without() -> None:
+    sections = {"disabled": ["telemetry"]}
+
+    assert not generate(**sections).env
+    assert "no telemetry is sent" in warnings(**sections)["spec.disabled[0]"]
