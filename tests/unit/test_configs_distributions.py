@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from api.v1alpha2 import ConfigSource, Reason
@@ -100,3 +102,15 @@ def test_a_base_of_unknown_origin_is_of_the_era_that_it_looks_like() -> None:
     base = read_base("version: 2\nproviders: {responses: []}", source=ConfigSource.OCI_LABEL)
 
     assert base.era == "0.7"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_of_distributions_is_true(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/compatibility.md").read_text("utf-8")
+    entry = DISTRIBUTIONS.known[name]
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+
+    cells = [cell.strip() for cell in row.strip("| ").split("|")]
+
+    assert cells[:4] == [f"`{text}`" for text in (name, entry.image, entry.era, entry.base)]
+    assert cells[4].startswith("always") == entry.always
