@@ -54,7 +54,8 @@ def dump(bed: Bed, release: Release) -> Json:
     # Through a pipe, because a path would not mean the same inside a chroot; isolated (-I), because
     # its packages must not be looked for among ours. Some of the servers' classes look into the
     # environment, so there is none.
-    environment = {"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    path = f"{os.defpath}:/usr/sbin:/sbin"  # the latter for entering a chroot
+    environment = {"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
     try:
         done = subprocess.run(
             [*bed.python(release), "-I", "-"],
