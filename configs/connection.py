@@ -116,6 +116,9 @@ def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dic
     for item in secret.values:
         value = sources[item.source.name, item.source.key]
         if item.redis:
+            if not value:
+                msg = f"{item.path}: is empty, which to the server is as good as missing"
+                raise ConnectionStringError(msg)
             content[item.key] = quote(value, safe="")
             continue
         try:

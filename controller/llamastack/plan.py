@@ -24,6 +24,7 @@ from configs.base import EmbeddedResolver
 from configs.distributions import Distributions
 from configs.engine import Generated, generate, needs_config
 from configs.errors import ConfigError
+from configs.secrets import EnvFromSecret
 from controller.llamastack.image_configs import Question, Wait, question_of
 from controller.llamastack.render import names
 from controller.llamastack.status import Problem
@@ -71,9 +72,10 @@ class Plan:
 
     @property
     def converted(self) -> frozenset[str]:
-        """Paths of the references whose values go through the server's own substitution."""
+        """Paths of the references whose values the server needs as they are, but may convert."""
         env = self.generated.env if self.generated else ()
-        return frozenset(variable.path for variable in env)
+        secrets = (variable for variable in env if isinstance(variable, EnvFromSecret))
+        return frozenset(variable.path for variable in secrets if variable.is_text)
 
 
 def make_plan(
