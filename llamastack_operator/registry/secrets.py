@@ -10,7 +10,7 @@ named in the message if nothing else opens the door. No value outlives the quest
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from controller.llamastack.kinds import SECRET, SERVICE_ACCOUNT
 from informers.errors import ApiError, Forbidden, NotFound
@@ -20,7 +20,6 @@ from llamastack_operator.registry.keyring import BadPullSecret, Keyring, read_se
 
 if TYPE_CHECKING:
     from controller.llamastack.image_configs import Question
-    from controller.runtime.ports import Writer
     from informers.ports import Object, Resource
     from llamastack_operator.registry.keyring import Credential
     from llamastack_operator.registry.reference import Reference
@@ -28,15 +27,27 @@ if TYPE_CHECKING:
 _HINT = "name one with access in spec.workload.overrides.imagePullSecrets"
 
 
+class Live(Protocol):
+    """The part of `controller.runtime.ports.Writer` that is needed."""
+
+    async def get(self, resource: Resource, key: ObjectKey) -> Object:
+        """The live object.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+
 class PullSecrets:
     """Reads pull secrets.
 
     Args:
-        writer: for live reads; nothing is cached.
+        live: for live reads; nothing is cached.
     """
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, live: Live) -> None:
+        self._live = live
 
     async def candidates(
         self, question: Question, reference: Reference
@@ -68,7 +79,7 @@ class PullSecrets:
 
     async def _read(self, resource: Resource, key: ObjectKey) -> Object | None:
         try:
-            return await self._writer.get(resource, key)
+            return await self._live.get(resource, key)
         except (NotFound, Forbidden):
             return None
         except ApiError as error:
