@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 from api.errors import FieldError
 from api.v1alpha2 import ConfigSource, Reason
-from configs import detection, yamlio
+from configs import detection, scalars, yamlio
 from configs.distributions import Resolved
 from configs.eras import Era
 from configs.errors import ConfigError
@@ -94,7 +94,7 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
             that is not supported (UnsupportedConfigVersion).
     """
     try:
-        data = yamlio.load(text)
+        data = yamlio.load(text, resolve=scalars.resolve_as_server)
     except yamlio.YamlError as error:
         raise _unusable(f"the base config cannot be read: {error}") from error
     if not isinstance(data, dict):

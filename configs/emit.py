@@ -34,7 +34,11 @@ MAX_DEPTH = 100
 MAX_KEY = 1000
 """Characters of a written key: YAML readers give up on an implicit key at 1024."""
 
-_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1  # what JSON readers in Go and Rust hold without loss
+MAX_DIGITS = 100
+"""Digits of a written integer: what `configs.yamlio` reads. Python, which the server is, holds any;
+beyond 64 bits other readers round."""
+
+_FIRST_TOO_LONG = 10**MAX_DIGITS
 _BARE = re.compile(r"[A-Za-z/_][A-Za-z0-9_./@+-]*(?::+[A-Za-z0-9_./@+-]+)*")
 # Words that some reader takes for a boolean, a null or a number.
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "inf", "nan"})
@@ -56,7 +60,7 @@ def document(data: Json, *, sort_keys: bool) -> str:
         sort_keys: True orders keys by code point at every level; False keeps each mapping's order.
 
     Raises:
-        EmitError: A key is not a string or too long, a number is not finite or beyond 64 bits, a
+        EmitError: A key is not a string or too long, a number is not finite or too long, a
             type is foreign to JSON, the nesting exceeds `MAX_DEPTH`, or a string holds half of a
             surrogate pair.
     """
@@ -159,8 +163,9 @@ def _flat(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        if not _INT_MIN <= value <= _INT_MAX:
-            raise EmitError("an integer needs more than 64 bits")
+        if abs(value) >= _FIRST_TOO_LONG:
+            msg = f"an integer has more than {MAX_DIGITS} digits"
+            raise EmitError(msg)
         return str(int(value))
     if isinstance(value, float):
         return _float(value)

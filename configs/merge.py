@@ -93,11 +93,13 @@ def disable(
     """Subtracts disabled APIs (D6).
 
     Returns:
-        The server's names of the APIs that are gone because the user said so.
+        The server's names of the APIs that the user does not want, in the base or not.
     """
     gone = set()
     for index, section in enumerate(disabled):
         api = eras.api_of(section, era)
+        if api is not None:
+            gone.add(api)
         if section == "telemetry":
             findings.warn(
                 f"spec.disabled[{index}]",
@@ -109,7 +111,6 @@ def disable(
                 f"spec.disabled[{index}]", f"the distribution has no {section}: nothing to disable"
             )
         else:
-            gone.add(api)
             drop(data, api)
     return frozenset(gone)
 

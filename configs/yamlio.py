@@ -15,7 +15,8 @@ nesting in flow style.)
 
 Bare scalars mean what they mean to kubectl (sigs.k8s.io/yaml, YAML 1.1): `yes` and `on` are true,
 `0644` is octal; dates and `1:30` stay strings, as there. A file read offline and the same file sent
-through kubectl must give the same resource.
+through kubectl must give the same resource. A config of the server means what it means to the
+server: for that, another `resolve`.
 """
 
 from __future__ import annotations
@@ -106,17 +107,20 @@ def dump_all(documents: Iterable[Json], *, sort_keys: bool = True) -> str:
     return "".join(f"---\n{dump(document, sort_keys=sort_keys)}" for document in documents)
 
 
-def load(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> Data:
+def load(
+    text: str | bytes, *, max_bytes: int = MAX_BYTES, resolve: scalars.Resolver = scalars.resolve
+) -> Data:
     """The one document of a text; None for an empty text.
 
     Args:
         text: YAML, or JSON; bytes must be UTF-8.
         max_bytes: Refuse a longer text unread.
+        resolve: What a bare scalar means (`configs.scalars`).
 
     Raises:
         YamlError: Not YAML, more than one document, or beyond plain data and the limits.
     """
-    documents = load_all(text, max_bytes=max_bytes)
+    documents = load_all(text, max_bytes=max_bytes, resolve=resolve)
     if len(documents) > 1:
         msg = f"expected one document, found {len(documents)}"
         raise YamlError(msg)
@@ -124,7 +128,11 @@ def load(text: str | bytes, *, max_bytes: int = MAX_BYTES) -> Data:
 
 
 def load_all(
-    text: str | bytes, *, max_bytes: int = MAX_BYTES, max_nodes: int = MAX_NODES
+    text: str | bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_nodes: int = MAX_NODES,
+    resolve: scalars.Resolver = scalars.resolve,
 ) -> list[Data]:
     """All documents of a text, those that say nothing left out.
 
@@ -132,6 +140,7 @@ def load_all(
         text: YAML, or JSON; bytes must be UTF-8.
         max_bytes: Refuse a longer text unread.
         max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
+        resolve: What a bare scalar means (`configs.scalars`).
 
     Raises:
         YamlError: Not YAML, or beyond plain data and the limits.
@@ -149,7 +158,8 @@ def load_all(
         msg = f"a tag is longer than {MAX_TAG} characters"
         raise YamlError(msg, *_place(text, long_tag.start()))
     try:
-        return [data for data in _documents(_events(text), max_nodes) if data is not None]
+        found = _documents(_events(text), _Composer(max_nodes, resolve))
+        return [data for data in found if data is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
@@ -181,8 +191,7 @@ def _events(text: str) -> Iterator[Any]:
     return events
 
 
-def _documents(events: Iterator[Any], max_nodes: int) -> Iterator[Data]:
-    composer = _Composer(max_nodes)
+def _documents(events: Iterator[Any], composer: _Composer) -> Iterator[Data]:
     for event in events:
         if isinstance(event, ScalarEvent):
             composer.scalar(event)
@@ -212,8 +221,9 @@ class _Open:
 class _Composer:
     """Builds data from events and keeps count."""
 
-    def __init__(self, max_nodes: int) -> None:
+    def __init__(self, max_nodes: int, resolve: scalars.Resolver) -> None:
         self._max_nodes = max_nodes
+        self._resolve = resolve
         self.root: Data = None
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Data, int] | None] = {}
@@ -253,7 +263,7 @@ class _Composer:
         if self._wants_key():
             self._key(event)
         else:
-            self._place(_value(event), event.anchor, 1, event)
+            self._place(_value(event, self._resolve), event.anchor, 1, event)
 
     def alias(self, event: Any) -> None:
         """The value of an anchor once more: counted in full, shared in memory."""
@@ -279,7 +289,7 @@ class _Composer:
         if event.value == "<<" and event.style is None and event.tag is None:
             top.merging = True
             return
-        key = _value(event)
+        key = _value(event, self._resolve)
         if not isinstance(key, str):
             raise _at(event, f"the key {_short(event.value)} must be a string: write it in quotes")
         if key in top.data:
@@ -321,7 +331,7 @@ def _merged(data: Data, event: Any) -> list[dict[str, Data]]:
     return sources
 
 
-def _value(event: Any) -> str | int | float | bool | None:
+def _value(event: Any, resolve: scalars.Resolver) -> scalars.Scalar:
     """The value of a scalar event."""
     text = _paired(event)
     if event.tag is None:
@@ -330,7 +340,7 @@ def _value(event: Any) -> str | int | float | bool | None:
     elif event.tag == "!" or _TAGS.get(event.tag) is str:
         return text
     try:
-        value = scalars.resolve(text)
+        value = resolve(text)
     except scalars.ScalarError as error:
         raise _at(event, str(error)) from error
     _expect_kind(event, type(value))
