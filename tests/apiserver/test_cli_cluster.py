@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from configs.yamlio import load
+from controller.llamastack.kinds import REGISTRY_STATE
+from controller.llamastack.ownership import owner_reference_to
 from tests.support.cluster.plane import ControlPlane
-from tests.support.world import World, install, manifest
+from tests.support.world import World, eventually, install, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -172,3 +175,128 @@ def test_context_that_does_not_exist_is_named(installed: Path) -> None:
 
     assert result.returncode == 1
     assert "nope" in last_error(result)
+
+
+# --- render and diff -----------------------------------------------------------------------
+
+
+def resource_file(path: Path, **spec: object) -> Path:
+    path.write_text(json.dumps(manifest("demo", **spec)))
+    return path
+
+
+def test_kubectl_applies_what_render_writes(
+    control_plane: ControlPlane, installed: Path, namespace: str, tmp_path: Path
+) -> None:
+    """In the order of the files; twice, which changes nothing; and again after a change."""
+    file, out = resource_file(tmp_path / "demo.json"), tmp_path / "out"
+    world = World(control_plane, namespace)  # enforces Pod Security "restricted"
+    render = ("render", "-f", str(file), "-n", namespace, "-o", str(out))
+
+    assert run(*render).returncode == 0
+    first = control_plane.kubectl("apply", "-f", str(out))
+    control_plane.kubectl("apply", "-f", str(out))
+    generation = world.must_get("deployment", "demo")["metadata"]["generation"]
+    resource_file(file, workload={"replicas": 0})
+    assert run(*render).returncode == 0
+    changed = control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(out))
+
+    kinds = [line.partition("/")[0] for line in first.splitlines()]
+    assert kinds == ["configmap", "serviceaccount", "service", "deployment.apps"]
+    assert all(line.endswith(" created") for line in first.splitlines())
+    assert generation == 1
+    assert len(changed.splitlines()) == 4
+    assert world.must_get("deployment", "demo")["spec"]["replicas"] == 0
+    mounted = world.must_get("deployment", "demo")["spec"]["template"]["spec"]["volumes"]
+    names = {volume["configMap"]["name"] for volume in mounted if "configMap" in volume}
+    assert names == set(world.config_maps())
+
+
+def test_diff_against_the_cluster(
+    control_plane: ControlPlane, installed: Path, namespace: str, tmp_path: Path
+) -> None:
+    file = resource_file(tmp_path / "demo.json")
+    diff = ("diff", "-f", str(file), "-n", namespace, "--kubeconfig", str(control_plane.kubeconfig))
+    world = World(control_plane, namespace)
+
+    absent = run(*diff)
+    world.resource()
+    same = run(*diff)
+    resource_file(file, workload={"replicas": 2})
+    other = run(*diff)
+
+    assert absent.returncode == 1
+    assert absent.stdout.splitlines()[-1].startswith(f"{namespace}/demo: is new: creates ConfigMap")
+    assert (same.returncode, same.stdout) == (0, f"{namespace}/demo: nothing changes\n")
+    assert other.returncode == 1
+    assert other.stdout.splitlines()[-1] == f"{namespace}/demo: no pod restarts; replicas 1 to 2"
+
+
+def test_diff_knows_the_registry_of_the_running_server(
+    control_plane: ControlPlane, installed: Path, namespace: str, tmp_path: Path
+) -> None:
+    """A Deployment on its third registry: the next one is the fourth, not the second."""
+    world = World(control_plane, namespace)
+    cr = world.resource()
+    old, out = resource_file(tmp_path / "demo.json"), tmp_path / "out"
+    assert run("render", "-f", str(old), "-n", namespace, "-o", str(out)).returncode == 0
+    deployment = next(load(p.read_text()) for p in out.iterdir() if "deployment" in p.name)
+    metadata = deployment["metadata"]
+    metadata["annotations"][REGISTRY_STATE] = metadata["annotations"][REGISTRY_STATE].replace(
+        '"key":1', '"key":3'
+    )
+    metadata["ownerReferences"] = [owner_reference_to(cr)]
+    world.create("deployment", deployment)
+    changed = {"models": [{"name": "llama", "contextLength": 4096}]}
+    resource_file(old, resources=changed)
+
+    cluster = ("--kubeconfig", str(control_plane.kubeconfig))
+    result = run("diff", "-f", str(old), "-n", namespace, *cluster)
+
+    assert result.returncode == 1, result.stderr
+    assert "-      namespace: registry-3" in result.stdout.splitlines()
+    assert "+      namespace: registry-4" in result.stdout.splitlines()
+    assert "begins a new registry because of model vllm/llama" in result.stdout.splitlines()[-1]
+
+
+def test_diff_needs_only_to_read_the_resource(
+    control_plane: ControlPlane, installed: Path, namespace: str, tmp_path: Path
+) -> None:
+    file = resource_file(tmp_path / "demo.json")
+    world = World(control_plane, namespace)
+    world.resource()
+    kubeconfig = control_plane.kubeconfig_for("reader")
+    diff = ("diff", "-f", str(file), "-n", namespace, "--kubeconfig", str(kubeconfig))
+
+    refused = run(*diff)
+    control_plane.kubectl(
+        "create",
+        "role",
+        "reader",
+        "-n",
+        namespace,
+        "--verb=get",
+        "--resource=llamastackdistributions.llamastack.io",
+    )
+    control_plane.kubectl(
+        "create", "rolebinding", "reader", "-n", namespace, "--role=reader", "--user=reader"
+    )
+    allowed = eventually(
+        "the role is in force", lambda: r if (r := run(*diff)).returncode != 2 else None
+    )
+
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+    assert 'cannot get resource "llamastackdistributions"' in refused.stderr
+    assert (allowed.returncode, allowed.stdout) == (0, f"{namespace}/demo: nothing changes\n")
+
+
+def test_diff_where_nothing_is_installed(emptied: ControlPlane, tmp_path: Path) -> None:
+    crd = "customresourcedefinitions/llamastackdistributions.llamastack.io"
+    emptied.kubectl("delete", crd, "--ignore-not-found")
+    file = resource_file(tmp_path / "demo.json")
+
+    result = run("diff", "-f", str(file), "--kubeconfig", str(emptied.kubeconfig))
+
+    assert result.returncode == 2
+    assert "does not know LlamaStackDistribution llamastack.io/v1alpha2; run" in result.stderr
