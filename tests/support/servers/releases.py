@@ -41,6 +41,7 @@ _EVERYWHERE = (
     "ollama",
     "anthropic",
     "together",
+    "databricks-sdk",
     "google-genai",
     "chromadb-client",
     "qdrant-client",
@@ -104,12 +105,17 @@ class Release:
         return (*own, *self.extras)
 
 
+_UNTIL_06 = (*_EVERYWHERE, "litellm", "huggingface-hub", "autoevals")
+_FROM_07 = (*_EVERYWHERE, "litellm", "codeshield")
+# ogx takes mcp 2, and three of its providers want what llama-stack brings along by itself.
+_OGX = (*(extra for extra in _EVERYWHERE if extra != "mcp<2"), "aiohttp", "pgvector", "neo4j")
+
 RELEASES: tuple[Release, ...] = (
-    Release("0.4", "llama-stack", "0.4.7", "2026-07-31", _EVERYWHERE),
-    Release("0.5-0.6", "llama-stack", "0.5.4", "2026-06-30", _EVERYWHERE),
-    Release("0.5-0.6", "llama-stack", "0.6.1", "2026-04-01", _EVERYWHERE),
-    Release("0.7", "llama-stack", "0.7.3", "2026-07-31", (*_EVERYWHERE, "codeshield")),
-    Release("ogx", "ogx", "1.5.0", "2026-10-12", tuple(e for e in _EVERYWHERE if e != "mcp<2")),
+    Release("0.4", "llama-stack", "0.4.7", "2026-07-31", _UNTIL_06),
+    Release("0.5-0.6", "llama-stack", "0.5.4", "2026-06-30", _UNTIL_06),
+    Release("0.5-0.6", "llama-stack", "0.6.1", "2026-04-01", _UNTIL_06),
+    Release("0.7", "llama-stack", "0.7.3", "2026-07-31", _FROM_07),
+    Release("ogx", "ogx", "1.5.0", "2026-10-12", _OGX),
 )
 """Oldest first."""
 

@@ -32,6 +32,7 @@ _PROBE_S = 2.0
 _ANSWER_S = 30.0
 _GRACE_S = 5.0
 _TAIL_CHARS = 3000
+_LOG_WIDTH = "500"  # a line that is wrapped cannot be searched; shorter ones are filled with blanks
 
 _ERROR = re.compile(r"^(?:[\w.]*\.)?\w*(?:Error|Exception|Exit|Group)\b.*$|^\S+: error: .*$")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -78,7 +79,8 @@ class LlamaServer:
     def log(self) -> str:
         """What the server wrote so far, without colours."""
         if self._program is not None:
-            self._log = _ANSI.sub("", self._program.output())
+            lines = _ANSI.sub("", self._program.output()).splitlines()
+            self._log = "\n".join(line.rstrip() for line in lines)
         return self._log
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
@@ -97,8 +99,24 @@ class LlamaServer:
         """
         return await self.ask("POST", path, body=body, headers=headers)
 
+    async def upload(self, path: str, name: str, content: bytes, **fields: str) -> Any:
+        """The JSON that the server answers to a file in a form.
+
+        Raises:
+            ServerAnswered: an error status.
+        """
+        form = aiohttp.FormData(fields)
+        form.add_field("file", content, filename=name)
+        return await self.ask("POST", path, form=form)
+
     async def ask(
-        self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        form: aiohttp.FormData | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON that the server answers; its text if that is no JSON.
 
@@ -109,7 +127,12 @@ class LlamaServer:
         if self._session is None:
             raise RuntimeError("the server was not entered")
         async with self._session.request(
-            method, f"{self.url}{path}", json=body, headers=headers, ssl=self._tls or True
+            method,
+            f"{self.url}{path}",
+            json=body,
+            data=form,
+            headers=headers,
+            ssl=self._tls or True,
         ) as response:
             text = await response.text()
             if response.status >= 400:
@@ -158,7 +181,8 @@ class LlamaServer:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
             "NO_COLOR": "1",
-            "COLUMNS": "400",  # a log line that is wrapped cannot be searched
+            "LLAMA_STACK_LOG_WIDTH": _LOG_WIDTH,
+            "OGX_LOG_WIDTH": _LOG_WIDTH,
             "PYTHONUNBUFFERED": "1",
             "RUN_DIR": inside,
             "LLAMASTACK_BED_TOKENIZER": "bytes",
