@@ -30,6 +30,8 @@ SUPPORTED_VERSIONS: Final = (2,)
 """Values of `version` that are read (FR-029). All eras write 2; what differs is the era (D5a)."""
 
 _PATH: Final = "spec.distribution"
+_MAY_BE_NULL: Final = frozenset({"vector_stores", "safety"})
+"""Sections for which the server takes null for absent."""
 _SHOWN: Final = 3
 """Marks of an old config that a message shows."""
 
@@ -162,6 +164,7 @@ def _nested_problems(data: Mapping[str, Any]) -> list[str]:
         f"{key} must be a mapping"
         for key in ("storage", "server", "vector_stores", "safety")
         if not isinstance(data.get(key, {}), dict)
+        and not (key in _MAY_BE_NULL and data[key] is None)
     ]
     storage = data.get("storage", {})
     for key in ("backends", "stores"):

@@ -45,6 +45,9 @@ def copy(base: Mapping[str, Any]) -> Config:
     data: Config = {key: _copy(value) for key, value in base.items()}
     if not (data.get("distro_name") or data.get("image_name")):
         data["image_name"] = NAMELESS  # no server starts without a name; every era takes this key
+    for section in ("vector_stores", "safety"):
+        if section in data and data[section] is None:
+            del data[section]  # to the server the same, and not to be asked for at every step
     for section in ("providers", "registered_resources", "server"):
         data.setdefault(section, {})
     # An empty list says nothing, but would pass for an API that somebody serves.

@@ -19,11 +19,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from api.v1alpha2 import SecretKeySelector, Spec, messages
 from api.v1alpha2.storage import KeyValueStorage, SqlStorage
-from configs import connection, structure
+from configs import connection, references, structure
 from configs.connection import Family, Part, StorageSecret, StorageValue
 from configs.draft import Config, Draft
 from configs.eras import Era
@@ -207,12 +207,10 @@ def _redis(kv: KeyValueStorage, findings: Findings, values: _Values) -> Config:
     address = kv.endpoint if "://" in kv.endpoint else f"redis://{kv.endpoint}"
     try:
         url = urlsplit(address)
-        host, port = url.hostname, url.port or _REDIS_PORT
+        host, port = url.hostname, _REDIS_PORT if url.port is None else url.port
     except ValueError:
-        host, port, url = None, 0, urlsplit("redis:")
-    if problem := _redis_problem(
-        url.scheme, host, url.username or url.password, url.path, url.query
-    ):
+        host, port, url = None, 0, SplitResult("redis", "", "", "", "")
+    if problem := _redis_problem(url, host if port else None):
         findings.error(path, problem, "for example redis://redis:6379")
         return {}
     shown = f"[{host}]" if host and ":" in host else host
@@ -224,16 +222,17 @@ def _redis(kv: KeyValueStorage, findings: Findings, values: _Values) -> Config:
     return {"type": "kv_redis", "host": shown, "port": port}
 
 
-def _redis_problem(
-    scheme: str, host: str | None, credentials: str | None, path: str, query: str
-) -> str:
-    if scheme == "rediss":
+def _redis_problem(url: SplitResult, host: str | None) -> str:
+    """What is wrong with an address; `host` is None if it has none that can be used."""
+    if references.MARK in url.netloc:
+        return "must be an address, not an environment reference"
+    if url.scheme == "rediss":
         return "asks for TLS, which the server's redis backend cannot do"
-    if scheme != "redis" or not host:
+    if url.scheme != "redis" or not host:
         return "is not the address of a redis"
-    if credentials:
+    if url.username or url.password:
         return "must not contain a user or password: keep the password in a Secret"
-    if path.strip("/") not in {"", "0"} or query:
+    if url.path.strip("/") not in {"", "0"} or url.query or url.fragment:
         return "names a database or options, which the server's redis backend cannot do"
     return ""
 

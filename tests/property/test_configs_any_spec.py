@@ -164,19 +164,39 @@ def test_any_spec_gives_a_config_or_errors_with_paths(sections: dict[str, Any]) 
 
 
 _SCRIPT = """
-from tests.support.config_specs import generate
-print(generate(
-    providers={"inference": {"provider": "vllm", "endpoint": "http://v", "settings": {"b": 1}},
-               "vectorIo": {"provider": "faiss", "settings": {"z": 1, "y": 2}}},
-    resources={"models": ["m", "n"]}, disabled=["files", "safety"],
-    storage={"kv": {"type": "redis", "endpoint": "r"}}))
+import random, sys
+from tests.support.config_specs import generate, secret
+
+def shuffled(node):
+    if isinstance(node, dict):
+        keys = list(node)
+        random.Random(sys.argv[1]).shuffle(keys)
+        return {key: shuffled(node[key]) for key in keys}
+    return [shuffled(item) for item in node] if isinstance(node, list) else node
+
+print(generate(**shuffled(dict(
+    providers={"inference": [
+                   {"id": "v", "provider": "vllm", "endpoint": "http://v", "apiKey": secret(),
+                    "settings": {"b": 1, "a": {"d": 1, "c": 2}, "unknown": 3}},
+                   {"id": "b", "provider": "bedrock", "settings": {"region": 1, "region_name": 2}},
+                   {"id": "a", "provider": "azure",
+                    "settings": {"deploymentName": "x", "deployment_name": "y"}}],
+               "vectorIo": {"provider": "pgvector", "endpoint": "postgresql://h/d",
+                            "settings": {"z": 1, "y": 2},
+                            "secretRefs": {"user": secret("u"), "password": secret("p")}},
+               "telemetry": {"provider": "otel", "endpoint": "http://c:4318",
+                             "settings": {"b": 1, "a": 2}}},
+    resources={"models": ["m", {"name": "n", "contextLength": 1, "provider": "b"}]},
+    disabled=["files", "safety"],
+    storage={"kv": {"type": "redis", "endpoint": "r", "password": secret("r")},
+             "sql": {"type": "postgres", "connectionString": secret("pg")}}))))
 """
 
 
-def test_bytes_warnings_and_order_do_not_depend_on_the_hash_seed() -> None:
+def test_bytes_warnings_and_order_do_not_depend_on_the_hash_seed_or_the_order_of_keys() -> None:
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", _SCRIPT],
+            [sys.executable, "-c", _SCRIPT, seed],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,

@@ -95,6 +95,13 @@ registered_resources:
     assert list(found["providers"]) == ["inference"]
 
 
+@pytest.mark.parametrize("section", ["vector_stores", "safety"])
+def test_a_section_of_the_base_that_is_null_is_as_good_as_absent(section: str) -> None:
+    found = data_of(f"{INFERENCE}{section}: null", era="0.7", providers={"inference": VLLM})
+
+    assert section not in found
+
+
 def test_an_empty_list_of_the_base_is_no_provider() -> None:
     text = INFERENCE.replace("]}\n", "], files: [], vector_io: []}\n")
 
