@@ -201,6 +201,11 @@ def test_an_environment_is_made_of_the_lock_file_and_nothing_else() -> None:
             "pydantic_core._pydantic_core.ValidationError: 1 validation error for X base_url "
             "Input should be a valid URL",
         ),
+        (
+            "KeyError: 'x'\n\nDuring handling of the above exception, another one:\n\n"
+            "RuntimeError: no such API\n",
+            "RuntimeError: no such API",
+        ),
         ("llama stack run: error: bad YAML\n", "llama stack run: error: bad YAML"),
         ("only this\n\n", "only this"),
         ("", "(it said nothing)"),
