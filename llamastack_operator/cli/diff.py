@@ -21,7 +21,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from configs.distributions import Distributions
 from controller.llamastack import registry_state
 from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK
 from controller.llamastack.ownership import is_owned
@@ -32,7 +31,12 @@ from informers.ports import ObjectKey, key_of
 from llamastack_operator.cli.cluster import add_cluster_arguments, connected
 from llamastack_operator.cli.difference import compare
 from llamastack_operator.cli.files import BadFile, Entry, add_file_arguments, read_resources
-from llamastack_operator.cli.planning import Planned, plan_all, plan_of
+from llamastack_operator.cli.planning import (
+    OfflinePlanner,
+    Planned,
+    add_base_argument,
+    read_base_config,
+)
 from llamastack_operator.cli.report import one_line, say, say_findings, say_warnings
 
 if TYPE_CHECKING:
@@ -91,6 +95,7 @@ class Before:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_file_arguments(parser, "compare")
+    add_base_argument(parser)
     parser.add_argument(
         "--against",
         metavar="FILE",
@@ -108,7 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
         ApiError: the cluster cannot be asked.
         NotInstalled: it does not know the resource.
     """
-    planned = plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
+    planner = OfflinePlanner(read_base_config(arguments.base_config))
+    planned = planner.plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
     for item in planned:
         say_findings(item.plan.errors, prefix=item.prefix, stream=sys.stderr)
         say_warnings(item.plan.warnings, prefix=item.prefix)
@@ -120,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         before = asyncio.run(_of_cluster(arguments, planned))
     differs = False
     for item in planned:
-        differs = _show(item, before.get(item.entry.label)) or differs
+        differs = _show(planner, item, before.get(item.entry.label)) or differs
     return EXIT_DIFFERENT if differs else 0
 
 
@@ -168,13 +174,12 @@ async def _recorded(client: Client, cr: Object) -> str:
     return registry_state.recorded(live, lambda: ()) if is_owned(live, cr) else ""
 
 
-def _show(item: Planned, before: Before | None) -> bool:
+def _show(planner: OfflinePlanner, item: Planned, before: Before | None) -> bool:
     """Print what changes of one resource, and return whether anything does."""
-    distributions = Distributions.load()
     obj, plan = item.entry.obj, item.plan
     old: list[Manifest] = []
     if before is not None:
-        was = plan_of(before.entry, distributions, registry=before.registry)
+        was = planner.plan(before.entry, registry=before.registry)
         registry = before.registry
         if was.generated is None:
             _say_not_comparable(item, was)
@@ -182,7 +187,7 @@ def _show(item: Planned, before: Before | None) -> bool:
             old = preview(before.entry.obj, was)
             # The server's registry outlives the change: the new config depends on the old one.
             registry = was.generated.registry.dump() if was.generated.registry else registry
-        plan = plan_of(item.entry, distributions, registry=registry)
+        plan = planner.plan(item.entry, registry=registry)
     difference = compare(old, preview(obj, plan))
     for line in difference.lines:
         say(_coloured(line))

@@ -13,7 +13,12 @@ from configs.yamlio import dump_all
 from controller.llamastack.preview import preview
 from llamastack_operator.cli import folder
 from llamastack_operator.cli.files import add_file_arguments, read_resources
-from llamastack_operator.cli.planning import Planned, plan_all
+from llamastack_operator.cli.planning import (
+    OfflinePlanner,
+    Planned,
+    add_base_argument,
+    read_base_config,
+)
 from llamastack_operator.cli.report import one_line, say, say_findings, say_warnings, write
 
 if TYPE_CHECKING:
@@ -45,6 +50,7 @@ exit status: 0 rendered, 1 a resource is not valid or DIR cannot be used, 2 a fi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_file_arguments(parser, "render")
+    add_base_argument(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "-o",
@@ -66,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         BadFile: nothing to render.
         folder.Refused: DIR cannot be written, or holds a file of somebody else.
     """
-    planned = plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
+    entries = read_resources(arguments.filename, namespace=arguments.namespace)
+    planned = OfflinePlanner(read_base_config(arguments.base_config)).plan_all(entries)
     for item in planned:
         say_findings(item.plan.errors, prefix=item.prefix, stream=sys.stderr)
         say_warnings(item.plan.warnings, prefix=item.prefix)

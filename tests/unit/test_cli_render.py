@@ -213,3 +213,78 @@ def test_warnings_do_not_get_into_the_output(
     captured = capsys.readouterr()
     assert "warning: spec.typo: is not known and has no effect" in captured.err
     assert "typo" not in captured.out
+
+
+# --- images with a configuration of their own ----------------------------------------------
+
+
+IMAGE = RESOURCE.replace("{name: starter}", "{image: registry.example/own:1}")
+BASE = """\
+version: 2
+distro_name: own
+apis: [inference]
+providers:
+  inference: [{provider_id: old, provider_type: "remote::ollama", config: {}}]
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: /data/kv.db}
+    sql_default: {type: sql_sqlite, db_path: /data/sql.db}
+x_of_the_image: kept
+"""
+
+
+def test_base_config_stands_in_for_the_labels_of_an_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "base.yaml").write_text(BASE)
+    words = ["-f", resource(tmp_path, text=IMAGE), "--base-config", str(tmp_path / "base.yaml")]
+
+    assert main(["validate", *words]) == 0
+    assert main(["render", *words, "--config-only"]) == 0
+
+    config = load(capsys.readouterr().out)
+    assert config["x_of_the_image"] == "kept"
+    assert [p["provider_id"] for p in config["providers"]["inference"]] == ["vllm"]
+
+
+def test_image_without_a_base_config_cannot_be_rendered_but_is_not_invalid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = resource(tmp_path, text=IMAGE)
+
+    assert main(["validate", "-f", path]) == 0
+    validated = capsys.readouterr()
+    assert main(["render", "-f", path]) == 1
+    rendered = capsys.readouterr()
+
+    assert validated.out == ""
+    assert validated.err.startswith("warning: spec.distribution.image: whether providers and")
+    assert rendered.err.startswith("spec.distribution.image: Direct image references require")
+
+
+def test_base_config_does_not_change_a_named_distribution(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "base.yaml").write_text(BASE)
+    words = ["render", "-f", resource(tmp_path), "--config-only"]
+
+    main(words)
+    without = capsys.readouterr().out
+    main([*words, "--base-config", str(tmp_path / "base.yaml")])
+
+    assert capsys.readouterr().out == without
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "version: 3"])
+def test_base_config_that_is_none_is_one_line(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(text)
+
+    status = main(["render", "-f", resource(tmp_path, text=IMAGE), "--base-config", str(base)])
+
+    errors = capsys.readouterr().err.splitlines()
+    assert status == 2
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {base}: ")
