@@ -165,7 +165,12 @@ one resource needs come close together; so the busiest are kept, not all."""
 
 
 _Version: TypeAlias = tuple[str, int, str]
-"""Uid and generation of a resource, digest of the base config out of its image's labels."""
+"""Uid and generation of a resource, name of the base config out of its image's labels."""
+
+
+def _name_of(base: BaseConfig | None) -> str:
+    """A label may give the same text another era."""
+    return f"{base.era} {base.digest}" if base else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,7 @@ class Planner:
             base: out of the image's labels; ``None`` for the operator's own, if there is one.
         """
         metadata = obj["metadata"]
-        version = metadata["uid"], metadata.get("generation", 0), base.digest if base else ""
+        version = metadata["uid"], metadata.get("generation", 0), _name_of(base)
         remembered = self._plans.pop(version, None)
         plan = remembered.plan(registry) if remembered else None
         if remembered is None or plan is None:

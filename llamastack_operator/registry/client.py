@@ -33,10 +33,10 @@ from llamastack_operator.registry.errors import (
     Unauthorized,
     Unavailable,
 )
+from llamastack_operator.registry.ledger import Content
 from llamastack_operator.registry.reference import is_digest
 
 if TYPE_CHECKING:
-    from configs.base import BaseConfig
     from llamastack_operator.registry.http import Answer, Http
     from llamastack_operator.registry.keyring import Credential
     from llamastack_operator.registry.reference import Reference
@@ -46,21 +46,6 @@ MAX_IMAGE_CONFIG: Final = 1024 * 1024
 _MAX_TOKEN: Final = 64 * 1024
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 _CODE: Final = re.compile(r"[A-Z_]{3,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a digest stands for; true for ever.
-
-    Attributes:
-        name: repository and digest, so that nobody is shown what is only in another's repository.
-        base: the base config; None without labels.
-        size: bytes of memory that it is worth; a rough measure.
-    """
-
-    name: str
-    base: BaseConfig | None
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from configs.base import BaseConfig
 from controller.llamastack.image_configs import (
     Answer,
     Failed,
@@ -32,7 +33,6 @@ from controller.llamastack.image_configs import (
     Unlabelled,
 )
 from informers.ports import ObjectKey
-from llamastack_operator.registry.client import Content
 from llamastack_operator.registry.errors import RegistryError
 
 MOST_QUESTIONS: Final = 2048  # about half a KiB each
@@ -44,6 +44,21 @@ DIGEST_FRESH_S: Final = 86_400.0
 FIRST_REST_S: Final = 5.0
 LONGEST_REST_S: Final = 600.0
 SPREAD: Final = 0.25  # of a rest, so that a registry which comes back is not met by everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a digest stands for; true for ever.
+
+    Attributes:
+        name: repository and digest, so that nobody is shown what is only in another's repository.
+        base: the base config; None without labels.
+        size: bytes of memory that it is worth; a rough measure.
+    """
+
+    name: str
+    base: BaseConfig | None
+    size: int
 
 
 @dataclass(slots=True)

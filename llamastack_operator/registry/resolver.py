@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from controller.llamastack.image_configs import Answer, Question
     from informers.ports import ObjectKey
-    from llamastack_operator.registry.client import Content
     from llamastack_operator.registry.http import Http
+    from llamastack_operator.registry.ledger import Content
     from llamastack_operator.registry.secrets import PullSecrets
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from llamastack_operator.registry import labels, reference
-from llamastack_operator.registry.client import Content, Pull, fetch
+from llamastack_operator.registry.client import Pull, fetch
 from llamastack_operator.registry.errors import (
     BadAnswer,
     BadLabel,
@@ -28,6 +28,7 @@ from llamastack_operator.registry.errors import (
 )
 from llamastack_operator.registry.http import Http
 from llamastack_operator.registry.keyring import Credential
+from llamastack_operator.registry.ledger import Content
 from tests.support.servers.bed import Bed
 from tests.support.servers.images import Image, Pusher, TokenServer, layer, tls_files
 from tests.support.servers.registry import Registry, basic, digest

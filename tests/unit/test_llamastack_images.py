@@ -107,7 +107,7 @@ class Store:
         self.versions: Mapping[str, str] = versions
 
     def get(self, key: ObjectKey) -> Object | None:
-        version = self.versions.get(key.name)
+        version = self.versions.get(key.name) if key.namespace == "n" else None
         return None if version is None else {"metadata": {"resourceVersion": version}}
 
     def reached(self, key: ObjectKey, resource_version: str) -> bool:
@@ -195,6 +195,17 @@ def test_labels_are_the_base() -> None:
     changed = labelled.plan(resource())
     assert changed.generated is not None
     assert "mark: http://b/v1" in (changed.generated.config_yaml or "")
+
+
+def test_same_config_of_another_era_is_another_base() -> None:
+    labelled, images = plans(Known(base()))
+    labelled.plan(resource())
+    images.answer = Known(replace(base(), era="ogx"))
+
+    plan = labelled.plan(resource())
+
+    assert plan.generated is not None
+    assert plan.generated.era == "ogx"
 
 
 def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:

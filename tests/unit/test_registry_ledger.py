@@ -15,7 +15,6 @@ from api.v1alpha2.reasons import ConfigSource
 from configs.base import BaseConfig
 from controller.llamastack.image_configs import Failed, Known, Pending, Question, Unlabelled
 from informers.ports import ObjectKey
-from llamastack_operator.registry.client import Content
 from llamastack_operator.registry.errors import BadLabel, ImageNotFound, Unavailable
 from llamastack_operator.registry.ledger import (
     DIGEST_FRESH_S,
@@ -23,6 +22,7 @@ from llamastack_operator.registry.ledger import (
     LONGEST_REST_S,
     SPREAD,
     TAG_FRESH_S,
+    Content,
     Ledger,
 )
 
