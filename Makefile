@@ -68,6 +68,10 @@ verify: lint type ## Check everything but behaviour: also headers, generated fil
 bench: binaries ## Measure with N resources (1000) beside a bare client; a table and JSON
 	@$(BIN)/python -m tests.bench -n $(N)
 
+.PHONY: bench-configs
+bench-configs: .venv ## Measure the config engine: time and memory for three sizes, and 1,000 resources
+	@$(BIN)/python -m tests.bench.bench_configs
+
 ##@ Generated files
 
 .PHONY: crd

@@ -1,18 +1,25 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long a config takes, and what of it is writing YAML.
+"""How long a config takes and how much memory, and what of it is writing YAML.
 
+    make bench-configs
     python -m tests.bench.bench_configs [--rounds N] [--json]
 
 The bars (NFR-002, tightened): p99 below 20 ms for 5 providers and 10 models, below 100 ms for 10
 and 50; 1,000 different resources in less than 5 s. Exit code 1 if one is missed.
+
+A resource is measured from the parsed spec to the text, and once more from the object on, which is
+what a new generation of a resource costs the operator. Memory is what tracemalloc counts: `peak` is
+held at most at one time during a generation, `kept` is what is left while somebody holds the
+result. The catalogue and the bases are read once a process and belong to neither.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import io
 import json
 import sys
@@ -75,8 +82,26 @@ def measure(work: Callable[[], object], rounds: int) -> dict[str, float]:
     }
 
 
+def _memory(item: Spec) -> dict[str, int]:
+    """KiB that a generation takes at its peak, and that its result keeps."""
+    _generate(item)  # reads what is read once
+    gc.collect()
+    tracemalloc.start()
+    result = _generate(item)
+    peak = tracemalloc.get_traced_memory()[1]
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert result.config_yaml
+    return {"peak_kib": peak // 1024, "kept_kib": kept // 1024}
+
+
 def _generate(item: Spec) -> engine.Generated:
     return engine.generate("demo", "ns", item, distributions=DISTRIBUTIONS)
+
+
+def _parse_too(providers: int, models: int) -> engine.Generated:
+    return _generate(spec(providers, models))
 
 
 def _ruamel(data: object) -> None:
@@ -91,14 +116,11 @@ def run(rounds: int) -> dict[str, Any]:
     for name in BARS_MS:
         providers, models = map(int, name.split(" / "))
         item = spec(providers, models)
-        _generate(item)
-        tracemalloc.start()
-        _generate(item)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+        whole = measure(functools.partial(_parse_too, providers, models), max(3, rounds // 5))
         found[name] = {
             **measure(functools.partial(_generate, item), rounds),
-            "peak_kib": peak // 1024,
+            **_memory(item),
+            "parsed_too_p50_ms": whole["p50_ms"],
         }
     many = [spec(5, 10, seed) for seed in range(1000)]
     start = time.perf_counter()

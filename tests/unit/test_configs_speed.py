@@ -18,5 +18,6 @@ def test_a_short_run_meets_the_bars() -> None:
     # The median: on a busy machine, the 99th percentile of 20 is whoever else was running.
     for name, bar in bench_configs.BARS_MS.items():
         assert found[name]["p50_ms"] < bar
+        assert 0 < found[name]["kept_kib"] <= found[name]["peak_kib"] < 4096
     assert found["1000 resources"]["configs"] == 1000
     assert found["write, own emitter"]["p50_ms"] < found["write, ruamel"]["p50_ms"]
