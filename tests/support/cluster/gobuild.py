@@ -52,8 +52,18 @@ def build(
     here: Platform,
     progress: Progress,
     environment: Mapping[str, str] = os.environ,
+    *,
+    modules: Path = MODULES,
 ) -> None:
     """Build programs of one module into the cache; call it with the cache's lock held.
+
+    Args:
+        specs: programs of one module.
+        cache: where to put them.
+        here: for which platform.
+        progress: where to show it.
+        environment: instead of the process's own.
+        modules: where the module's directory is: go.mod, go.sum, and perhaps sources of ours.
 
     Raises:
         BinariesUnavailableError: no Go, an old one, no network, no space; says what to do.
@@ -70,18 +80,20 @@ def build(
     }
     module = specs[0].module
     with cache.workspace() as work:
-        for name in ("go.mod", "go.sum"):
-            shutil.copyfile(MODULES / module / name, work / name)
+        for file in sorted((modules / module).glob("*.*")):
+            shutil.copyfile(file, work / file.name)
         _check_go_version(go, work, settings)
         output = work / "out"
         output.mkdir()
         # A single program gets a file name, because etcd's package is called "server".
         target = output / specs[0].name if len(specs) == 1 else f"{output}{os.sep}"
         command = [go, "build", "-v", "-ldflags", _ldflags(specs[0]), "-o", str(target)]
+        if specs[0].tags:
+            command += ["-tags", ",".join(specs[0].tags)]
         command += [spec.package for spec in specs]
         what = f"building {module} {specs[0].version} from source"
         names = ", ".join(spec.name for spec in specs)
-        usual = f"about {_USUAL_TIME[module]} the first time: {names}"
+        usual = f"about {_USUAL_TIME.get(module, 'a minute')} the first time: {names}"
         counted = collections.Counter[str]()
 
         def detail() -> str:
@@ -142,7 +154,7 @@ def _ldflags(spec: ProgramSpec) -> str:
 
     Otherwise the server says v0.0.0-master, and whoever checks its version takes it for ancient.
     """
-    flags = ["-s", "-w"]
+    flags = ["-s", "-w", *spec.ldflags]
     if spec.module == "kubernetes":
         major, minor = minor_of(spec.version) or (0, 0)
         facts = {

@@ -34,6 +34,8 @@ class ProgramSpec:
         module: directory below ``modules``.
         package: Go package of the program.
         version_arguments: what makes it say its version, quickly and without a server.
+        tags: Go build tags, the same for all programs of a module.
+        ldflags: more flags for the linker, the same for all programs of a module.
     """
 
     name: str
@@ -41,6 +43,8 @@ class ProgramSpec:
     module: str
     package: str
     version_arguments: tuple[str, ...] = ("--version",)
+    tags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
 
     def fits(self, version: str) -> bool:
         """Whether a program of that version will do: the same major and minor version.

@@ -65,8 +65,15 @@ def library_path(root: Path) -> str:
     return ":".join(str(place) for place in sorted(places))
 
 
-def unpack(names: Sequence[str], root: Path) -> None:
+def unpack(
+    names: Sequence[str], root: Path, packages_of: Mapping[str, Sequence[str]] = PACKAGES
+) -> None:
     """Download the packages of some programs and unpack them into a directory.
+
+    Args:
+        names: the programs.
+        root: the directory.
+        packages_of: which packages each program needs, as `PACKAGES` says it.
 
     Raises:
         BedError: this is no Debian, or a package cannot be had.
@@ -74,7 +81,7 @@ def unpack(names: Sequence[str], root: Path) -> None:
     text = ", ".join(names)
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise BedError(f"{text}: neither on PATH nor to be had without apt-get: install it")
-    packages = _with_libraries(sorted({p for name in names for p in PACKAGES[name]}))
+    packages = _with_libraries(sorted({p for name in names for p in packages_of[name]}))
     debs = root / "debs"
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir(parents=True)
