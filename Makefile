@@ -82,6 +82,10 @@ crd: .venv ## Make deploy/crd, deploy/policy and the table of flags from the cod
 catalogue: .venv servers ## Make configs/data/catalogue.json from the installed Llama Stack servers
 	@$(BIN)/python -m tests.support.catalogue
 
+.PHONY: matrix
+matrix: servers ## Boot real servers with every kind of config; the tables of docs/compatibility.md
+	$(BIN)/python -m tests.support.matrix --write
+
 .PHONY: lock
 lock: .venv ## Bring the lock files in line with pyproject.toml; UPGRADE=1 takes newer versions
 	$(call compile,pyproject.toml,requirements.lock)

@@ -159,7 +159,10 @@ class LlamaServer:
             household.start(program)
             stack.push_async_callback(self._stop)
             timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
-            self._session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+            # A connection each: after an error of its own the server closes the one it came by.
+            connector = aiohttp.TCPConnector(force_close=True)
+            session = aiohttp.ClientSession(timeout=timeout, connector=connector)
+            self._session = await stack.enter_async_context(session)
             await self._wait_until_healthy(program)
             self._exit = stack.pop_all()
         return self
