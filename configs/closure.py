@@ -45,13 +45,14 @@ def close(draft: Draft, disabled: Collection[str]) -> None:
         for api, kind in fillable.items():
             _fill(draft, api, kind)
             kinds.append(kind)
-    while _drop_stranded(draft):
+    lost: dict[str, list[str]] = {}
+    while _drop_stranded(draft, lost):
         pass
     for found in draft.entries.values():
         for entry in found:
             for api in entry.kind.needs:
                 if api not in draft.providers:
-                    _refuse(entry, api, disabled, draft.findings)
+                    _refuse(entry, api, disabled, lost.get(api, ()), draft.findings)
 
 
 def _fillable(
@@ -81,12 +82,18 @@ def _fill(draft: Draft, api: str, kind: ProviderType) -> None:
     merge.serve(draft.data, api)
 
 
-def _drop_stranded(draft: Draft) -> bool:
-    """Takes providers of the base out that cannot start; says whether any was."""
+def _drop_stranded(draft: Draft, lost: dict[str, list[str]]) -> bool:
+    """Takes providers out that are not the user's and cannot start; says whether any was.
+
+    Args:
+        draft: The config; changed.
+        lost: Receives the APIs that went, each with those that it needed in vain.
+    """
     changed = False
     for api in sorted(set(draft.providers) - set(draft.entries)):
         kinds = draft.catalogue.types(draft.era, api)
         kept = []
+        in_vain: set[str] = set()
         for provider in draft.providers[api]:
             kind = kinds.get(provider["provider_type"])
             lacking = [need for need in kind.needs if need not in draft.providers] if kind else []
@@ -94,6 +101,7 @@ def _drop_stranded(draft: Draft) -> bool:
                 kept.append(provider)
                 continue
             changed = True
+            in_vain.update(lacking)
             draft.findings.warn(
                 "spec.disabled",
                 f"{provider['provider_type']} of the API {api} goes, too",
@@ -101,13 +109,19 @@ def _drop_stranded(draft: Draft) -> bool:
             )
         draft.providers[api] = kept
         if not kept:
+            lost[api] = sorted(in_vain)
             merge.drop(draft.data, api)
     return changed
 
 
-def _refuse(entry: Entry, api: str, disabled: Collection[str], findings: Findings) -> None:
+def _refuse(
+    entry: Entry, api: str, disabled: Collection[str], lacking: Collection[str], findings: Findings
+) -> None:
     if api in disabled:
         why, hint = "which is disabled", "enable it, or remove this provider"
+    elif lacking:
+        why = f"which went because it needs {', '.join(lacking)}"
+        hint = "enable what it needs, or remove this provider"
     else:
         why, hint = "which has no provider", "configure one, or use another distribution"
     findings.error(entry.path, f"{entry.kind.name} needs the API {api}, {why}", hint)

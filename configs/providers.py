@@ -269,6 +269,9 @@ class _Expansion:
     def _set(self, config: dict[str, Any], key: str, value: str, path: str) -> None:
         """Sets a key; dots lead into nested mappings."""
         *parents, last = key.split(".")
+        if not all((*parents, last)):
+            self.findings.error(path, "must have a name on each side of a dot")
+            return
         node = config
         for parent in parents:
             inner = node.setdefault(parent, {})

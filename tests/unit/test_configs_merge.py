@@ -142,6 +142,15 @@ def test_what_cannot_be_filled_in_because_it_is_disabled_is_refused_at_the_provi
     )
 
 
+def test_a_need_in_vain_is_told_to_its_end() -> None:
+    found = errors(providers={"eval": {"provider": "builtin"}}, disabled=["files"])
+
+    assert found == {
+        "spec.providers.eval": "inline::builtin needs the API responses, which went because it "
+        "needs files (enable what it needs, or remove this provider)"
+    }
+
+
 @pytest.mark.parametrize("era", ERAS)
 def test_every_provider_has_its_structural_keys_and_what_it_needs(era: Era) -> None:
     """One at a time, on a base with nothing but inference: complete, or refused at its field."""

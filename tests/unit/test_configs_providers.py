@@ -211,6 +211,14 @@ def test_a_dotted_secret_cannot_go_into_a_scalar() -> None:
     assert "not an object" in found["spec.providers.inference.secretRefs.network.x.secretKeyRef"]
 
 
+@pytest.mark.parametrize("field", ["network.", "network..x"])
+def test_a_dot_has_a_name_on_each_side(field: str) -> None:
+    found = errors(providers={"inference": {**VLLM, "secretRefs": {field: secret()}}})
+
+    path = f"spec.providers.inference.secretRefs.{field}.secretKeyRef"
+    assert "each side" in found[path]
+
+
 def test_two_secrets_of_one_variable_name_both_paths() -> None:
     found = errors(
         providers={
@@ -510,7 +518,9 @@ def test_traces_are_sent_in_the_protocol_of_the_endpoint(
     assert ("spec.providers.telemetry.endpoint" in warnings(**sections)) == warned
 
 
-@pytest.mark.parametrize("endpoint", ["grpc://c:4317", "http://c:x", "${env.COLLECTOR}", "http://:1"])
+@pytest.mark.parametrize(
+    "endpoint", ["grpc://c:4317", "http://c:x", "${env.COLLECTOR}", "http://:1"]
+)
 def test_an_endpoint_that_no_exporter_takes_is_refused(endpoint: str) -> None:
     found = errors(providers={"telemetry": {"provider": "otel", "endpoint": endpoint}})
 
