@@ -171,6 +171,8 @@ class Http:
                 return Answer(response.status, response.headers, body)
         except TimeoutError as error:
             raise DeadlineExceeded(f"{host} did not answer in time") from error
+        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
+            raise Unavailable(f"cannot reach {host} through the operator's proxy") from error
         except aiohttp.ClientConnectorCertificateError as error:
             raise Untrusted(_untrusted(host, error.certificate_error)) from error
         except aiohttp.ClientSSLError as error:
