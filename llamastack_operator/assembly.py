@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from configs.distributions import Distributions
 from controller.llamastack.caches import SECRET_INDEX, Caches
-from controller.llamastack.kinds import (
-    CONFIG_MAP,
-    DEPLOYMENT,
-    LLAMA_STACK,
-    SECRET,
-    SERVICE,
-    SERVICE_ACCOUNT,
-)
+from controller.llamastack.kinds import LLAMA_STACK
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
@@ -84,14 +77,7 @@ class Operator:
         )
         readers = self.informers.readers
         self._resources = readers[LLAMA_STACK]
-        caches = Caches(
-            resources=self._resources,
-            deployments=readers[DEPLOYMENT],
-            services=readers[SERVICE],
-            service_accounts=readers[SERVICE_ACCOUNT],
-            config_maps=readers[CONFIG_MAP],
-            secrets=readers[SECRET],
-        )
+        caches = Caches(readers)
         self.queue = RateLimitingQueue[ObjectKey](
             name=CONTROLLER_NAME, metrics=metrics.queue(CONTROLLER_NAME)
         )

@@ -19,7 +19,7 @@ import structlog
 from controller.llamastack.compare import in_place, stamped
 from controller.llamastack.kinds import APPLIED_HASH, FIELD_MANAGER
 from controller.llamastack.migrate import ownership_patch
-from controller.llamastack.ownership import check_writable
+from controller.llamastack.ownership import check_writable, is_owned
 from informers.errors import AlreadyExists
 from informers.ports import key_of
 
@@ -100,6 +100,24 @@ class ChildWriter:
         if changed:
             log.info("Applied object", kind=resource.kind, object=str(key_of(live)))
         return Applied(live, changed=changed)
+
+    async def remove(self, cr: Object, resource: Resource, live: Object | None) -> bool:
+        """Delete a child that is not wanted any more; whether there was something to delete.
+
+        Args:
+            cr: the resource.
+            resource: kind of the child.
+            live: the cached object of its name, or ``None``; somebody else's is left alone.
+
+        Raises:
+            ApiError: the write failed.
+        """
+        if live is None or not is_owned(live, cr) or live["metadata"].get("deletionTimestamp"):
+            return False
+        key = key_of(live)
+        await self._writer.delete(resource, key, uid=live["metadata"]["uid"])
+        log.info("Deleted object", kind=resource.kind, object=str(key))
+        return True
 
     async def _migrate(self, cr: Object, resource: Resource, key: ObjectKey) -> None:
         live = await self._writer.get(resource, key)

@@ -5,21 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import (
-    CONFIG_MAP,
-    DEPLOYMENT,
-    LLAMA_STACK,
-    SECRET,
-    SERVICE,
-    SERVICE_ACCOUNT,
-)
+from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.ownership import controller_of, is_owned
+from informers.ports import ObjectKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from controller.runtime.ports import Reader
@@ -32,31 +25,42 @@ SECRET_INDEX = "secret"  # noqa: S105 -- the name of an index
 """Index of custom resources: ``namespace/name`` of each Secret they refer to."""
 
 
-@dataclass(frozen=True, slots=True)
 class Caches:
-    """One reader a kind; ``config_maps`` and ``secrets`` hold metadata only."""
+    """The readers, by kind.
 
-    resources: Reader
-    deployments: Reader
-    services: Reader
-    service_accounts: Reader
-    config_maps: Reader
-    secrets: Reader
+    Args:
+        readers: one for each row of the watch table.
+    """
+
+    def __init__(self, readers: Mapping[Resource, Reader]) -> None:
+        self._readers = readers
 
     def of(self, resource: Resource) -> Reader:
-        """The reader of a kind."""
-        return {
-            LLAMA_STACK: self.resources,
-            DEPLOYMENT: self.deployments,
-            SERVICE: self.services,
-            SERVICE_ACCOUNT: self.service_accounts,
-            CONFIG_MAP: self.config_maps,
-            SECRET: self.secrets,
-        }[resource]
+        """The reader of a kind.
+
+        Raises:
+            KeyError: it is not watched, which says nothing about the cluster.
+        """
+        return self._readers[resource]
+
+    def owned(self, resource: Resource, name: str, cr: Object) -> Object | None:
+        """The object of that name beside the resource, if the resource controls it."""
+        live = self.of(resource).get(ObjectKey(cr["metadata"]["namespace"], name))
+        return live if live is not None and is_owned(live, cr) else None
+
+    @property
+    def resources(self) -> Reader:
+        """The custom resources."""
+        return self.of(LLAMA_STACK)
+
+    @property
+    def secrets(self) -> Reader:
+        """Metadata of the Secrets that are referred to."""
+        return self.of(SECRET)
 
     def config_maps_of(self, cr: Object) -> list[Object]:
         """Metadata of the generated ConfigMaps that the resource controls."""
-        owned = self.config_maps.by_index(OWNER_INDEX, cr["metadata"]["uid"])
+        owned = self.of(CONFIG_MAP).by_index(OWNER_INDEX, cr["metadata"]["uid"])
         return [obj for obj in owned if is_owned(obj, cr)]
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.image_configs import Refuse, Use, Wait, decide
+from controller.llamastack.kinds import SERVICE_ACCOUNT
 from controller.llamastack.status import Problem
 from informers.ports import ObjectKey, key_of
 
@@ -68,7 +69,9 @@ class LabelledPlans:
     def _credentials(self, question: Question) -> str:
         """Another text when a pull secret, or the ServiceAccount, is another version of itself."""
         namespace = question.namespace
-        account = self._caches.service_accounts.get(ObjectKey(namespace, question.service_account))
+        account = self._caches.of(SERVICE_ACCOUNT).get(
+            ObjectKey(namespace, question.service_account)
+        )
         secrets = [
             self._caches.secrets.get(ObjectKey(namespace, name)) for name in question.pull_secrets
         ]

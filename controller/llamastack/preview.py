@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from controller.llamastack.render import configmap, deployment, names, service, service_account
+from controller.llamastack import children
+from controller.llamastack.render import configmap, deployment, names
 from controller.llamastack.render.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -46,14 +47,7 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
             )
         )
         inputs = replace(inputs, config_map_name=name)
-    manifests += [
-        child.manifest
-        for child in (
-            service_account.render(inputs),
-            service.render(inputs),
-            deployment.render(inputs),
-        )
-    ]
+    manifests += [child.manifest for child in (*children.wanted(inputs), deployment.render(inputs))]
     return [_without_owner(manifest) for manifest in manifests]
 
 

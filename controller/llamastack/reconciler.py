@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from api.v1alpha2.reasons import ConditionType, Reason
+from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
 from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
 from controller.llamastack.kinds import (
     CONFIG_MAP,
+    DEPLOYMENT,
     LLAMA_STACK,
     SECRETS_HASH,
     STATUS_FIELD_MANAGER,
 )
-from controller.llamastack.ownership import BeingDeleted, ResourceConflict, is_owned
+from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
-from controller.llamastack.render import deployment, names, service, service_account
+from controller.llamastack.render import deployment, names, service
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.secrets import Resolution, SecretResolver
 from controller.llamastack.status import Facts, Problem, compute
@@ -181,10 +183,8 @@ class LlamaStackReconciler:
         self._children.forget(child)
 
     def _owned_deployment(self, cr: Object) -> Object | None:
-        key = key_of(cr)
-        live = self._caches.deployments.get(ObjectKey(key.namespace, names.deployment(key.name)))
         # Somebody else's Deployment says nothing about our server.
-        return live if live is not None and is_owned(live, cr) else None
+        return self._caches.owned(DEPLOYMENT, names.deployment(cr["metadata"]["name"]), cr)
 
     async def _resolve(self, facts: Facts, plan: Plan) -> Resolution:
         cr = facts.cr
@@ -222,7 +222,7 @@ class LlamaStackReconciler:
             applied.live,
             applied.changed,
             config_map_name,
-            error=await self._prune(cr, config_map_name),
+            error=await self._clean_up(inputs, config_map_name),
         )
 
     async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
@@ -232,10 +232,7 @@ class LlamaStackReconciler:
             secrets_hash=facts.resolution.versions_hash if facts.resolution else "",
             fixed_uids=self._options.fixed_uids,
         )
-        steps = [
-            self._ensure(cr, child)
-            for child in (service_account.render(inputs), service.render(inputs))
-        ]
+        steps = [self._ensure(cr, child) for child in children.wanted(inputs)]
         generated = inputs.generated
         if generated.config_yaml is None:
             await _all(*steps)
@@ -260,10 +257,14 @@ class LlamaStackReconciler:
         self._note(cr, child.resource, applied)
         return applied
 
-    async def _prune(self, cr: Object, current: str) -> ApiError | None:
+    async def _clean_up(self, inputs: Inputs, config_map_name: str) -> ApiError | None:
         """A leftover that stays harms nobody: the pass went well, but is tried again."""
+        cr = inputs.owner
         try:
-            await self._config_maps.prune(cr, self._caches.config_maps_of(cr), current)
+            for kind in children.unwanted(inputs):
+                live = self._caches.owned(kind.resource, kind.name(inputs.name), cr)
+                await self._children.remove(cr, kind.resource, live)
+            await self._config_maps.prune(cr, self._caches.config_maps_of(cr), config_map_name)
         except ApiError as error:
             return error
         return None

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.llamastack import children
 from controller.llamastack.caches import SECRET_INDEX, secret_index
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     LLAMA_STACK,
     SECRET,
-    SERVICE,
-    SERVICE_ACCOUNT,
 )
 from controller.llamastack.rollout import assess
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from informers.ports import Object, Resource
     from workqueue import RateLimitingQueue
 
-CHILDREN = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, CONFIG_MAP)
+CHILDREN = (*children.RESOURCES, CONFIG_MAP)
 
 
 def handlers(

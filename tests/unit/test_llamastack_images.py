@@ -29,6 +29,7 @@ from controller.llamastack.image_configs import (
     Wait,
     decide,
 )
+from controller.llamastack.kinds import LLAMA_STACK, SECRET, SERVICE_ACCOUNT
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner, make_plan
 from controller.llamastack.status import Facts, compute
@@ -121,7 +122,7 @@ def plans(
     answer: Answer, distributions: Distributions = DISTRIBUTIONS, **versions: str
 ) -> tuple[LabelledPlans, Images]:
     images, store = Images(answer), Store(**versions)
-    caches = Caches(store, store, store, store, store, store)
+    caches = Caches({LLAMA_STACK: store, SECRET: store, SERVICE_ACCOUNT: store})
     return LabelledPlans(Planner(distributions), images, caches), images
 
 
@@ -221,7 +222,7 @@ def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
 @pytest.mark.parametrize("images", [NoImageConfigs(), Images(Unlabelled())])
 def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None:
     store = Store()
-    caches = Caches(store, store, store, store, store, store)
+    caches = Caches({LLAMA_STACK: store, SECRET: store, SERVICE_ACCOUNT: store})
     plan = LabelledPlans(Planner(DISTRIBUTIONS), images, caches).plan(resource())
 
     assert plan.problem is not None
