@@ -23,7 +23,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
-from configs.eras import Era
+from configs import eras
+from configs.eras import ERAS, Era
 
 UnknownKeys: TypeAlias = Literal["ignored", "kept", "refused"]
 
@@ -147,22 +148,46 @@ class Catalogue:
             era: Of the base config.
             api: The server's name of the API.
             name: Short name or full type. A full type that the catalogue does not have is returned
-                bare: an image may bring providers of its own.
+                bare: an image may bring providers of its own. Not so one that other eras have:
+                whoever writes that means the server's own.
             connected: Whether the user gave an endpoint or a credential. It decides for the few
                 that exist both as a service and inside the server (chromadb, milvus, qdrant).
 
         Raises:
-            UnknownProvider: Nothing goes by that name.
+            UnknownProvider: Nothing goes by that name, or only in other eras.
         """
         types = self.types(era, api)
         if "::" in name:
-            return types.get(name) or ProviderType(name, known=False)
+            if found := types.get(name):
+                return found
+            if elsewhere := self._eras_with(era, api, name):
+                raise self._of_another_era(era, api, name, elsewhere)
+            return ProviderType(name, known=False)
         prefixes = ("remote::", "inline::") if connected else ("inline::", "remote::")
         for suffix in (*_ALIASES.get((api, name), ()), name):
             for prefix in prefixes:
                 if found := types.get(prefix + suffix):
                     return found
         raise self._unknown(era, api, name)
+
+    def _eras_with(self, era: Era, api: str, name: str) -> list[Era]:
+        """The eras that have a full type in the same section of the spec."""
+        section = eras.section_of(api, era)
+        if section is None:
+            return []
+        return [
+            other for other in ERAS if name in self.types(other, eras.api_of(section, other) or "")
+        ]
+
+    def _of_another_era(
+        self, era: Era, api: str, name: str, elsewhere: list[Era]
+    ) -> UnknownProvider:
+        hints = [f"known: {', '.join(sorted(self.types(era, api)))}"]
+        if gone := _GONE.get((api, name.split("::", 1)[1])):
+            hints.append(gone)
+        others = " and ".join(elsewhere)
+        message = f"server {era} has no type {name} for the API {api}; servers {others} have it"
+        return UnknownProvider(message, "; ".join(hints))
 
     def _unknown(self, era: Era, api: str, name: str) -> UnknownProvider:
         known = self.short_names(era, api)

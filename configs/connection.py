@@ -41,6 +41,10 @@ _SCHEME = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?", re.IGNORECASE)
 _KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))", re.IGNORECASE)
 _HINT: Final = "@ : / ? # and % in user and password are written as %40 %3A %2F %3F %23 and %25"
 _ONE_HOST: Final = "must name one host, not a list or a socket"
+_SQLITE: Final = "sqlite"
+"""What makes the server's SQL store take a URL for one of SQLite, wherever it is in there; then it
+connects with arguments that PostgreSQL does not have (sqlalchemy_sqlstore.py of 0.4 to 0.7)."""
+
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 
@@ -144,8 +148,8 @@ def _usable(text: str, part: Part) -> str:
 
 
 def _encoded(text: str) -> str:
-    """Percent-encoded; so much of it that the server does not take it for a number either."""
-    found = quote(text, safe="")
+    """Percent-encoded; so much of it that the server takes it neither for a number nor SQLite."""
+    found = quote(text, safe="").replace(_SQLITE, f"%{ord(_SQLITE[0]):02X}{_SQLITE[1:]}")
     return f"%{ord(found[0]):02X}{found[1:]}" if found and is_unusable(found) else found
 
 
@@ -178,6 +182,11 @@ def split(value: str, *, family: Family) -> dict[Part, str]:
     database = found.get("dbname") or user  # libpq's default
     if family == "SQL" and set(database) & set("?#/"):
         raise ConnectionStringError("the name of the database must not contain ? # /")
+    if family == "SQL" and _SQLITE in f"{host}/{database}":
+        raise ConnectionStringError(
+            "host and database must not have sqlite in their names: the server's SQL store would "
+            "take the database for one of SQLite"
+        )
     password = found.get("password", "")
     return {
         # The SQL store pastes the parts into a URL, where an IPv6 address has brackets.

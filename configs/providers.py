@@ -82,6 +82,13 @@ _REFRESHED: Final = frozenset({"remote::vllm", "remote::ollama", "remote::tgi"})
 """Servers of one's own, which may start after ours: models are listed at boot, and never again
 unless refresh_models says so."""
 
+_VLLM: Final = "remote::vllm"
+_VLLM_CHECKED: Final[tuple[Era, ...]] = ("0.4", "0.5-0.6")
+_UNASKED: Final = "fake"
+"""Without a token, these servers ask vLLM for each registered model when they start, and end if it
+is away (vllm.py, check_model_availability). With one they do not, and vLLM does not mind a token
+that it did not ask for; it is the one that the servers' own distributions have."""
+
 _NOT_TEXT: Final = frozenset(
     {
         "port", "grpc_port", "https", "use_https", "prefer_grpc", "verify_tls", "timeout",
@@ -160,7 +167,7 @@ class _Expansion:
         models = self._settings(kind, config)
         explicit = dict.fromkeys(self._endpoint(kind, config), f"{self.provider.path}.endpoint")
         self._secrets(kind, config, explicit)
-        _habits(kind, config)
+        _habits(kind, config, self.era)
         self._required(kind, config)
         self._unknown_keys(kind)
         return Entry(self.provider.id, kind, config, self.provider.path, models)
@@ -303,6 +310,8 @@ class _Expansion:
             return
         provider = self.provider
         fields = {
+            **({str(kind.secret): "apiKey"} if provider.api_key and kind.secret else {}),
+            **({str(kind.endpoint): "endpoint"} if provider.endpoint and kind.endpoint else {}),
             **{name: f"settings.{name}" for name in provider.settings},
             **{name.split(".")[0]: f"secretRefs.{name}" for name in provider.secret_refs},
         }
@@ -322,8 +331,10 @@ class _Expansion:
                 self.findings.warn(f"{provider.path}.{field}", f"{message} ignores it", hint)
 
 
-def _habits(kind: ProviderType, config: dict[str, Any]) -> None:
+def _habits(kind: ProviderType, config: dict[str, Any], era: Era) -> None:
     """Defaults of ours for keys that the user left alone."""
+    if kind.name == _VLLM and era in _VLLM_CHECKED:
+        config.setdefault("api_token", _UNASKED)
     if kind.name in _REFRESHED and "refresh_models" in kind.keys:
         config.setdefault("refresh_models", True)
     if _AWS_PAIR[0] in config and "session_ttl" in kind.keys:

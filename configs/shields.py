@@ -22,6 +22,9 @@ NEED_PROVIDER: Final = "resources.shields requires at least one safety provider 
 
 _PATH: Final = "spec.resources.shields"
 _LLAMA_GUARD: Final = "inline::llama-guard"
+_CODE_SCANNER: Final = "inline::code-scanner"
+_SCANNER: Final = "code-scanner"
+"""The provider's own name of its one shield. The server ends at any other (code_scanner.py)."""
 
 
 def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> None:
@@ -56,6 +59,8 @@ def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> 
                     "register a Llama Guard model in spec.resources.models, or write the shield as "
                     "<inference provider>/<model>",
                 )
+        elif candidates[0].provider_type == _CODE_SCANNER:
+            entry["provider_shield_id"] = _SCANNER
         registered.append(entry)
 
 
