@@ -195,14 +195,12 @@ def needs_config(spec: Spec, resolved: Resolved) -> bool:
 
     Besides the four sections: TLS and workers, which the server reads from its config alone, and a
     distribution whose image is another's (remote-vllm) or does not start (meta-reference-gpu).
+    Workers are a wish that an image without a base may fulfil by itself; but when it should serve
+    HTTPS and does not, no probe ever succeeds.
     """
     tls = spec.networking.tls
-    in_server_section = bool(tls and tls.enabled) or (spec.workload.workers or 1) > 1
-    return (
-        spec.generates_config
-        or resolved.always
-        or (in_server_section and resolved.base is not None)
-    )
+    workers = (spec.workload.workers or 1) > 1 and resolved.base is not None
+    return spec.generates_config or resolved.always or bool(tls and tls.enabled) or workers
 
 
 class _Generation:

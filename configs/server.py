@@ -27,6 +27,13 @@ LOWEST_PORT: Final = 1024
 """The server's own limit."""
 
 
+ANY_ADDRESS: Final = "::"
+"""Every address of the pod, IPv4 as well; what servers from 0.7 on bind by themselves."""
+
+_TWO_HOSTS: Final = frozenset({"0.4", "0.5-0.6"})
+"""Eras whose servers bind a list of two hosts by default, and die of it with several workers."""
+
+
 def apply(spec: Spec, draft: Draft) -> None:
     """Writes the section; keys of the base that are not the user's stay."""
     server = draft.data["server"]
@@ -38,6 +45,8 @@ def apply(spec: Spec, draft: Draft) -> None:
     server["port"] = port
     if spec.workload.workers is not None:
         server["workers"] = spec.workload.workers
+    if draft.era in _TWO_HOSTS and server.get("workers", 1) > 1:
+        server.setdefault("host", ANY_ADDRESS)
     tls = spec.networking.tls
     if tls and tls.enabled:
         server["tls_certfile"] = f"{TLS_FOLDER}/tls.crt"

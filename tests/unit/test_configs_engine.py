@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from api.v1alpha2 import ConfigSource, Reason
-from configs import engine, references
+from configs import engine, references, yamlio
 from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions, Resolved
+from configs.eras import Era
 from configs.errors import ConfigError
 from configs.secrets import EnvValue
 from configs.server import TLS_FOLDER
+from tests.support import bases
 from tests.support.config_specs import (
     DISTRIBUTIONS,
     config,
@@ -151,6 +153,13 @@ def test_workers_of_an_image_without_a_base_do_not_ask_for_one() -> None:
     found = generate(distribution={"image": "example.com/i:1"}, workload={"workers": 2})
 
     assert found.source == "default"
+
+
+def test_tls_of_an_image_without_a_base_asks_for_one() -> None:
+    # The image's own config would serve plain HTTP, and no probe would ever succeed.
+    tls = {"enabled": True, "secretName": "certificate"}
+    found = errors(distribution={"image": "example.com/i:1"}, networking={"tls": tls})
+    assert found["spec.distribution.image"].startswith(engine.BASE_REQUIRED)
 
 
 def test_port_workers_and_tls_files_are_in_the_server_section() -> None:
@@ -320,3 +329,16 @@ def test_a_name_without_a_base_says_what_to_do() -> None:
     assert caught.value.reason is Reason.BASE_CONFIG_REQUIRED
     assert caught.value.errors[0].path == "spec.distribution.name"
     assert "overrideConfig" in caught.value.errors[0].hint
+
+
+@pytest.mark.parametrize("era", ["0.4", "0.5-0.6"])
+def test_several_workers_of_an_older_server_get_one_host(era: Era) -> None:
+    # Its own default is a list of two, of which it dies when it has several workers.
+    generated = bases.generate_on(era, workload={"workers": 2}, providers={"inference": VLLM})
+    assert yamlio.load(generated.config_yaml or "")["server"]["host"] == "::"
+
+
+@pytest.mark.parametrize(("era", "workers"), [("0.7", 2), ("0.5-0.6", 1)])
+def test_the_host_is_the_servers_business_otherwise(era: Era, workers: int) -> None:
+    generated = bases.generate_on(era, workload={"workers": workers}, providers={"inference": VLLM})
+    assert "host" not in yamlio.load(generated.config_yaml or "")["server"]

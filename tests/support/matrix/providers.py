@@ -63,10 +63,8 @@ _NO_MODULE: Final = "No module named"
 _TORCH: Final = (_NO_MODULE, "needs torch")
 _WANTING: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("inference", "meta-reference"): (_NO_MODULE, "needs torch and the weights of a model"),
+    ("inference", "tgi"): ("", "needs a running TGI"),
     ("inference", "transformers"): _TORCH,
-    ("post_training", "huggingface-gpu"): _TORCH,
-    ("post_training", "torchtune-cpu"): _TORCH,
-    ("post_training", "torchtune-gpu"): _TORCH,
     ("safety", "prompt-guard"): _TORCH,
     ("vector_io", "chromadb"): ("", "needs a running Chroma"),
     ("vector_io", "milvus"): ("", "needs a running Milvus"),
@@ -75,6 +73,12 @@ _WANTING: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("vector_io", "pgvector"): ("", "needs PostgreSQL with the extension vector"),
 }
 """(API, short name) → what the server's last words contain when it cannot boot here, and why."""
+
+_WANTING_IN: Final[Mapping[tuple[str, str, str], tuple[str, str]]] = {
+    ("0.4", "inference", "sentence-transformers"): _TORCH,
+    ("0.5-0.6", "inference", "sentence-transformers"): _TORCH,
+}
+"""Likewise, in one era."""
 
 
 def cases(release: Release) -> Iterator[Case]:
@@ -97,7 +101,7 @@ def _era(release: Release) -> Era:
 
 def _alone(release: Release, api: str, name: str) -> Case:
     kind = _kind(release, api, name)
-    refused, why = _WANTING.get((api, name), ("", ""))
+    refused, why = _wanting(release, api, name)
     subject = _Subject(release, api, name, kind)
 
     def spec(around: Surroundings) -> Json:
@@ -117,7 +121,7 @@ def _alone(release: Release, api: str, name: str) -> Case:
 def _beside(release: Release, api: str, names: tuple[str, ...]) -> Case:
     """All of them in one server, behind the first."""
     first = _FIRST[api]
-    others = [name for name in names if name != first and (api, name) not in _WANTING]
+    others = [name for name in names if name != first and not any(_wanting(release, api, name))]
     subjects = [
         _Subject(release, api, name, _kind(release, api, name)) for name in (first, *others)
     ]
@@ -133,6 +137,11 @@ def _beside(release: Release, api: str, names: tuple[str, ...]) -> Case:
         spec=spec,
         probes=tuple(probe for subject in subjects for probe in subject.probes()),
     )
+
+
+def _wanting(release: Release, api: str, name: str) -> tuple[str, str]:
+    in_all = _WANTING.get((api, name), ("", ""))
+    return _WANTING_IN.get((release.era, api, name), in_all)
 
 
 def _kind(release: Release, api: str, name: str) -> ProviderType:
