@@ -101,7 +101,7 @@ class Validator:
     def __enter__(self) -> Self:
         household = self._bed.household
         self._directory = household.place(f"validator-{self.release.slug}")
-        for name in ("checker.py", "cataloguer.py"):
+        for name in ("checker.py", "cataloguer.py", "absentees.py"):
             (self._directory / name).write_bytes((INSIDE / name).read_bytes())
         (self._directory / "home").mkdir()
         inside = self._bed.inside(self._directory)

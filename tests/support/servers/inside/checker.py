@@ -17,68 +17,16 @@ from __future__ import annotations
 import collections
 import copy
 import importlib
-import importlib.abc
-import importlib.machinery
 import json
 import logging
 import os
 import sys
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
-from unittest.mock import MagicMock
 
 DISABLED = "__disabled__"
-
-
-class Absent(types.ModuleType):
-    """A package that is not installed and that a config class's module imports."""
-
-    __path__: list[str] = []  # noqa: RUF012 - as Python itself has it for packages
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return MagicMock(name=name)
-
-
-class Absentees(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Lets a provider's module be imported for its config class without what it will need to run.
-
-    Only for names that were missing when they were asked for: what is installed is never hidden.
-    """
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        del path, target
-        if fullname.partition(".")[0] not in self.names:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        return Absent(spec.name)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        del module
-
-    def load_class(self, path: str, own: tuple[str, ...]) -> Any:
-        """A class by its dotted path."""
-        module, _, name = path.rpartition(".")
-        while True:
-            try:
-                return getattr(importlib.import_module(module), name)
-            except ModuleNotFoundError as error:
-                top = (error.name or "").partition(".")[0]
-                if not top or top in self.names or top.startswith(own):
-                    raise
-                self.names.add(top)
-                for loaded in [m for m in sys.modules if m == module or m.startswith(f"{module}.")]:
-                    del sys.modules[loaded]
 
 
 class Server:
@@ -96,7 +44,8 @@ class Server:
         self.log: Any = importlib.import_module(f"{module}.log")
         self.yaml: Any = importlib.import_module("yaml")
         self.pydantic: Any = importlib.import_module("pydantic")
-        self.absentees = Absentees()
+        # Beside this file; the environment knows none of our packages.
+        self.absentees: Any = importlib.import_module("absentees").Absentees()
         sys.meta_path.append(self.absentees)
 
     def config_class(self, spec: Any) -> Any:
