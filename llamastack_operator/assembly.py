@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from configs.distributions import Distributions
-from controller.llamastack.caches import SECRET_INDEX, Caches
+from controller.llamastack.caches import Caches
 from controller.llamastack.kinds import LLAMA_STACK
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
+from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.watches import WATCHES
 from controller.llamastack.wiring import handlers
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.runtime.ports import EventRecorder, Writer
-    from informers.ports import Object
+    from informers.ports import Object, Resource
     from llamastack_operator.kube.rest import Client
     from llamastack_operator.observability.metrics import Metrics
     from llamastack_operator.settings import Settings
@@ -114,7 +115,7 @@ class Operator:
             guard=may_write,
             consistency=consistency,
         )
-        for resource, handler in handlers(
+        for key, handler in handlers(
             queue=self.queue,
             consistency=consistency,
             caches=caches,
@@ -122,14 +123,16 @@ class Operator:
             reconciler=reconciler,
         ):
             # Children come up with their resource: one look at each every ten hours is enough.
-            self.informers.add_handler(resource, handler, resync=resource is LLAMA_STACK)
-        for resource in readers:
+            self.informers.add_handler(key, handler, resync=key is LLAMA_STACK)
+        for key in readers:
+            if isinstance(key, Referenced):
+                continue  # we never write what users made, so nobody waits to see it
             self.informers.add_progress_listener(
-                resource, functools.partial(wake_consistent, self.queue, consistency, resource)
+                key, functools.partial(wake_consistent, self.queue, consistency, key)
             )
 
-    def _is_referenced(self, secret: Object) -> bool:
-        return any(self._resources.by_index(SECRET_INDEX, str(key_of(secret))))
+    def _is_referenced(self, resource: Resource, obj: Object) -> bool:
+        return any(self._resources.by_index(REFERENCE_INDEX, reference(resource, key_of(obj))))
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -20,6 +20,7 @@ from informers.transforms import compose, drop_noise, keep_metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from controller.llamastack.caches import CacheKey
     from controller.llamastack.watches import Watch
     from informers.dispatch import Handler
     from informers.metrics import MetricsProvider
@@ -85,7 +86,7 @@ class InformerSet:
         client: lists and watches.
         watches: the table.
         namespaces: to be watched; empty for all.
-        referenced: for rows that keep only what is referred to.
+        referenced: whether an object of a kind is referred to, for rows that keep no others.
         metrics: makes their counters.
         resync_period_s: see :class:`informers.informer.Informer`.
         detector: makes a mutation detector for each informer; for tests.
@@ -97,7 +98,7 @@ class InformerSet:
         watches: Sequence[Watch],
         *,
         namespaces: Sequence[str],
-        referenced: Callable[[Object], bool],
+        referenced: Callable[[Resource, Object], bool],
         metrics: MetricsProvider,
         resync_period_s: float,
         detector: Callable[[], MutationDetector] | None = None,
@@ -115,43 +116,45 @@ class InformerSet:
                 )
                 informers[namespace] = Informer(
                     source,
-                    name="/".join(part for part in (str(watch.resource), namespace) if part),
-                    transform=compose(
-                        keep_metadata if watch.metadata_only else drop_noise, sharing
-                    ),
+                    name="/".join(part for part in (str(watch.key), namespace) if part),
+                    transform=compose(_transform_of(watch), sharing),
                     indexers=watch.indexers,
-                    keep=referenced if watch.referenced_only else None,
+                    keep=functools.partial(referenced, watch.resource)
+                    if watch.referenced_only
+                    else None,
                     resync_period_s=resync_period_s,
                     metrics=metrics,
                     mutation_detector=detector() if detector else None,
                 )
             self._rows.append((watch, informers))
-        self.readers = {w.resource: ScopedReader(informers) for w, informers in self._rows}
+        self.readers = {watch.key: ScopedReader(informers) for watch, informers in self._rows}
+        if len(self.readers) != len(self._rows):
+            raise ValueError("two rows of the watch table name the same cache")
 
-    def add_handler(self, resource: Resource, handler: Handler, *, resync: bool = False) -> None:
-        """Tell a handler about all objects of a resource."""
-        for informer in self._of(resource):
+    def add_handler(self, key: CacheKey, handler: Handler, *, resync: bool = False) -> None:
+        """Tell a handler about all objects of a cache."""
+        for informer in self._of(key):
             informer.add_handler(handler, resync=resync)
 
-    def add_progress_listener(self, resource: Resource, listener: Callable[..., None]) -> None:
+    def add_progress_listener(self, key: CacheKey, listener: Callable[..., None]) -> None:
         """Call back when a store moved without a change.
 
         Args:
-            resource: which stores.
+            key: which stores.
             listener: gets ``Store.reached`` and, by keyword, the ``namespace`` of the store.
         """
         for watch, informers in self._rows:
-            if watch.resource == resource:
+            if watch.key == key:
                 for namespace, informer in informers.items():
                     informer.add_progress_listener(
                         functools.partial(listener, informer.store.reached, namespace=namespace)
                     )
 
-    def _of(self, resource: Resource) -> list[Informer]:
+    def _of(self, key: CacheKey) -> list[Informer]:
         return [
             informer
             for watch, informers in self._rows
-            if watch.resource == resource
+            if watch.key == key
             for informer in informers.values()
         ]
 
@@ -190,6 +193,12 @@ class InformerSet:
                 f"caches did not fill within {deadline_s:.0f} s: {', '.join(late)}; "
                 "see the log above for the reason"
             ) from None
+
+
+def _transform_of(watch: Watch) -> Callable[[dict[str, Any]], Object | None]:
+    if watch.transform is not None:
+        return watch.transform
+    return keep_metadata if watch.metadata_only else drop_noise
 
 
 async def _synced(informers: Iterable[Informer]) -> None:

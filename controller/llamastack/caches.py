@@ -5,24 +5,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
+from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, POD, SECRET
 from controller.llamastack.ownership import controller_of, is_owned
-from informers.ports import ObjectKey
+from controller.llamastack.pods import POD_INDEX
+from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from informers.ports import ObjectKey, Resource, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Mapping
 
     from controller.runtime.ports import Reader
-    from informers.ports import Object, Resource
+    from informers.ports import Object
 
 OWNER_INDEX = "owner"
 """Index of ConfigMaps: uid of the controlling resource."""
 
-SECRET_INDEX = "secret"  # noqa: S105 -- the name of an index
-"""Index of custom resources: ``namespace/name`` of each Secret they refer to."""
+CacheKey: TypeAlias = Resource | Referenced
+"""Names a cache: a kind, or what is referred to of a kind."""
 
 
 class Caches:
@@ -32,7 +33,7 @@ class Caches:
         readers: one for each row of the watch table.
     """
 
-    def __init__(self, readers: Mapping[Resource, Reader]) -> None:
+    def __init__(self, readers: Mapping[CacheKey, Reader]) -> None:
         self._readers = readers
 
     def of(self, resource: Resource) -> Reader:
@@ -56,44 +57,30 @@ class Caches:
     @property
     def secrets(self) -> Reader:
         """Metadata of the Secrets that are referred to."""
-        return self.of(SECRET)
+        return self.referenced(SECRET)
+
+    def referenced(self, resource: Resource) -> Reader:
+        """Metadata of the objects of users that are referred to."""
+        return self._readers[Referenced(resource)]
+
+    def users_of(self, resource: Resource, obj: Object) -> list[ObjectKey]:
+        """The custom resources that name an object."""
+        entry = reference(resource, key_of(obj))
+        return [key_of(user) for user in self.resources.by_index(REFERENCE_INDEX, entry)]
 
     def config_maps_of(self, cr: Object) -> list[Object]:
         """Metadata of the generated ConfigMaps that the resource controls."""
         owned = self.of(CONFIG_MAP).by_index(OWNER_INDEX, cr["metadata"]["uid"])
         return [obj for obj in owned if is_owned(obj, cr)]
 
+    def troubled_pods_of(self, cr: Object) -> list[Object]:
+        """What is wrong with the pods of the resource's Deployment."""
+        metadata = cr["metadata"]
+        key = f"{metadata['namespace']}/{metadata['name']}"
+        return list(self.of(POD).by_index(POD_INDEX, key))
+
 
 def owner_index(obj: Object) -> list[str]:
     """Index function: uid of the controller."""
     owner = controller_of(obj)
     return [owner["uid"]] if owner and "uid" in owner else []
-
-
-def secret_index(obj: Object) -> list[str]:
-    """Index function: every Secret that a custom resource names, valid or not.
-
-    Works on the raw object, so that a resource which does not parse loses no wake-up call.
-    """
-    namespace = obj["metadata"].get("namespace", "")
-    return sorted({f"{namespace}/{name}" for name in _secret_names(obj.get("spec"))})
-
-
-def _secret_names(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        reference = node.get("secretKeyRef")
-        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
-            yield reference["name"]
-        yield from _pull_secret_names(node.get("imagePullSecrets"))
-        for value in node.values():
-            yield from _secret_names(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _secret_names(value)
-
-
-def _pull_secret_names(references: Any) -> Iterator[str]:
-    """Not needed by a pass, but what a registry refused may be shown to another password."""
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, dict) and isinstance(reference.get("name"), str):
-            yield reference["name"]

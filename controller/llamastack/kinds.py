@@ -11,6 +11,7 @@ from informers.ports import Resource
 LLAMA_STACK = Resource(api.GROUP, api.VERSION, api.KIND, api.PLURAL)
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps", "v1", "ReplicaSet", "replicasets")
+POD = Resource("", "v1", "Pod", "pods")
 SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
@@ -27,6 +28,9 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY_VALUE = "llama-stack-operator"
 MANAGED_BY_SELECTOR = f"{MANAGED_BY}={MANAGED_BY_VALUE}"
 """Selects what our caches of children hold; a child that lost the label looks deleted (B10)."""
+
+UNMANAGED_SELECTOR = f"{MANAGED_BY}!={MANAGED_BY_VALUE}"
+"""Selects what others made, with the label or without; spares us our own objects twice."""
 
 APPLIED_HASH = "llamastack.io/applied-hash"
 """Annotation on a child: hash of the manifest last applied, so that a field which we no longer

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
 from configs.secrets import is_unusable
+from controller.llamastack.findings import Findings, versions
 from controller.llamastack.kinds import SECRET
-from informers.errors import NotFound
 from informers.ports import Object, ObjectKey
 
 if TYPE_CHECKING:
@@ -74,14 +74,7 @@ class Resolution:
         return not self.errors
 
 
-@dataclass(slots=True)
-class _Read:
-    """A live read under way; ``overtaken`` once the watch reported a change meanwhile."""
-
-    overtaken: bool = False
-
-
-class SecretResolver:
+class SecretResolver(Findings[Finding]):
     """Findings by Secret, shared by all resources that refer to it.
 
     Args:
@@ -90,22 +83,8 @@ class SecretResolver:
     """
 
     def __init__(self, metadata: Reader, writer: Writer) -> None:
+        super().__init__(SECRET, writer, _look)
         self._metadata = metadata
-        self._writer = writer
-        self._findings: dict[ObjectKey, Finding] = {}
-        self._reads: dict[ObjectKey, list[_Read]] = {}
-
-    def changed(self, key: ObjectKey, resource_version: str) -> None:
-        """A Secret was created, changed or deleted (then with an empty version)."""
-        finding = self._findings.get(key)
-        if finding is not None and finding.resource_version != resource_version:
-            del self._findings[key]
-        for read in self._reads.get(key, ()):
-            read.overtaken = True
-
-    def forget(self, key: ObjectKey) -> None:
-        """Nobody refers to the Secret any more; memory follows references, not the cluster."""
-        self._findings.pop(key, None)
 
     def hash_of_cached(self, namespace: str, references: Iterable[SecretReference]) -> str:
         """The hash of the versions in the metadata cache; empty if one of them is not there.
@@ -113,15 +92,15 @@ class SecretResolver:
         After a restart this proves, together with the pod template's annotation, that nothing
         changed since the keys were last checked: no Secret needs to be read.
         """
-        versions: dict[str, tuple[str, str]] = {}
+        found: dict[str, tuple[str, str]] = {}
         for reference in references:
             if not reference.in_pod:
                 continue
             meta = self._metadata.get(ObjectKey(namespace, reference.name))
             if meta is None and not reference.optional:
                 return ""
-            versions[reference.name] = _versions(meta) if meta is not None else ("", "")
-        return _hash(versions)
+            found[reference.name] = versions(meta) if meta is not None else ("", "")
+        return _hash(found)
 
     async def resolve(
         self,
@@ -143,39 +122,21 @@ class SecretResolver:
         refs = tuple(references)
         findings = {}
         for name in sorted({reference.name for reference in refs}):
-            findings[name] = await self._finding(ObjectKey(namespace, name))
+            findings[name] = await self.finding(ObjectKey(namespace, name))
         return judge(namespace, refs, findings, converted=converted)
 
-    async def _finding(self, key: ObjectKey) -> Finding:
-        finding = self._findings.get(key)
-        if finding is not None:
-            return finding
-        read = _Read()
-        self._reads.setdefault(key, []).append(read)
-        try:
-            finding = await self._read(key)
-        finally:
-            self._reads[key].remove(read)
-            if not self._reads[key]:
-                del self._reads[key]
-        # An answer that a change overtook serves this pass only: that change has queued another.
-        if not read.overtaken:
-            self._findings[key] = finding
-        return finding
 
-    async def _read(self, key: ObjectKey) -> Finding:
-        try:
-            secret = await self._writer.get(SECRET, key)
-        except NotFound:
-            return Finding()
-        uid, version = _versions(secret)
-        data = secret.get("data") or {}
-        return Finding(
-            uid=uid,
-            resource_version=version,
-            keys=frozenset(data),
-            unusable=frozenset(name for name, value in data.items() if _unusable(value)),
-        )
+def _look(secret: Object | None) -> Finding:
+    if secret is None:
+        return Finding()
+    uid, version = versions(secret)
+    data = secret.get("data") or {}
+    return Finding(
+        uid=uid,
+        resource_version=version,
+        keys=frozenset(data),
+        unusable=frozenset(name for name, value in data.items() if _unusable(value)),
+    )
 
 
 def _unusable(encoded: str) -> bool:
@@ -186,15 +147,10 @@ def _unusable(encoded: str) -> bool:
     return is_unusable(value)
 
 
-def _versions(secret: Object) -> tuple[str, str]:
-    metadata = secret["metadata"]
-    return metadata.get("uid", ""), metadata.get("resourceVersion", "")
-
-
-def _hash(versions: dict[str, tuple[str, str]]) -> str:
-    if not versions:
+def _hash(of: dict[str, tuple[str, str]]) -> str:
+    if not of:
         return ""
-    lines = "\n".join(f"{name} {uid} {rv}" for name, (uid, rv) in sorted(versions.items()))
+    lines = "\n".join(f"{name} {uid} {rv}" for name, (uid, rv) in sorted(of.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
@@ -222,11 +178,11 @@ def judge(
         )
     ]
     in_pod = {reference.name for reference in references if reference.in_pod}
-    versions = {n: (f.uid, f.resource_version) for n, f in findings.items() if n in in_pod}
+    used = {n: (f.uid, f.resource_version) for n, f in findings.items() if n in in_pod}
     return Resolution(
         reason=problems[0][0] if problems else Reason.SECRETS_RESOLVED,
         errors=tuple(error for _, error in problems),
-        versions_hash=_hash(versions),
+        versions_hash=_hash(used),
     )
 
 

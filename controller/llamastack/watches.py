@@ -12,22 +12,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.llamastack.caches import OWNER_INDEX, SECRET_INDEX, owner_index, secret_index
+from controller.llamastack.caches import OWNER_INDEX, owner_index
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
     LLAMA_STACK,
     MANAGED_BY_SELECTOR,
+    POD,
     REPLICA_SET,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    UNMANAGED_SELECTOR,
 )
+from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference_index
+from controller.llamastack.pods import POD_INDEX, instance_index, keep_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
+    from controller.llamastack.caches import CacheKey
     from informers.ports import Object, Resource
 
 
@@ -41,6 +47,7 @@ class Watch:
         metadata_only: whether spec, status and data stay with the server.
         referenced_only: keep only objects that a resource refers to; the cluster may hold
             thousands that are none of our business.
+        transform: what is kept of an object, ``None`` to hide it; all but noise by default.
         indexers: by name.
     """
 
@@ -48,16 +55,28 @@ class Watch:
     label_selector: str = ""
     metadata_only: bool = False
     referenced_only: bool = False
+    transform: Callable[[dict[str, Any]], Object | None] | None = None
     indexers: Mapping[str, Callable[[Object], Iterable[str]]] = field(default_factory=dict)
 
+    @property
+    def key(self) -> CacheKey:
+        """Names the cache; no two rows have the same."""
+        return Referenced(self.resource) if self.referenced_only else self.resource
+
+
+POD_SELECTOR = "app=llama-stack"
+"""The label that every pod of ours has, by the selector of its Deployment (D10)."""
 
 WATCHES = (
-    Watch(LLAMA_STACK, indexers={SECRET_INDEX: secret_index}),
+    Watch(LLAMA_STACK, indexers={REFERENCE_INDEX: reference_index}),
     Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
     Watch(SERVICE, MANAGED_BY_SELECTOR),
     Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
+    # Only pods in trouble are kept, and of them only the trouble.
+    Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
     # No label is demanded of users, so all are streamed, without data, and few are kept.
+    Watch(CONFIG_MAP, UNMANAGED_SELECTOR, metadata_only=True, referenced_only=True),
     Watch(SECRET, metadata_only=True, referenced_only=True),
 )
 
@@ -90,6 +109,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(REPLICA_SET, "list"),
     *_rights(SERVICE, "get", "list", "watch", "create", "patch"),
     *_rights(SERVICE_ACCOUNT, "get", "list", "watch", "create", "patch"),
+    *_rights(POD, "list", "watch"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),
     *_rights(SECRET, "get", "list", "watch"),
     *_rights(EVENT, "create", "patch"),

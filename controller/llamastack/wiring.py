@@ -5,28 +5,36 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
-from controller.llamastack.caches import SECRET_INDEX, secret_index
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     LLAMA_STACK,
+    POD,
     SECRET,
 )
+from controller.llamastack.references import (
+    REFERENCE_INDEX,
+    Referenced,
+    reference_index,
+    referred_object,
+)
+from controller.llamastack.pods import TROUBLE, instance_index
 from controller.llamastack.rollout import assess
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from controller.llamastack.caches import Caches
+    from controller.llamastack.caches import CacheKey, Caches
     from controller.llamastack.reconciler import LlamaStackReconciler
     from controller.llamastack.secrets import SecretResolver
     from controller.runtime.consistency import ConsistencyTracker
-    from informers.ports import Object, Resource
+    from informers.ports import Object
     from workqueue import RateLimitingQueue
 
 CHILDREN = (*children.RESOURCES, CONFIG_MAP)
@@ -39,13 +47,13 @@ def handlers(
     caches: Caches,
     secrets: SecretResolver,
     reconciler: LlamaStackReconciler,
-) -> Iterator[tuple[Resource, Handler]]:
-    """Every handler and the kind whose events it wants; memories first, then the queue.
+) -> Iterator[tuple[CacheKey, Handler]]:
+    """Every handler and the cache whose events it wants; memories first, then the queue.
 
     Args:
         queue: gets the keys.
         consistency: recognises our own writes.
-        caches: hold the indices that map a Secret to its users.
+        caches: hold the index that maps an object to the resources that name it.
         secrets: is told when a finding may be out of date, before anybody is woken.
         reconciler: is told what is gone.
     """
@@ -63,8 +71,20 @@ def handlers(
                 tracker=consistency,
             ),
         )
-    yield SECRET, _Outdating(secrets)
-    yield SECRET, EnqueueMapped(queue, SECRET, mapper=lambda obj: _users_of(obj, caches))
+    yield Referenced(SECRET), _Outdating(secrets)
+    yield POD, EnqueueMapped(queue, POD, mapper=_owners_of_pod, predicate=_other_trouble)
+    for kind in (SECRET, CONFIG_MAP):
+        users = functools.partial(caches.users_of, kind)
+        yield Referenced(kind), EnqueueMapped(queue, kind, mapper=users)
+
+
+def _owners_of_pod(pod: Object) -> Iterable[ObjectKey]:
+    return [ObjectKey(*key.split("/", 1)) for key in instance_index(pod)]
+
+
+def _other_trouble(old: Object, new: Object) -> bool:
+    """A crash loop restarts its container again and again; that is no news."""
+    return bool(old[TROUBLE] != new[TROUBLE])
 
 
 def _says_something_new(old: Object, new: Object) -> bool:
@@ -75,11 +95,6 @@ def _says_something_new(old: Object, new: Object) -> bool:
     before, after = dict(old["metadata"]), dict(new["metadata"])
     before["resourceVersion"] = after["resourceVersion"]
     return before != after or old["spec"] != new["spec"] or assess(old) != assess(new)
-
-
-def _users_of(secret: Object, caches: Caches) -> Iterable[ObjectKey]:
-    users = caches.resources.by_index(SECRET_INDEX, str(key_of(secret)))
-    return [key_of(user) for user in users]
 
 
 class _Quiet:
@@ -118,10 +133,12 @@ class _Forgetting(_Quiet):
         self._forget_secrets(obj)
 
     def _forget_secrets(self, cr: Object) -> None:
-        for reference in secret_index(cr):
-            if not any(self._caches.resources.by_index(SECRET_INDEX, reference)):
-                namespace, _, name = reference.partition("/")
-                self._secrets.forget(ObjectKey(namespace, name))
+        for entry in reference_index(cr):
+            resource, key = referred_object(entry)
+            if resource == SECRET and not any(
+                self._caches.resources.by_index(REFERENCE_INDEX, entry)
+            ):
+                self._secrets.forget(key)
 
 
 class _ForgettingChildren(_Quiet):

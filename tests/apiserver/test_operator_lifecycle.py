@@ -311,3 +311,24 @@ def test_value_of_a_secret_appears_nowhere(world: World, operator: OperatorProce
 
     for text in (json.dumps(said), operator.log_file.read_text(), str(operator.metrics())):
         assert SECRET_VALUE not in text
+
+
+def test_config_map_of_a_user_wakes_the_resource_that_names_it_and_nobody_else(
+    world: World, operator: OperatorProcess
+) -> None:
+    """Without a label, and although it was there before anybody named it."""
+    world.secret()
+    for name in ("named", "other"):
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+        world.create("configmap", {**body, "data": {"k": "1"}})
+    source = {"configMapKeyRef": {"name": "named", "key": "k"}}
+    world.resource(workload={"overrides": {"env": [{"name": "A", "valueFrom": source}]}})
+    world.wait_ready()
+    eventually("both Events", lambda: len(world.events()) == 2)
+    passes = reconciles(operator)
+
+    world.patch("configmap", "other", {"data": {"k": "2"}})
+    world.patch("configmap", "named", {"data": {"k": "2"}})
+
+    eventually("a pass", lambda: reconciles(operator) > passes)
+    assert reconciles(operator) == passes + 1

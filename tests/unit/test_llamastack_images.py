@@ -15,7 +15,7 @@ from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions
 from configs.engine import BASE_REQUIRED
-from controller.llamastack.caches import Caches, secret_index
+from controller.llamastack.caches import Caches
 from controller.llamastack.image_configs import (
     Answer,
     Failed,
@@ -32,6 +32,7 @@ from controller.llamastack.image_configs import (
 from controller.llamastack.kinds import LLAMA_STACK, SECRET, SERVICE_ACCOUNT
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner, make_plan
+from controller.llamastack.references import Referenced, reference_index
 from controller.llamastack.status import Facts, compute
 from controller.llamastack.transitions import between
 from informers.ports import Object, ObjectKey, key_of
@@ -122,7 +123,7 @@ def plans(
     answer: Answer, distributions: Distributions = DISTRIBUTIONS, **versions: str
 ) -> tuple[LabelledPlans, Images]:
     images, store = Images(answer), Store(**versions)
-    caches = Caches({LLAMA_STACK: store, SECRET: store, SERVICE_ACCOUNT: store})
+    caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
     return LabelledPlans(Planner(distributions), images, caches), images
 
 
@@ -175,7 +176,9 @@ def test_question_has_the_eyes_of_the_pod() -> None:
 def test_change_of_a_pull_secret_wakes_the_resource() -> None:
     overrides = {"imagePullSecrets": [{"name": "b"}, {"name": "a"}, {}, "odd"]}
 
-    assert secret_index(resource(workload={"overrides": overrides})) == ["n/a", "n/b"]
+    named = reference_index(resource(workload={"overrides": overrides}))
+
+    assert named == ["secrets/n/a", "secrets/n/b"]
 
 
 # --- what an answer does -------------------------------------------------------------------
@@ -222,7 +225,7 @@ def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
 @pytest.mark.parametrize("images", [NoImageConfigs(), Images(Unlabelled())])
 def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None:
     store = Store()
-    caches = Caches({LLAMA_STACK: store, SECRET: store, SERVICE_ACCOUNT: store})
+    caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
     plan = LabelledPlans(Planner(DISTRIBUTIONS), images, caches).plan(resource())
 
     assert plan.problem is not None
