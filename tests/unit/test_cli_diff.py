@@ -154,6 +154,7 @@ def test_invalid_old_resource_is_no_base_to_compare_with(
     assert "warning: the resource that is there is not valid" in captured.err
     assert "warning: spec.distribution.name: Unknown distribution" in captured.err
     assert captured.out.startswith("--- /dev/null\n")
+    assert captured.out.splitlines()[2].startswith("@@ -0,0 +1,")
     assert "default/demo: is new: creates ConfigMap demo-config-" in captured.out
 
 

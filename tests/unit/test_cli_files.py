@@ -155,21 +155,26 @@ def test_closed_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         labels("-")
 
 
-def test_pipe_with_a_slow_writer_is_read_to_its_end() -> None:
-    """What ``-f <(command)`` of a shell gives."""
+def test_pipe_with_a_slow_writer_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``-f <(command)`` of a shell gives; nothing is written before the reader waits."""
     reader, writer = os.pipe()
-    asked = threading.Event()
+    waiting = threading.Event()
+    set_blocking = os.set_blocking
+
+    def noticed(descriptor: int, blocking: bool, /) -> None:
+        set_blocking(descriptor, blocking)
+        waiting.set()
 
     def write_late() -> None:
-        asked.wait(10)
+        waiting.wait(10)
         with os.fdopen(writer, "w") as file:
             for line in MINIMAL.splitlines(keepends=True):
                 file.write(line)
                 file.flush()
 
+    monkeypatch.setattr(os, "set_blocking", noticed)
     thread = threading.Thread(target=write_late)
     thread.start()
-    asked.set()
     try:
         assert labels(f"/dev/fd/{reader}") == ["default/demo"]
     finally:

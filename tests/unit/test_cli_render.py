@@ -11,6 +11,7 @@ import pytest
 
 from configs.yamlio import load, load_all
 from llamastack_operator.__main__ import main
+from llamastack_operator.cli.folder import MARK
 
 RESOURCE = """\
 apiVersion: llamastack.io/v1alpha2
@@ -109,26 +110,27 @@ def test_files_of_other_resources_and_of_people_are_left_alone(tmp_path: Path, o
     assert (out / "default.demo.99-mine.yaml").read_text() == "mine: true\n"
 
 
-@pytest.mark.parametrize("kind", ["file", "link", "dangling", "folder"])
+@pytest.mark.parametrize("kind", ["file", "link", "link-to-ours", "dangling", "folder"])
 def test_nothing_is_written_when_something_foreign_is_in_the_way(
     tmp_path: Path, out: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out.mkdir()
     target, foreign = tmp_path / "target", out / ALL[-1]
-    target.write_text("mine")
+    text = MARK if kind == "link-to-ours" else "mine"
+    target.write_text(text)
     if kind == "file":
         foreign.write_text("mine: true\n")
     elif kind == "folder":
         foreign.mkdir()
     else:
-        foreign.symlink_to(target if kind == "link" else tmp_path / "absent")
+        foreign.symlink_to(tmp_path / "absent" if kind == "dangling" else target)
 
     assert render(resource(tmp_path), out) == 1
 
     error = f"error: {foreign}: there is a file that render did not make; move it away\n"
     assert capsys.readouterr().err.endswith(error)
     assert names(out) == [ALL[-1]]
-    assert target.read_text() == "mine"
+    assert target.read_text() == text
     assert not (tmp_path / "absent").exists()
 
 
