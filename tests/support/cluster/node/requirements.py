@@ -1,0 +1,99 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a machine lacks for a real node, in one line; found by trying, not by versions.
+
+A container without privileges, a kernel without a module and a machine without a tool all end
+differently, and only doing the thing tells.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.support.cluster.errors import ClusterError
+from tests.support.cluster.node import cgroups
+from tests.support.cluster.node.programs import library_environment
+
+TOOLS = {"unshare": "util-linux", "mount": "mount", "ip": "iproute2"}
+"""Programs that have to be there, and the packages that have them."""
+
+HIDDEN = tuple(Path(name) for name in ("/run", "/var/run", "/var/lib", "/var/log"))
+"""Directories that are others for the programs of the node."""
+
+_TRY = """\
+set -e
+mount -t tmpfs tmpfs /run
+mkdir /run/upper /run/work /run/lower /run/merged
+mount -t overlay overlay -o lowerdir=/run/lower,upperdir=/run/upper,workdir=/run/work /run/merged
+ip link add probe-a type veth peer name probe-b
+"$0" add table ip probe
+"""
+_SECONDS = 20
+
+
+class NodeUnavailableError(ClusterError):
+    """There can be no real node on this machine; the message says what is missing."""
+
+
+def problem() -> str:
+    """What is missing before any program is obtained; empty for nothing."""
+    if sys.platform != "linux":
+        return "a real node needs Linux"
+    if os.geteuid() != 0:
+        return "a real node needs root (namespaces, mounts, cgroups)"
+    missing = [f"{name} (package {package})" for name, package in TOOLS.items() if _lacks(name)]
+    if missing:
+        return f"a real node needs {', '.join(missing)}"
+    if not cgroups.trees():
+        return f"a real node needs cgroups that can be written at {cgroups.ROOT}"
+    return ""
+
+
+def check(programs: Mapping[str, Path], *places: Path) -> None:
+    """Try what the node will do, in namespaces that are gone at once.
+
+    Args:
+        programs: the node's programs.
+        places: what the programs in there have to see.
+
+    Raises:
+        NodeUnavailableError: something fails, or a place would be hidden.
+    """
+    if said := problem():
+        raise NodeUnavailableError(said)
+    for place in [*places, *programs.values(), Path(sys.prefix), Path(__file__)]:
+        if hidden := next(_hidden(place), None):
+            msg = f"{place} is below {hidden}, which the node has for itself: move it"
+            raise NodeUnavailableError(msg)
+    result = subprocess.run(
+        [
+            *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+            *("sh", "-c", _TRY, str(programs["nft"])),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+        env={**os.environ, **library_environment(programs)},
+    )
+    if result.returncode:
+        said = " ".join(result.stderr.split())
+        msg = f"a real node needs namespaces, overlay, veth and nftables of the kernel: {said}"
+        raise NodeUnavailableError(msg)
+
+
+def _lacks(name: str) -> bool:
+    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    return shutil.which(name, path=places) is None
+
+
+def _hidden(place: Path) -> Iterator[Path]:
+    for directory in HIDDEN:
+        if place.absolute().is_relative_to(directory) or place.resolve().is_relative_to(directory):
+            yield directory

@@ -1,0 +1,90 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The programs that make images: from the machine, else Debian's, unpacked into the cache.
+
+Nothing is installed: `apt-get download` and `dpkg-deb -x`, as for the servers' programs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.cluster.cache import Cache
+from tests.support.cluster.progress import Progress
+from tests.support.images.places import ImageError, cache_of_user
+from tests.support.servers.debian import in_tree, library_path, unpack
+from tests.support.servers.errors import BedError
+
+PACKAGES: Mapping[str, Sequence[str]] = {"debootstrap": ("debootstrap",), "buildah": ("buildah",)}
+
+_TAIL_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program, and what its environment needs beside ours."""
+
+    path: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def obtain(name: str, progress: Progress) -> Tool:
+    """One of the programs.
+
+    Raises:
+        ImageError: it is neither installed nor to be had.
+    """
+    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    if installed := shutil.which(name, path=places):
+        return Tool(Path(installed))
+    cache = Cache(cache_of_user().directory / "tools")
+    root = cache.directory / name
+    if in_tree(root, name) is None:
+        with (
+            cache.locked(progress),
+            progress.step(f"fetching {name}", "from Debian's packages"),
+        ):
+            try:
+                unpack([name], root, PACKAGES)
+            except BedError as error:
+                raise ImageError(str(error)) from error
+    path = in_tree(root, name)
+    if path is None:
+        raise ImageError(f"{name} is not in Debian's package: install it")
+    environment = {"LD_LIBRARY_PATH": library_path(root)}
+    if name == "debootstrap":
+        environment = {"DEBOOTSTRAP_DIR": str(root / "usr/share/debootstrap")}
+    return Tool(path, environment)
+
+
+def run(
+    command: Sequence[str], failed: str, *, seconds: float, environment: Mapping[str, str] = {}
+) -> str:
+    """Run a program to its end; what it wrote to standard output.
+
+    Raises:
+        ImageError: ``failed``, and the program's last words.
+    """
+    try:
+        result = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            env={**os.environ, **environment},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ImageError(f"{failed}: {error}") from error
+    if result.returncode:
+        output = (result.stderr.strip() or result.stdout.strip()).splitlines()
+        raise ImageError(f"{failed}: {' | '.join(output[-_TAIL_LINES:])}")
+    return result.stdout
