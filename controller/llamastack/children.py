@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import DEPLOYMENT, SERVICE, SERVICE_ACCOUNT
-from controller.llamastack.render import names, service, service_account
+from controller.llamastack.kinds import DEPLOYMENT, INGRESS, SERVICE, SERVICE_ACCOUNT
+from controller.llamastack.render import ingress, names, service, service_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +45,7 @@ class ChildKind:
 PREREQUISITES: tuple[ChildKind, ...] = (
     ChildKind(SERVICE_ACCOUNT, service_account.render, names.service_account),
     ChildKind(SERVICE, service.render, names.service),
+    ChildKind(INGRESS, ingress.render, names.ingress),
 )
 """All but the Deployment."""
 

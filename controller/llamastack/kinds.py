@@ -16,6 +16,7 @@ SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 SECRET = Resource("", "v1", "Secret", "secrets")
+INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 
 FIELD_MANAGER = "llamastack-operator"

@@ -24,13 +24,14 @@ from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
+    INGRESS,
     LLAMA_STACK,
     SECRETS_HASH,
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
-from controller.llamastack.render import deployment, names, service
+from controller.llamastack.render import deployment, ingress, names, service
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.secrets import Resolution, SecretResolver
 from controller.llamastack.status import Facts, Problem, compute
@@ -166,6 +167,7 @@ class LlamaStackReconciler:
             config_map_name=outcome.config_map_name,
             update_problem=outcome.problem,
             service_url="" if outcome.problem else service.url(_inputs_of(facts.cr, plan)),
+            route_url=None if outcome.problem else self._route_url(facts.cr, plan),
         )
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:
@@ -185,6 +187,10 @@ class LlamaStackReconciler:
     def _owned_deployment(self, cr: Object) -> Object | None:
         # Somebody else's Deployment says nothing about our server.
         return self._caches.owned(DEPLOYMENT, names.deployment(cr["metadata"]["name"]), cr)
+
+    def _route_url(self, cr: Object, plan: Plan) -> str:
+        live = self._caches.owned(INGRESS, names.ingress(cr["metadata"]["name"]), cr)
+        return ingress.url(_inputs_of(cr, plan), live)
 
     async def _resolve(self, facts: Facts, plan: Plan) -> Resolution:
         cr = facts.cr

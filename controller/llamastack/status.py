@@ -59,6 +59,7 @@ class Facts:
         deployment: the live Deployment after the pass, or ``None``.
         config_map_name: of the generated ConfigMap in use; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
+        route_url: from outside; empty while there is none, ``None`` if it was not looked at.
     """
 
     cr: Object
@@ -72,6 +73,7 @@ class Facts:
     deployment: Object | None = None
     config_map_name: str = ""
     service_url: str = ""
+    route_url: str | None = None
 
     @property
     def generation(self) -> int:
@@ -123,6 +125,9 @@ def compute(facts: Facts) -> dict[str, Any]:
     }
     if facts.service_url or old.get("serviceURL"):
         status["serviceURL"] = facts.service_url or old["serviceURL"]
+    route_url = old.get("routeURL") if facts.route_url is None else facts.route_url
+    if route_url:
+        status["routeURL"] = route_url
     status.update(_resolved(facts, old))
     return status
 

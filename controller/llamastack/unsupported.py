@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.v1alpha2 import Spec
-    from api.v1alpha2.networking import Expose
     from configs.engine import Generated
 
 _MESSAGE = "is not supported by this version of the operator"
@@ -42,7 +41,6 @@ def _paths(spec: Spec) -> Iterator[str]:
     fields = {
         "spec.overrideConfig": spec.override_config,
         "spec.externalProviders": spec.external_providers,
-        "spec.networking.expose": networking.expose if _is_on(networking.expose) else None,
         "spec.networking.allowedFrom": networking.allowed_from,
         "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
         "spec.workload.storage": workload.storage,
@@ -51,6 +49,3 @@ def _paths(spec: Spec) -> Iterator[str]:
     }
     yield from (path for path, value in fields.items() if value is not None)
 
-
-def _is_on(expose: Expose | None) -> bool:
-    return expose is not None and expose.enabled

@@ -17,6 +17,7 @@ from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
+    INGRESS,
     LLAMA_STACK,
     MANAGED_BY_SELECTOR,
     POD,
@@ -72,6 +73,7 @@ WATCHES = (
     Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
     Watch(SERVICE, MANAGED_BY_SELECTOR),
     Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),
+    Watch(INGRESS, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # Only pods in trouble are kept, and of them only the trouble.
     Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
@@ -110,6 +112,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(SERVICE, "get", "list", "watch", "create", "patch"),
     *_rights(SERVICE_ACCOUNT, "get", "list", "watch", "create", "patch"),
     *_rights(POD, "list", "watch"),
+    *_rights(INGRESS, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),
     *_rights(SECRET, "get", "list", "watch"),
     *_rights(EVENT, "create", "patch"),

@@ -32,6 +32,7 @@ _PATHS = {
     "llsd": "/apis/llamastack.io/v1alpha2/namespaces/{0}/llamastackdistributions",
     "deployment": "/apis/apps/v1/namespaces/{0}/deployments",
     "replicaset": "/apis/apps/v1/namespaces/{0}/replicasets",
+    "ingress": "/apis/networking.k8s.io/v1/namespaces/{0}/ingresses",
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",

@@ -281,8 +281,7 @@ def test_rendering_is_deterministic_and_leaves_its_input_alone() -> None:
         ({"overrideConfig": {"configMapName": "x"}}, "spec.overrideConfig"),
         ({"workload": {"storage": {}}}, "spec.workload.storage"),
         ({"workload": {"autoscaling": {"maxReplicas": 2}}}, "spec.workload.autoscaling"),
-        ({"networking": {"expose": True}}, "spec.networking.expose"),
-        ({"networking": {"expose": {}}}, "spec.networking.expose"),
+        ({"networking": {"allowedFrom": {}}}, "spec.networking.allowedFrom"),
     ],
 )
 def test_what_is_not_supported_yet_is_refused_by_field(spec: dict[str, Any], path: str) -> None:
@@ -309,3 +308,23 @@ def test_manifests_hold_nothing_that_the_server_fills_in() -> None:
         assert not {"managedFields", "resourceVersion", "uid", "creationTimestamp"} & set(
             manifest["metadata"]
         )
+
+
+@pytest.mark.parametrize("expose", [None, False, {"enabled": False}])
+def test_server_that_is_not_exposed_has_no_ingress(expose: Any) -> None:
+    assert "Ingress" not in children(networking={"expose": expose} if expose is not None else {})
+
+
+def test_ingress_says_what_the_spec_says_and_no_more() -> None:
+    bare = children(networking={"expose": True})["Ingress"]
+    full = children(
+        networking={
+            "expose": {"hostname": "a.example", "tlsSecretName": "t", "annotations": {"x/y": "z"}}
+        }
+    )["Ingress"]
+
+    assert set(bare["spec"]) == {"rules"}
+    assert "host" not in bare["spec"]["rules"][0]
+    assert full["spec"]["rules"][0]["host"] == "a.example"
+    assert full["spec"]["tls"] == [{"secretName": "t", "hosts": ["a.example"]}]
+    assert full["metadata"]["annotations"] == {"x/y": "z"}

@@ -24,6 +24,11 @@ def service_account(cr: str) -> str:
     return f"{cr}-sa"
 
 
+def ingress(cr: str) -> str:
+    """Ingress, if the server is exposed."""
+    return f"{cr}-ingress"
+
+
 def config_map(cr: str, config_hash: str, length: int = CONFIG_HASH_LENGTHS[0]) -> str:
     """Generated ConfigMap; its content never changes under one name.
 
