@@ -138,6 +138,7 @@ class LlamaStackReconciler:
             cr=cr,
             now=self._now(),
             deployment=self._owned_deployment(cr),
+            pods=tuple(self._caches.troubled_pods_of(cr)),
         )
         if facts.deleting:
             await self._report(facts, deployment_changed=False)

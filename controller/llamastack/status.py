@@ -57,6 +57,7 @@ class Facts:
         resolution: of the Secrets, if they were looked at.
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the pass, or ``None``.
+        pods: those of its pods that are in trouble.
         config_map_name: of the generated ConfigMap in use; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
@@ -71,6 +72,7 @@ class Facts:
     resolution: Resolution | None = None
     update_problem: Problem | None = None
     deployment: Object | None = None
+    pods: tuple[Object, ...] = ()
     config_map_name: str = ""
     service_url: str = ""
     route_url: str | None = None
@@ -98,7 +100,7 @@ class Answer:
 def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
-    rollout = assess(facts.deployment)
+    rollout = assess(facts.deployment, facts.pods)
     answers = _answers(facts, rollout)
     conditions = [dict(c) for c in old.get("conditions") or ()]
     for kind, found in answers.items():
@@ -149,6 +151,9 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
         ConditionType.SECRETS_RESOLVED: secrets,
         ConditionType.DEPLOYMENT_UPDATED: updated,
         ConditionType.AVAILABLE: available,
+        ConditionType.DEPLOYMENT_READY: _deployment_ready(rollout),
+        ConditionType.HEALTH_CHECK: _health(facts, rollout),
+        ConditionType.SERVICE_READY: _service(facts),
         ConditionType.READY: _ready(facts, rollout, (config, secrets, updated)),
     }
 
@@ -207,6 +212,35 @@ def _updated(facts: Facts) -> Answer | None:
     if facts.deployment is None:
         return None
     return Answer("True", Reason.DEPLOYMENT_UPDATED, "The Deployment has the current configuration")
+
+
+def _deployment_ready(rollout: Rollout) -> Answer:
+    done = rollout.state is State.COMPLETE
+    return Answer("True" if done else "False", rollout.reason, rollout.message)
+
+
+def _health(facts: Facts, rollout: Rollout) -> Answer:
+    """What the probes of the pods say, and no more: ``/v1/health`` is a constant.
+
+    It answers 200 with every backend dead, and the health that servers report of their providers
+    is "Not Implemented" in all current releases.
+    """
+    if rollout.available and not facts.deleting:
+        text = (
+            "The server answers its readiness probe: the process serves requests. Servers do not "
+            "tell whether their providers work"
+        )
+        return Answer("True", Reason.HEALTH_CHECK_PASSED, text)
+    if rollout.state is State.STUCK:
+        return Answer("False", Reason.HEALTH_CHECK_FAILED, f"No server answers: {rollout.message}")
+    return Answer("Unknown", Reason.HEALTH_CHECK_PENDING, "No server answers its probe yet")
+
+
+def _service(facts: Facts) -> Answer | None:
+    """Children are made in order: a pass that got to the Deployment has the Service."""
+    if facts.update_problem is not None or not facts.service_url:
+        return None  # what stands in the way of another child says nothing about the Service
+    return Answer("True", Reason.SERVICE_READY, f"The Service exists: {facts.service_url}")
 
 
 def _ready(facts: Facts, rollout: Rollout, steps: tuple[Answer | None, ...]) -> Answer:

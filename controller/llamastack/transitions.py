@@ -27,6 +27,21 @@ class Transition:
 NAMES_SHOWN = 5
 NAME_SHOWN = 100
 
+_TROUBLES = frozenset(
+    {
+        Reason.IMAGE_PULL_FAILED,
+        Reason.CRASH_LOOP,
+        Reason.OUT_OF_MEMORY,
+        Reason.CONTAINER_CONFIG_ERROR,
+        Reason.UNSCHEDULABLE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.VOLUME_PENDING,
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.DEPLOYMENT_FAILED,
+    }
+)
+"""Reasons of DeploymentReady that are worth a Warning; the others are the normal course."""
+
 _WARNINGS = {
     ConditionType.CONFIG_GENERATED: ("ConfigGenerationFailed", "GenerateConfig"),
     ConditionType.SECRETS_RESOLVED: ("SecretResolutionFailed", "ResolveSecrets"),
@@ -70,6 +85,14 @@ def between(
         events.append(
             Transition("Warning", Reason.IMAGE_CONFIG_UNAVAILABLE, "GenerateConfig", config_note)
         )
+    trouble = _condition(new, ConditionType.DEPLOYMENT_READY)
+    if trouble.get("status") == "False" and trouble.get("reason") in _TROUBLES:
+        before = _condition(old, ConditionType.DEPLOYMENT_READY)
+        # By reason: the count of replicas in the message moves without being news.
+        if before.get("reason") != trouble["reason"]:
+            events.append(
+                Transition("Warning", trouble["reason"], "StartPods", str(trouble["message"]))
+            )
     cause_reported = False
     for kind, (reason, action) in _WARNINGS.items():
         after = _condition(new, kind)

@@ -27,8 +27,8 @@ from controller.llamastack.kinds import (
     SERVICE_ACCOUNT,
     UNMANAGED_SELECTOR,
 )
-from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference_index
 from controller.llamastack.pods import POD_INDEX, instance_index, keep_trouble
+from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

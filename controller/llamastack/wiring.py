@@ -16,13 +16,13 @@ from controller.llamastack.kinds import (
     POD,
     SECRET,
 )
+from controller.llamastack.pods import TROUBLE, instance_index
 from controller.llamastack.references import (
     REFERENCE_INDEX,
     Referenced,
     reference_index,
     referred_object,
 )
-from controller.llamastack.pods import TROUBLE, instance_index
 from controller.llamastack.rollout import assess
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
@@ -78,7 +78,7 @@ def handlers(
         yield Referenced(kind), EnqueueMapped(queue, kind, mapper=users)
 
 
-def _owners_of_pod(pod: Object) -> Iterable[ObjectKey]:
+def _owners_of_pod(pod: Object) -> list[ObjectKey]:
     return [ObjectKey(*key.split("/", 1)) for key in instance_index(pod)]
 
 

@@ -67,6 +67,9 @@ def test_resource_becomes_ready_with_few_requests_and_says_what_it_is(world: Wor
         "SecretsResolved",
         "DeploymentUpdated",
         "Available",
+        "DeploymentReady",
+        "HealthCheck",
+        "ServiceReady",
         "Ready",
     }
     eventually("both Events", lambda: len(world.events()) == 2)

@@ -146,7 +146,7 @@ def test_conditions_nobody_looked_at_are_unknown_on_the_first_visit() -> None:
     status = compute(Facts(cr=cr(), now=NOW, config_problem=problem))
 
     assert condition({"status": status}, "SecretsResolved")["status"] == "Unknown"
-    assert len(status["conditions"]) == 5
+    assert len(status["conditions"]) == 8
 
 
 def test_missing_secret_is_the_reason_of_ready() -> None:
@@ -197,3 +197,51 @@ def test_status_follows_the_source_of_the_configuration() -> None:
     assert condition({"status": status}, "ConfigGenerated")["reason"] == "DistributionDefault"
     assert status["resolvedDistribution"] == {"image": "image:1", "configSource": "default"}
     assert "configGeneration" not in status
+
+
+def test_trouble_of_a_pod_is_the_reason_of_ready_and_a_failure() -> None:
+    trouble = {"reason": "CrashLoop", "message": "container c ends: BoomError: x"}
+    pod = {"metadata": {"name": "p"}, "trouble": trouble}
+
+    status = compute(replace(READY, deployment=deployment(0), pods=(pod,)))
+
+    for kind in ("Ready", "DeploymentReady"):
+        answer = condition({"status": status}, kind)
+        assert (answer["status"], answer["reason"]) == ("False", Reason.CRASH_LOOP)
+        assert "BoomError: x" in answer["message"]
+    assert status["phase"] == Phase.FAILED
+    assert condition({"status": status}, "HealthCheck")["reason"] == Reason.HEALTH_CHECK_FAILED
+
+
+def test_health_claims_no_more_than_the_probe_tells() -> None:
+    starting = compute(replace(READY, deployment=deployment(0)))
+
+    assert condition({"status": starting}, "HealthCheck")["status"] == "Unknown"
+    passed = condition({"status": compute(READY)}, "HealthCheck")
+    assert passed["status"] == "True"
+    assert "do not tell whether their providers work" in passed["message"]
+
+
+def test_service_stays_ready_while_another_child_has_a_problem() -> None:
+    first = compute(READY)
+    problem = Problem(Reason.RECONCILE_FAILED, "quota")
+
+    status = compute(replace(READY, cr=cr(first), update_problem=problem, service_url=""))
+
+    assert condition({"status": status}, "ServiceReady")["status"] == "True"
+
+
+def test_scaled_to_zero_is_ready() -> None:
+    none: dict[str, Any] = {
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 0},
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [{"type": "Available", "status": "True"}],
+        },
+    }
+
+    status = compute(replace(READY, deployment=none))
+
+    assert ready_of(status)["status"] == "True"
+    assert condition({"status": status}, "DeploymentReady")["reason"] == Reason.SCALED_TO_ZERO

@@ -97,3 +97,24 @@ def test_new_registry_is_a_warning_when_it_is_written() -> None:
     assert "vector stores" in warning.note
     assert len(warning.note.encode()) < 1024
     assert between(same, same, deployment_changed=False, registry_reset=names) == []
+
+
+def in_trouble(reason: str, message: str) -> dict[str, Any]:
+    answer = {"type": "DeploymentReady", "status": "False", "reason": reason, "message": message}
+    return {"conditions": [answer]}
+
+
+def test_trouble_of_pods_is_a_warning_once() -> None:
+    crash = in_trouble("CrashLoop", "0 of 2 replicas: boom")
+    same = in_trouble("CrashLoop", "1 of 2 replicas: boom")
+
+    first = between(status(), crash, deployment_changed=False)
+
+    assert [(e.type, e.reason, e.note) for e in first] == [
+        ("Warning", "CrashLoop", "0 of 2 replicas: boom")
+    ]
+    assert between(crash, same, deployment_changed=False) == []
+
+
+def test_pods_that_start_are_no_event() -> None:
+    assert between({}, in_trouble("Progressing", "0 of 1"), deployment_changed=False) == []

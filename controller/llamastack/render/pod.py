@@ -62,6 +62,8 @@ def _container(inputs: Inputs) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
         },
+        # The end of a traceback is in the pod's status then, and from there in ours.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         **probes(inputs),
     }
     if overrides.command:
