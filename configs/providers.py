@@ -101,6 +101,11 @@ the port in the same Secret as the password; that the server converts it is as i
 _AWS_PAIR: Final = ("aws_access_key_id", "aws_secret_access_key")
 """Keys that are of use only together."""
 
+_GEMINI: Final = "remote::gemini"
+_GEMINI_PAIR: Final = ("project", "access_token")
+"""Likewise, from ogx on: there the provider does not start with one of them, nor with a token and a
+key (gemini/config.py). A type that knows both, such as vertexai, may take them for itself."""
+
 
 def expand(
     spec: Spec,
@@ -300,9 +305,17 @@ class _Expansion:
                 continue
             field = {kind.endpoint: "endpoint", kind.secret: "apiKey"}.get(key, f"settings.{key}")
             self._error(field, f'is required for provider type "{kind.name}"')
-        for key, other in (_AWS_PAIR, _AWS_PAIR[::-1]):
-            if key in kind.keys and config.get(key) and not config.get(other):
+        self._pairs(kind, config)
+
+    def _pairs(self, kind: ProviderType, config: dict[str, Any]) -> None:
+        """Says what is missing for what is there, or must not be there with it."""
+        pairs = (_AWS_PAIR, _GEMINI_PAIR) if kind.name == _GEMINI else (_AWS_PAIR,)
+        for key, other in (*pairs, *(pair[::-1] for pair in pairs)):
+            if {key, other} <= kind.keys and config.get(key) and not config.get(other):
                 self._error(f"secretRefs.{other}", f"is required together with {key}")
+        both = config.get("api_key") and config.get("access_token")
+        if kind.name == _GEMINI and "access_token" in kind.keys and both:
+            self._error("apiKey", "cannot be given together with access_token")
 
     def _unknown_keys(self, kind: ProviderType) -> None:
         """Tells of settings that the server would ignore without a word, or not start on."""

@@ -147,6 +147,39 @@ def test_a_refused_connection_string_is_not_shown() -> None:
     assert not any(part in str(caught.value) for part in ("user-x", "word-y", "-host", "base-z"))
 
 
-def test_refusals_of_types_are_errors_and_not_only_warnings() -> None:
+def test_a_type_that_ended_before_ogx_is_an_error_and_not_only_a_warning() -> None:
     with pytest.raises(ConfigError):
         generate_on("ogx", providers={"vectorIo": {"provider": "inline::sqlite_vec"}})
+
+
+# --- credentials of gemini on ogx -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"settings": {"project": "p"}}, "secretRefs.access_token", "is required together with"),
+        (
+            {"secretRefs": {"access_token": secret("s", "k")}},
+            "secretRefs.project",
+            "is required together with",
+        ),
+        (
+            {
+                "apiKey": secret("s", "a"),
+                "settings": {"project": "p"},
+                "secretRefs": {"access_token": secret("s", "k")},
+            },
+            "apiKey",
+            "cannot be given together with",
+        ),
+    ],
+)
+def test_credentials_that_gemini_does_not_start_with_are_refused(
+    fields: dict[str, Any], field: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        generate_on("ogx", providers={"inference": {"provider": "gemini", **fields}})
+
+    assert [error.path for error in caught.value.errors] == [f"spec.providers.inference.{field}"]
+    assert said in caught.value.errors[0].message
