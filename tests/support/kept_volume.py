@@ -61,7 +61,7 @@ class SmallBase:
             kvstore = {"backend": "kv_default", "namespace": "datasetio"}
             providers["datasetio"][0]["config"] = {"kvstore": kvstore}
         folder = "${env.SQLITE_STORE_DIR:=/none}"
-        data = {
+        data: dict[str, Any] = {
             "version": 2,
             "image_name" if self.era == "0.4" else "distro_name": "small",
             "apis": list(apis),

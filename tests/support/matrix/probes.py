@@ -126,7 +126,7 @@ def vector_store(provider_id: str, *, embedder: str = "embedder") -> Probe:
             "chunk_id": "chunk-1",
             "metadata": {"document_id": "document-1"},
             "chunk_metadata": {"document_id": "document-1", "chunk_id": "chunk-1"},
-            "embedding": [0.1] * DIMENSION,
+            "embedding": [0.2] * DIMENSION,  # 0.4 divides by the distance
             "embedding_model": f"{embedder}/{EMBEDDING}",
             "embedding_dimension": DIMENSION,
         }

@@ -40,7 +40,7 @@ _SETTINGS: Final[Mapping[tuple[str, str], Json]] = {
         "ewallet_pem_loc": "/pem",
         "ewallet_password": "p",
     },
-    ("vector_io", "neo4j"): {"username": "neo4j"},
+    ("vector_io", "neo4j"): {"user": "neo4j"},
     ("post_training", "huggingface-gpu"): {"dpo_output_dir": "dpo"},
 }
 """(API, short name) → settings that it cannot be without."""
@@ -63,7 +63,7 @@ _NO_MODULE: Final = "No module named"
 _TORCH: Final = (_NO_MODULE, "needs torch")
 _WANTING: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("inference", "meta-reference"): (_NO_MODULE, "needs torch and the weights of a model"),
-    ("inference", "tgi"): ("", "needs a running TGI"),
+    ("inference", "tgi"): ("", "ends by a defect of its own"),
     ("inference", "transformers"): _TORCH,
     ("safety", "prompt-guard"): _TORCH,
     ("vector_io", "chromadb"): ("", "needs a running Chroma"),
@@ -74,11 +74,22 @@ _WANTING: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
 }
 """(API, short name) → what the server's last words contain when it cannot boot here, and why."""
 
+_INCOMPLETE: Final = ("does not implement", "lacks a method, so the server ends")
+_PACKAGE_OCI: Final = (_NO_MODULE, "needs the package oci")
 _WANTING_IN: Final[Mapping[tuple[str, str, str], tuple[str, str]]] = {
-    ("0.4", "inference", "sentence-transformers"): _TORCH,
-    ("0.5-0.6", "inference", "sentence-transformers"): _TORCH,
+    ("0.4.7", "inference", "oci"): _PACKAGE_OCI,
+    ("0.4.7", "inference", "sentence-transformers"): _TORCH,
+    ("0.4.7", "safety", "bedrock"): _INCOMPLETE,
+    ("0.4.7", "safety", "sambanova"): _INCOMPLETE,
+    ("0.5.4", "inference", "oci"): _PACKAGE_OCI,
+    ("0.5.4", "inference", "sentence-transformers"): _TORCH,
+    ("0.6.1", "inference", "sentence-transformers"): _TORCH,
+    ("1.5.0", "inference", "llama-cpp-server"): ("", "needs a running llama.cpp"),
+    ("1.5.0", "inference", "oci"): ("", "needs the package oci"),
+    ("1.5.0", "inference", "sentence-transformers"): ("", "needs torch"),
+    ("1.5.0", "inference", "text-embeddings-inference"): ("", "needs a running server of it"),
 }
-"""Likewise, in one era."""
+"""Likewise, in one version."""
 
 
 def cases(release: Release) -> Iterator[Case]:
@@ -88,7 +99,9 @@ def cases(release: Release) -> Iterator[Case]:
         api = eras.api_of(section, era)
         if api is None:
             continue
-        names = embedded().short_names(era, api)
+        names = tuple(
+            name for name in embedded().short_names(era, api) if _is_in(release, api, name)
+        )
         for name in names:
             yield _alone(release, api, name)
         if api in _FIRST:
@@ -139,9 +152,15 @@ def _beside(release: Release, api: str, names: tuple[str, ...]) -> Case:
     )
 
 
+def _is_in(release: Release, api: str, name: str) -> bool:
+    """Whether this release of its era has it already."""
+    releases = _kind(release, api, name).releases
+    return not releases or release.version in releases
+
+
 def _wanting(release: Release, api: str, name: str) -> tuple[str, str]:
     in_all = _WANTING.get((api, name), ("", ""))
-    return _WANTING_IN.get((release.era, api, name), in_all)
+    return _WANTING_IN.get((release.version, api, name), in_all)
 
 
 def _kind(release: Release, api: str, name: str) -> ProviderType:
@@ -154,13 +173,15 @@ class _Subject:
     def __init__(self, release: Release, api: str, name: str, kind: ProviderType) -> None:
         self._api, self._name, self._kind = api, name, kind
         self._id = f"my-{name}"
+        since = dict(kind.only).get(kind.secret or "", ())
+        self._takes_key = kind.secret is not None and (not since or release.version in since)
 
     def provider(self, around: Surroundings) -> Json:
         """Its part of the spec."""
         spec: Json = {"id": self._id, "provider": self._name}
         if self._kind.endpoint is not None and "conn_str" not in self._kind.required:
             spec["endpoint"] = self._endpoint(around)
-        if self._kind.secret is not None:
+        if self._takes_key:
             spec["apiKey"] = {"secretKeyRef": {"name": self._id, "key": "token"}}
         if (self._api, self._name) in _PAIRS:
             spec["secretRefs"] = {
@@ -182,7 +203,7 @@ class _Subject:
     def probes(self) -> tuple[Probe, ...]:
         """What can be seen of it besides being listed."""
         reachable = self._kind.endpoint is not None and self._name not in _UNREACHABLE
-        key = value_of(self._id, "token") if self._kind.secret else ""
+        key = value_of(self._id, "token") if self._takes_key else ""
         if self._api == "inference" and reachable:
             return (chat(self._id, key=key),)
         if self._api == "vector_io" and self._name in _INSIDE:
