@@ -48,4 +48,3 @@ def _paths(spec: Spec) -> Iterator[str]:
         "spec.workload.podDisruptionBudget": workload.pod_disruption_budget,
     }
     yield from (path for path, value in fields.items() if value is not None)
-
