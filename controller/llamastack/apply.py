@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from controller.llamastack.compare import in_place, stamped
-from controller.llamastack.kinds import APPLIED_HASH, FIELD_MANAGER
+from controller.llamastack.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.migrate import ownership_patch
 from controller.llamastack.ownership import check_writable, is_owned
+from controller.llamastack.scaling import HANDOVER_MANAGER, handover
 from informers.errors import AlreadyExists
 from informers.ports import key_of
 
@@ -89,6 +90,9 @@ class ChildWriter:
         if uid not in self._migrated:
             await self._migrate(cr, resource, key_of(old))
             self._migrated.add(uid)
+        given = handover(wanted, old) if resource == DEPLOYMENT else None
+        if given is not None:
+            await self._writer.apply(resource, given, manager=HANDOVER_MANAGER)
         body = {**wanted, "metadata": {**wanted["metadata"], "uid": uid}}
         live = await self._writer.apply(resource, body, manager=FIELD_MANAGER)
         version = live["metadata"]["resourceVersion"]

@@ -14,8 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import DEPLOYMENT, INGRESS, SERVICE, SERVICE_ACCOUNT
-from controller.llamastack.render import ingress, names, service, service_account
+from controller.llamastack.kinds import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    INGRESS,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
+from controller.llamastack.render import hpa, ingress, names, pdb, service, service_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +52,8 @@ class ChildKind:
 PREREQUISITES: tuple[ChildKind, ...] = (
     ChildKind(SERVICE_ACCOUNT, service_account.render, names.service_account),
     ChildKind(SERVICE, service.render, names.service),
+    ChildKind(POD_DISRUPTION_BUDGET, pdb.render, names.pod_disruption_budget),
+    ChildKind(AUTOSCALER, hpa.render, names.autoscaler),
     ChildKind(INGRESS, ingress.render, names.ingress),
 )
 """All but the Deployment."""

@@ -16,6 +16,8 @@ SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 SECRET = Resource("", "v1", "Secret", "secrets")
+AUTOSCALER = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 
@@ -36,6 +38,9 @@ UNMANAGED_SELECTOR = f"{MANAGED_BY}!={MANAGED_BY_VALUE}"
 APPLIED_HASH = "llamastack.io/applied-hash"
 """Annotation on a child: hash of the manifest last applied, so that a field which we no longer
 send is noticed without keeping managed fields in memory."""
+
+AUTOSCALED = "llamastack.io/autoscaled"
+"""Annotation on the Deployment: its replicas were handed over to an autoscaler."""
 
 CONFIG_HASH = "llamastack.io/config-hash"
 """Annotation on a generated ConfigMap: sha256 of config.yaml; proves content to a cache that

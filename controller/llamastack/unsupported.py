@@ -44,7 +44,5 @@ def _paths(spec: Spec) -> Iterator[str]:
         "spec.networking.allowedFrom": networking.allowed_from,
         "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
         "spec.workload.storage": workload.storage,
-        "spec.workload.autoscaling": workload.autoscaling,
-        "spec.workload.podDisruptionBudget": workload.pod_disruption_budget,
     }
     yield from (path for path, value in fields.items() if value is not None)

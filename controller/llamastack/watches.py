@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.caches import OWNER_INDEX, owner_index
 from controller.llamastack.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
@@ -21,6 +22,7 @@ from controller.llamastack.kinds import (
     LLAMA_STACK,
     MANAGED_BY_SELECTOR,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     SECRET,
     SERVICE,
@@ -73,6 +75,8 @@ WATCHES = (
     Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
     Watch(SERVICE, MANAGED_BY_SELECTOR),
     Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),
+    Watch(POD_DISRUPTION_BUDGET, MANAGED_BY_SELECTOR),
+    Watch(AUTOSCALER, MANAGED_BY_SELECTOR),
     Watch(INGRESS, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # Only pods in trouble are kept, and of them only the trouble.
@@ -113,6 +117,8 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(SERVICE_ACCOUNT, "get", "list", "watch", "create", "patch"),
     *_rights(POD, "list", "watch"),
     *_rights(INGRESS, "get", "list", "watch", "create", "patch", "delete"),
+    *_rights(POD_DISRUPTION_BUDGET, "get", "list", "watch", "create", "patch", "delete"),
+    *_rights(AUTOSCALER, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),
     *_rights(SECRET, "get", "list", "watch"),
     *_rights(EVENT, "create", "patch"),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack import children
 from controller.llamastack.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     DEPLOYMENT,
     LLAMA_STACK,
     POD,
+    POD_DISRUPTION_BUDGET,
     SECRET,
 )
 from controller.llamastack.pods import TROUBLE, instance_index
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from controller.llamastack.reconciler import LlamaStackReconciler
     from controller.llamastack.secrets import SecretResolver
     from controller.runtime.consistency import ConsistencyTracker
-    from informers.ports import Object
+    from controller.runtime.handlers import Predicate
+    from informers.ports import Object, Resource
     from workqueue import RateLimitingQueue
 
 CHILDREN = (*children.RESOURCES, CONFIG_MAP)
@@ -67,7 +70,7 @@ def handlers(
                 queue,
                 child,
                 owner=LLAMA_STACK,
-                predicate=_says_something_new if child is DEPLOYMENT else None,
+                predicate=_PREDICATES.get(child),
                 tracker=consistency,
             ),
         )
@@ -95,6 +98,21 @@ def _says_something_new(old: Object, new: Object) -> bool:
     before, after = dict(old["metadata"]), dict(new["metadata"])
     before["resourceVersion"] = after["resourceVersion"]
     return before != after or old["spec"] != new["spec"] or assess(old) != assess(new)
+
+
+def _content_changed(old: Object, new: Object) -> bool:
+    """Whether anything but the status changed, which its controller writes every few seconds."""
+    before, after = dict(old["metadata"]), dict(new["metadata"])
+    before["resourceVersion"] = after["resourceVersion"]
+    return before != after or old.get("spec") != new.get("spec")
+
+
+_PREDICATES: dict[Resource, Predicate] = {
+    DEPLOYMENT: _says_something_new,
+    AUTOSCALER: _content_changed,
+    POD_DISRUPTION_BUDGET: _content_changed,
+}
+"""Which updates of a child are of interest; all of them where there is no row."""
 
 
 class _Quiet:

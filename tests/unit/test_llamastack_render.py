@@ -280,7 +280,6 @@ def test_rendering_is_deterministic_and_leaves_its_input_alone() -> None:
     [
         ({"overrideConfig": {"configMapName": "x"}}, "spec.overrideConfig"),
         ({"workload": {"storage": {}}}, "spec.workload.storage"),
-        ({"workload": {"autoscaling": {"maxReplicas": 2}}}, "spec.workload.autoscaling"),
         ({"networking": {"allowedFrom": {}}}, "spec.networking.allowedFrom"),
     ],
 )

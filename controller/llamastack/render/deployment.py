@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import DEPLOYMENT, REGISTRY_STATE, SECRETS_HASH
+from controller.llamastack.kinds import AUTOSCALED, DEPLOYMENT, REGISTRY_STATE, SECRETS_HASH
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.pod import pod_spec
@@ -39,9 +39,14 @@ def render(inputs: Inputs) -> Child:
     if workload.autoscaling is None:
         spec["replicas"] = workload.replicas
     rendered = child(inputs, DEPLOYMENT, names.deployment(inputs.name), {"spec": spec})
+    # On the Deployment, not in the template: none of it is a reason for new pods.
+    annotations = {}
     if inputs.registry:
-        # On the Deployment, not in the template: what is registered is no reason for new pods.
-        rendered.manifest["metadata"]["annotations"] = {REGISTRY_STATE: inputs.registry}
+        annotations[REGISTRY_STATE] = inputs.registry
+    if workload.autoscaling is not None:
+        annotations[AUTOSCALED] = "true"
+    if annotations:
+        rendered.manifest["metadata"]["annotations"] = annotations
     return rendered
 
 

@@ -63,6 +63,12 @@ class Inputs:
         return (storage.mount_path if storage else None) or DEFAULT_MOUNT_PATH
 
     @property
+    def most_replicas(self) -> int:
+        """How many pods there may be."""
+        workload = self.spec.workload
+        return workload.autoscaling.max_replicas if workload.autoscaling else workload.replicas
+
+    @property
     def tls_secret(self) -> str:
         """Secret with the server's certificate; empty for plain HTTP."""
         tls = self.spec.networking.tls

@@ -29,6 +29,16 @@ def ingress(cr: str) -> str:
     return f"{cr}-ingress"
 
 
+def autoscaler(cr: str) -> str:
+    """HorizontalPodAutoscaler of the Deployment."""
+    return f"{cr}-hpa"
+
+
+def pod_disruption_budget(cr: str) -> str:
+    """PodDisruptionBudget of the pods."""
+    return f"{cr}-pdb"
+
+
 def config_map(cr: str, config_hash: str, length: int = CONFIG_HASH_LENGTHS[0]) -> str:
     """Generated ConfigMap; its content never changes under one name.
 

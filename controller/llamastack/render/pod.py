@@ -12,6 +12,7 @@ from controller.llamastack.render import names
 from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
 from controller.llamastack.render.probes import probes
+from controller.llamastack.render.scheduling import placement
 from controller.llamastack.render.user import plain, plain_list
 
 if TYPE_CHECKING:
@@ -38,14 +39,9 @@ def pod_spec(inputs: Inputs) -> dict[str, Any]:
         "containers": [_container(inputs)],
         "volumes": _volumes(inputs),
     }
-    placement = {
-        "imagePullSecrets": plain_list(overrides.image_pull_secrets),
-        "nodeSelector": dict(overrides.node_selector),
-        "tolerations": plain_list(overrides.tolerations),
-        "affinity": plain(overrides.affinity) if overrides.affinity else {},
-        "topologySpreadConstraints": plain_list(inputs.spec.workload.topology_spread_constraints),
-    }
-    return spec | {name: value for name, value in placement.items() if value}
+    if overrides.image_pull_secrets:
+        spec["imagePullSecrets"] = plain_list(overrides.image_pull_secrets)
+    return spec | placement(inputs)
 
 
 def _container(inputs: Inputs) -> dict[str, Any]:
