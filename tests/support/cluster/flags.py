@@ -83,6 +83,7 @@ def apiserver(
         f"--service-account-signing-key-file={pki.key('service-account')}",
         f"--kubelet-client-certificate={pki.certificate('kubelet-client')}",
         f"--kubelet-client-key={pki.key('kubelet-client')}",
+        "--kubelet-preferred-address-types=InternalIP",  # a node's host name means nothing here
         f"--requestheader-client-ca-file={pki.certificate('front-proxy-ca')}",
         "--requestheader-allowed-names=front-proxy",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",

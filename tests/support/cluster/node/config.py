@@ -146,8 +146,9 @@ def cni(layout: Layout) -> Json:
 
 def kubelet(layout: Layout, ca: Path) -> Json:
     """The kubelet; its serving certificate is its own, which the API server does not verify."""
-    never = ("memory.available", "nodefs.available", "nodefs.inodesFree")
-    never += ("imagefs.available", "imagefs.inodesFree")
+    never = [f"nodefs.{what}" for what in ("available", "inodesFree")]
+    never += [f"imagefs.{what}" for what in ("available", "inodesFree")]
+    never.append("memory.available")
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
