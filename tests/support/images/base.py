@@ -70,14 +70,12 @@ def layer(progress: Progress | None = None) -> Path:
 
 
 def debootstrap(root: Path, progress: Progress) -> None:
-    """Make the tree; it mounts /proc, so it gets a mount namespace of its own."""
+    """Make the tree, with what is mounted while that happens gone afterwards."""
     if os.geteuid() != 0:
         raise ImageError("images are made with debootstrap, which needs root")
     tool = tools.obtain("debootstrap", progress)
-    command = [
-        "unshare", "--mount", "--", str(tool.path), "--variant=minbase",
-        f"--include={','.join(_PACKAGES)}", SUITE, str(root), *_mirror().split(),
-    ]  # fmt: skip
+    include = f"--include={','.join(_PACKAGES)}"
+    command = tool.command("--variant=minbase", include, SUITE, str(root), *_mirror().split())
     tools.run(command, "debootstrap failed", seconds=_SECONDS, environment=tool.environment)
 
 

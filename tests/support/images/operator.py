@@ -101,12 +101,11 @@ class Build:
         self._buildah("push", "--signature-policy", policy, NAME, place)
 
     def _buildah(self, *words: str) -> None:
-        command = [
-            str(self._tool.path),
+        command = self._tool.command(
             *("--root", str(self._work / "store"), "--runroot", str(self._work / "run")),
             *("--storage-driver", "vfs"),
             *words,
-        ]
+        )
         failed = f"buildah {words[0]} failed"
         tools.run(command, failed, seconds=_SECONDS, environment=self._environment)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.cluster.cache import Cache
 from tests.support.cluster.progress import Progress
 from tests.support.images.places import ImageError, cache_of_user
-from tests.support.servers.debian import in_tree, library_path, unpack
+from tests.support.servers.debian import in_tree, unpack
 from tests.support.servers.errors import BedError
 
 PACKAGES: Mapping[str, Sequence[str]] = {"debootstrap": ("debootstrap",), "buildah": ("buildah",)}
@@ -26,12 +26,39 @@ PACKAGES: Mapping[str, Sequence[str]] = {"debootstrap": ("debootstrap",), "build
 _TAIL_LINES = 5
 
 
+_WITH_LIBRARIES = """\
+set -e
+root=$1; shift
+for place in "$root"/usr/lib/*-linux-gnu*; do
+    below=${place#"$root"}
+    mount -t overlay overlay -o "lowerdir=$place:$below" "$below"
+done
+exec "$@"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program, and what its environment needs beside ours."""
+    """A program that was found or unpacked.
+
+    Attributes:
+        path: of the program.
+        libraries: the directory in which it and its libraries were unpacked. They are laid over
+            this machine's, in a mount namespace, since ``LD_LIBRARY_PATH`` is not enough: buildah
+            starts itself again in an empty environment.
+        environment: what to add to ours.
+    """
 
     path: Path
+    libraries: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> list[str]:
+        """The command line, in a mount namespace of its own: what it mounts, nobody else sees."""
+        prefix = ["unshare", "--mount", "--"]
+        if self.libraries is not None:
+            prefix += ["sh", "-c", _WITH_LIBRARIES, "sh", str(self.libraries)]
+        return [*prefix, str(self.path), *words]
 
 
 def obtain(name: str, progress: Progress) -> Tool:
@@ -57,10 +84,9 @@ def obtain(name: str, progress: Progress) -> Tool:
     path = in_tree(root, name)
     if path is None:
         raise ImageError(f"{name} is not in Debian's package: install it")
-    environment = {"LD_LIBRARY_PATH": library_path(root)}
-    if name == "debootstrap":
-        environment = {"DEBOOTSTRAP_DIR": str(root / "usr/share/debootstrap")}
-    return Tool(path, environment)
+    if name == "debootstrap":  # a script
+        return Tool(path, environment={"DEBOOTSTRAP_DIR": str(root / "usr/share/debootstrap")})
+    return Tool(path, libraries=root)
 
 
 def run(
