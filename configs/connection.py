@@ -41,6 +41,21 @@ _SCHEME = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?", re.IGNORECASE)
 _KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))", re.IGNORECASE)
 _HINT: Final = "@ : / ? # and % in user and password are written as %40 %3A %2F %3F %23 and %25"
 _ONE_HOST: Final = "must name one host, not a list or a socket"
+_PARAMETERS: Final = frozenset({"host", "port", "dbname", "user", "password", "sslmode"})
+"""What a connection string may say."""
+
+_OTHER_PARAMETERS: Final = frozenset(
+    {
+        "application_name", "channel_binding", "client_encoding", "connect_timeout",
+        "connection_limit", "fallback_application_name", "gssencmode", "hostaddr", "keepalives",
+        "keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname",
+        "load_balance_hosts", "options", "passfile", "pgbouncer", "pool_timeout", "require_auth",
+        "schema", "service", "sslcert", "sslcrl", "sslkey", "sslpassword", "sslrootcert", "sslsni",
+        "statement_timeout", "target_session_attrs", "tcp_user_timeout",
+    }
+)  # fmt: skip
+"""What others say in one. Any other word may be a piece of a password with an = in it."""
+
 _SQLITE: Final = "sqlite"
 """What makes the server's SQL store take a URL for one of SQLite, wherever it is in there; then it
 connects with arguments that PostgreSQL does not have (sqlalchemy_sqlstore.py of 0.4 to 0.7)."""
@@ -164,10 +179,9 @@ def split(value: str, *, family: Family) -> dict[Part, str]:
         ConnectionStringError: It is not one, lacks host or user, or has what cannot be passed on.
     """
     found = _from_url(value.strip()) if "://" in value else _from_keywords(value)
-    unknown = sorted(set(found) - {"host", "port", "dbname", "user", "password", "sslmode"})
-    if unknown:
-        msg = f"the server cannot be given the parameter {', '.join(unknown)}"
-        raise ConnectionStringError(msg)
+    if unknown := set(found) - _PARAMETERS:
+        shown = ", ".join(sorted(unknown & _OTHER_PARAMETERS)) or f"that is in it ({_HINT})"
+        raise ConnectionStringError(f"the server cannot be given the parameter {shown}")
     if family == "SQL" and found.get("sslmode") in _ENCRYPTED:
         raise ConnectionStringError(
             "sslmode asks for encryption, which the server's SQL store cannot do"

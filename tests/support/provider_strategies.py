@@ -106,8 +106,9 @@ class ProviderMaker:
         settings = self._settings(kind, secrets)
         if kind.unknown_keys != "refused" and self._draw(st.integers(0, 9)) == 0:
             settings[f"x_{self._draw(IDENTIFIERS)}"] = self._draw(WORDS)
-        if kind.name == "remote::gemini" and settings.pop("project", None):
+        if kind.name == "remote::gemini" and "project" in {**settings, **secrets}:
             # Only for a token, and that not together with a key.
+            settings.pop("project", None)
             fields.pop("apiKey", None)
             secrets |= {"project": self._secret(), "access_token": self._secret()}
         if settings or self._maybe():

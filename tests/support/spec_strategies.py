@@ -24,8 +24,18 @@ from configs.catalogue import ProviderType, embedded
 from configs.engine import Generated
 from configs.eras import Era
 from configs.secrets import EnvFromSecret
+from controller.llamastack.plan import Plan, make_plan
 from tests.support.bases import HAND_MADE, IMAGE, base_of, generate_on, text_of
-from tests.support.config_specs import DISTRIBUTIONS, IDENTIFIERS, Json, generate, secret, spec_of
+from tests.support.config_specs import (
+    DISTRIBUTIONS,
+    IDENTIFIERS,
+    NAME,
+    NAMESPACE,
+    Json,
+    generate,
+    secret,
+    spec_of,
+)
 from tests.support.provider_strategies import ProviderMaker
 from tests.support.provider_values import made_up
 from tests.support.validate_configs import every_variable
@@ -84,6 +94,18 @@ class AnySpec:
                 env[item.name] = made_up(item.name, item.path)
         given = spec_of(self.sections).workload.overrides.env
         return {**env, **{item.name: item.value or "" for item in given}}
+
+
+def plan_of(spec: AnySpec) -> tuple[Json, Plan]:
+    """The resource with a spec, and what the controller makes of it."""
+    resource = {
+        "apiVersion": "llamastack.io/v1alpha2",
+        "kind": "LlamaStackDistribution",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "uid": "u", "generation": 1},
+        "spec": spec.sections,
+    }
+    base = None if "name" in spec.sections["distribution"] else base_of(spec.era)
+    return resource, make_plan(resource, DISTRIBUTIONS, base=base)
 
 
 @st.composite

@@ -1,0 +1,197 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""No value of a Secret in anything that somebody may read.
+
+The engine is never given one. Two places are: `connection.derive`, whose result is the content of
+another Secret, and the resolver of Secrets, which judges values and forgets them. What is planted
+here consists of letters that no message of ours has in that order, so that any four characters of
+it in a row are a leak (`LONGEST`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from api.references import secret_refs
+from api.v1alpha2 import SecretKeySelector
+from configs import connection
+from configs.connection import ConnectionStringError, StorageSecret, StorageValue
+from configs.eras import ERAS
+from configs.secrets import EnvFromSecret
+from controller.llamastack import transitions
+from controller.llamastack.secrets import SecretResolver
+from controller.llamastack.status import Facts, compute
+from informers.ports import Object, ObjectKey, Resource
+from tests.support.config_specs import spec_of
+from tests.support.spec_strategies import AnySpec, any_valid_spec, plan_of
+
+LONGEST = 3
+"""Characters of a value in a row that may be in a message by chance."""
+
+_LATIN = "QXZJKVWqxzjkvw0123456789"
+"""For connection strings: names of parameters and ports are of these characters."""
+
+_FOREIGN = "ЖФЮЯЩжфюящ"
+"""For whole resources, in which ids and hashes have any Latin letter and digit."""
+
+_SEPARATORS = st.sampled_from(
+    ["", "@", ":", "/", "?", "#", "%", "%4", "%40", "&", "=", "'", '"', "\\", " ", ",", "[", "]",
+     "://", "?sslmode=", "&sslmode=require", "é", "\n", "\0", "${env.", "}"]
+)  # fmt: skip
+_STARTS = st.sampled_from(
+    ["", "postgresql://", "postgres://", "postgresql+asyncpg://", "mysql://", "postgresql:",
+     "host=", "user=", "password=", "host='", "host=h user="]
+)  # fmt: skip
+
+
+@st.composite
+def connections(draw: st.DrawFn, alphabet: str) -> str:
+    """What is, or might be taken for, a connection string."""
+    word = st.text(alphabet, max_size=9)
+    several = st.lists(st.tuples(word, _SEPARATORS), min_size=1, max_size=7)
+    pieces = several.map(lambda pairs: "".join(one + other for one, other in pairs))
+    if draw(st.booleans()):
+        return draw(_STARTS) + draw(pieces)
+    whole = st.text(alphabet, min_size=4, max_size=9)
+    parts = {name: draw(whole) for name in ("user", "password", "host", "dbname")}
+    parts["port"] = draw(st.sampled_from(["5432", "", "0", "99999", "QXZJ"]))
+    parts[draw(st.sampled_from(sorted(parts)))] = draw(pieces)
+    if draw(st.booleans()):
+        return " ".join(f"{name}={value}" for name, value in parts.items())
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
+
+
+def leaks(value: str, text: str, letters: str = _LATIN) -> list[str]:
+    """Pieces of a value, with some of the letters, in a text; names of parameters are no secret."""
+    plain = value.casefold()
+    for known in ("postgresql+asyncpg", "postgresql", "postgres", "mysql", "sslmode", "require",
+                  "password=", "dbname=", "host=", "user=", "port=", "://", "${env."):  # fmt: skip
+        plain = plain.replace(known, "\1")
+    pieces = (plain[at : at + LONGEST + 1] for at in range(len(plain) - LONGEST))
+    shown = text.casefold()
+    secret = set(letters.casefold())
+    return [piece for piece in pieces if piece in shown and secret & set(piece)]
+
+
+def _asked_for(family: str, *, redis: bool) -> StorageSecret:
+    source = SecretKeySelector(name="s", key="k")
+    parts = {"KV": connection.KV_PARTS, "SQL": connection.SQL_PARTS}[family]
+    values = tuple(
+        StorageValue(f"{family}_{part}", source, part, family, "spec.storage", redis)  # type: ignore[arg-type]
+        for part in (("password_encoded",) if redis else parts)
+    )
+    return StorageSecret("own", values)
+
+
+@given(value=connections(_LATIN), family=st.sampled_from(["KV", "SQL"]), redis=st.booleans())
+@example(value="postgresql://QXZJ:12?KVWQ=ZZZZ@KKKK/QQQQ", family="SQL", redis=False)
+@example(value="XQZJ=KVWQ", family="KV", redis=False)
+@example(value="postgresql://QXZJ:KV#WQ@host", family="KV", redis=False)
+def test_an_error_about_a_connection_string_has_nothing_of_it(
+    value: str, family: str, redis: bool
+) -> None:
+    asked, said, content = _asked_for(family, redis=redis), "", {}
+    try:
+        content = connection.derive(asked, {("s", "k"): value})
+    except ConnectionStringError as error:
+        said = f"{error!r} {error.__cause__!r}"
+
+    assert content or said.startswith("ConnectionStringError('spec.storage: ")
+    assert "\\n" not in said
+    assert leaks(value, said) == []
+    assert family != "SQL" or redis or "sqlite" not in "".join(content.values())
+
+
+# --- the whole way of a resource ------------------------------------------------------------------
+
+
+class _Server:
+    """Answers every read of a Secret with the same values."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._data = {key: base64.b64encode(v.encode()).decode() for key, v in values.items()}
+
+    async def get(self, resource: Resource, key: ObjectKey) -> Object:
+        """A Secret of that name."""
+        del resource
+        metadata = {
+            "name": key.name,
+            "namespace": key.namespace,
+            "uid": "u",
+            "resourceVersion": "1",
+        }
+        return {"metadata": metadata, "data": self._data}
+
+
+class _Nothing:
+    """A cache that knows of no Secret."""
+
+    def get(self, key: ObjectKey) -> Object | None:
+        """Nothing."""
+        del key
+        return None
+
+
+def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
+    """Everything that somebody may read about a resource, with the Secrets holding `values`."""
+    resource, plan = plan_of(spec)
+    yield repr(plan)
+    generated = plan.generated or spec.generate()
+    yield repr(generated)
+    yield str(generated.config_yaml)
+    resolver = SecretResolver(_Nothing(), _Server(values))  # type: ignore[arg-type]
+    converted = frozenset(
+        item.path for item in generated.env if isinstance(item, EnvFromSecret) and item.is_text
+    )
+    resolution = asyncio.run(
+        resolver.resolve("team-a", secret_refs(spec_of(spec.sections)), converted=converted)
+    )
+    yield repr(resolution)
+    yield repr(vars(resolver))
+    facts = Facts(
+        cr=resource,
+        now="2026-01-01T00:00:00Z",
+        generated=generated,
+        config_problem=plan.problem,
+        resolution=resolution,
+    )
+    status = compute(facts)
+    yield json.dumps(status, ensure_ascii=False)
+    yield repr(facts)
+    for event in transitions.between({}, status, deployment_changed=True):
+        yield event.note
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_values_of_secrets_are_in_no_output_of_a_pass(era: str) -> None:
+    seen = 0
+
+    @settings(max_examples=25)
+    @given(spec=any_valid_spec(era), value=connections(_FOREIGN))
+    def check(spec: AnySpec, value: str) -> None:
+        nonlocal seen
+        keys = {reference.key for reference in secret_refs(spec_of(spec.sections))}
+        with structlog.testing.capture_logs() as logs:
+            for text in [*_outputs(spec, dict.fromkeys(keys, value)), repr(logs)]:
+                seen += 1
+                assert leaks(value, text, _FOREIGN) == []
+                encoded = base64.b64encode(value.encode()).decode().rstrip("=")
+                assert len(encoded) <= LONGEST or encoded not in text
+
+    check()
+    assert seen
+
+
+def test_a_leak_would_be_found() -> None:
+    assert leaks("postgresql://QXZJ:KVWQ@h", "it is qxzj") == ["qxzj"]
+    assert leaks("QXZJKVWQ", "never QXZ or KVW") == []
+    assert leaks("user=ЖФЮЯ", "ЖФЮЯ", _FOREIGN) == ["жфюя"]
