@@ -52,8 +52,8 @@ def test_the_real_server_does_what_the_spec_says(
 
 
 def test_the_documented_matrix_is_what_was_seen(outcomes: list[Outcome]) -> None:
-    if len(outcomes) < len(CASES):
-        pytest.skip("only a part of the matrix was run")
+    if len(outcomes) < len(CASES) or any(outcome.failure for outcome in outcomes):
+        pytest.skip("not all of the matrix was seen to work")
     page = PAGE.read_text("utf-8")
     documented = page.partition(BEGIN)[2].partition(END)[0].strip()
     assert documented == tables(outcomes), "run: make matrix"

@@ -44,6 +44,7 @@ from tests.support.servers.validator import Validator
 NAME, NAMESPACE = "demo", "team-a"
 
 _DISTRIBUTIONS = Distributions.load()
+_BOOT_S = 240.0  # several workers on a busy machine are killed and started anew for a while
 _LISTINGS, _LISTING_S = 40, 0.25
 """A server lists its models anew while it already answers, and is incomplete meanwhile."""
 
@@ -102,7 +103,7 @@ class Driver:
         report = await asyncio.to_thread(self._check, case.release, text, env)
         assert report.ok, "the server's classes find: " + "; ".join(report.lines())
         started = time.monotonic()
-        server = LlamaServer(self._bed, case.release, text, env, tls=case.tls)
+        server = LlamaServer(self._bed, case.release, text, env, tls=case.tls, deadline_s=_BOOT_S)
         try:
             await server.__aenter__()
         except BootFailed as failure:
