@@ -114,7 +114,7 @@ def test_several_pods_keep_apart_and_one_goes_anywhere() -> None:
 
 
 def test_users_placement_replaces_ours() -> None:
-    affinity = {"nodeAffinity": {}}
+    affinity: dict[str, object] = {"nodeAffinity": {}}
     mine = {"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}
 
     spec = pod(replicas=3, overrides={"affinity": affinity}, topologySpreadConstraints=[mine])
