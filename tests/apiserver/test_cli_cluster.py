@@ -222,14 +222,14 @@ def test_diff_against_the_cluster(
     absent = run(*diff)
     world.resource()
     same = run(*diff)
-    resource_file(file, workload={"replicas": 2})
+    resource_file(file, workload={"replicas": 0})
     other = run(*diff)
 
     assert absent.returncode == 1
     assert absent.stdout.splitlines()[-1].startswith(f"{namespace}/demo: is new: creates ConfigMap")
     assert (same.returncode, same.stdout) == (0, f"{namespace}/demo: nothing changes\n")
     assert other.returncode == 1
-    assert other.stdout.splitlines()[-1] == f"{namespace}/demo: no pod restarts; replicas 1 to 2"
+    assert other.stdout.splitlines()[-1] == f"{namespace}/demo: no pod restarts; replicas 1 to 0"
 
 
 def test_diff_knows_the_registry_of_the_running_server(

@@ -76,7 +76,7 @@ def test_config_is_compared_as_its_own_text_and_pods_restart(
 @pytest.mark.parametrize(
     ("fields", "summary"),
     [
-        ({"workload": "{replicas: 3}"}, "no pod restarts; replicas 1 to 3"),
+        ({"workload": "{replicas: 0}"}, "no pod restarts; replicas 1 to 0"),
         ({"workload": "{resources: {limits: {cpu: 2}}}"}, "pods restart: resources"),
         ({"workload": "{overrides: {env: [{name: A, value: b}]}}"}, "pods restart: env"),
         ({"workload": "{overrides: {nodeSelector: {a: b}}}"}, "pods restart: nodeSelector"),
@@ -90,6 +90,15 @@ def test_last_line_says_what_will_happen(
     assert diff(tmp_path, changed(**fields)) == 1
 
     assert capsys.readouterr().out.splitlines()[-1] == f"default/demo: {summary}"
+
+
+def test_object_that_appears_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several replicas are spread over nodes, which is a change of the pods, and guarded."""
+    assert diff(tmp_path, changed(workload="{replicas: 3}")) == 1
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("default/demo: pods restart: affinity")
+    assert last.endswith("; replicas 1 to 3; PodDisruptionBudget demo-pdb appears")
 
 
 def test_changed_service_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
