@@ -38,11 +38,16 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 test: lint type binaries servers ## Run every check and every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: e2e
+e2e: .venv binaries ## Run containers on a real node: the operator and real servers; needs root
+	@$(BIN)/python -m tests.support.cluster.node check
+	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
+
 ##@ While developing
 
 .PHONY: test-fast
 test-fast: .venv ## Run the tests that need neither an API server nor Llama Stack servers
-	$(BIN)/python -m pytest -m 'not apiserver and not servers' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m 'not apiserver and not servers and not e2e' $(PYTEST_ARGS)
 
 .PHONY: format
 format: .venv ## Format the code, mend what can be mended by itself

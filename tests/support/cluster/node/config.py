@@ -35,6 +35,7 @@ class Layout:
         network: its addresses.
         directory: everything that is its own.
         images: containerd's store.
+        in_memory: whether that is a file system in memory, in the node's namespace.
         programs: where each program is.
     """
 
@@ -43,6 +44,7 @@ class Layout:
     network: Network
     directory: Path
     images: Path
+    in_memory: bool
     programs: Mapping[str, Path]
 
     @property
@@ -254,6 +256,7 @@ def plan(layout: Layout, libraries: Mapping[str, str]) -> Json:
         "address": f"{network.address}/30",
         "gateway": network.host,
         "log": str(layout.log),
+        "memory": [str(layout.images)] if layout.in_memory else [],
         "programs": [
             {
                 "name": name,

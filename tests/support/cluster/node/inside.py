@@ -43,7 +43,7 @@ _SECONDS = 30.0
 def main(path: Path) -> NoReturn:
     """Run the plan; ends when a program ends."""
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    _mount()
+    _mount([*MEMORY, *plan["memory"]])
     _connect(plan["address"], plan["gateway"])
     running = {}
     for program in plan["programs"]:
@@ -57,11 +57,11 @@ def main(path: Path) -> NoReturn:
             sys.exit(f"{running[pid]} ended with {code}: {_last_line(plan['log'], running[pid])}")
 
 
-def _mount() -> None:
+def _mount(memory: list[str]) -> None:
     # Mounts of the kubelet have to be seen by containers, and not by this machine.
     _run("mount", "--make-rprivate", "/")
     _run("mount", "--make-rshared", "/")
-    for place in MEMORY:
+    for place in memory:
         _run("mount", "-t", "tmpfs", "tmpfs", place)
     for name, value in WANTED.items():
         target = Path("/proc/sys") / name

@@ -1,0 +1,134 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What tests on a real node share: one control plane, one node, images, a namespace for each test.
+
+Programs and images are obtained before the first test, since a test has a time-out and a first
+build takes minutes. Where there can be no node (no root, no Linux, a container without privileges)
+the tests are skipped with the line that says what is missing; ``make e2e`` asks first, and fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.errors import ClusterError
+from tests.support.cluster.node import programs, requirements
+from tests.support.cluster.node.node import Node
+from tests.support.cluster.node.pods import Namespace
+from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from tests.support.images import operator, probe, server
+
+_IMAGES: Mapping[str, Callable[[], Path]] = {
+    "operator_image": operator.image,
+    "server_image": server.image,
+}
+_NAMES = {"operator_image": operator.NAME, "server_image": server.NAME}
+
+
+@dataclass
+class _Obtained:
+    """Programs and images, or why there are none."""
+
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    images: dict[str, Path] = field(default_factory=dict)
+    failure: str = ""
+    skip: str = ""
+
+
+_obtained = pytest.StashKey[_Obtained]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Obtain what the selected tests need, before any time-out runs."""
+    if session.config.option.collectonly:
+        return
+    names: set[str] = set()
+    for item in session.items:
+        names.update(getattr(item, "fixturenames", ()))
+    if "node" in names:
+        session.config.stash[_obtained] = _obtain(session.config, names & _IMAGES.keys())
+
+
+def _obtain(config: pytest.Config, images: set[str]) -> _Obtained:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    if missing := requirements.problem():
+        return _Obtained(skip=missing)
+    with shown:
+        try:
+            found = _Obtained(programs.obtain())
+            requirements.check(found.programs)
+            found.images = {name: _IMAGES[name]() for name in sorted(images)}
+        except requirements.NodeUnavailableError as error:
+            return _Obtained(skip=str(error))
+        except ClusterError as error:
+            return _Obtained(failure=str(error))
+    return found
+
+
+@pytest.fixture(scope="session")
+def node_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
+    """The control plane that the node belongs to; with the scheduler, without simulated nodes."""
+    try:
+        with ControlPlane(binaries, PlaneOptions(scheduler=True)) as plane:
+            yield plane
+    except ClusterError as error:
+        pytest.fail(f"No control plane: {error}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config, node_plane: ControlPlane) -> Iterator[Node]:
+    """A real node with the image `probe.NAME`."""
+    obtained = pytestconfig.stash[_obtained]
+    if obtained.skip:
+        pytest.skip(obtained.skip)
+    if obtained.failure:
+        pytest.fail(f"No node: {obtained.failure}", pytrace=False)
+    try:
+        with Node(node_plane, obtained.programs) as node:
+            program, archive = obtained.programs["pause"], node.directory / "probe.tar"
+            node.load(probe.image(probe.NAME, program, archive))
+            yield node
+    except ClusterError as error:
+        pytest.fail(f"No node: {error}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def server_image(pytestconfig: pytest.Config, node: Node) -> str:
+    """The name of an image with the real llama-stack, which the node has."""
+    node.load(pytestconfig.stash[_obtained].images["server_image"])
+    return _NAMES["server_image"]
+
+
+@pytest.fixture(scope="session")
+def operator_image(pytestconfig: pytest.Config, node: Node) -> str:
+    """The name of the operator's image, which the node has."""
+    node.load(pytestconfig.stash[_obtained].images["operator_image"])
+    return _NAMES["operator_image"]
+
+
+@pytest.fixture
+def restricted(node: Node) -> Iterator[Namespace]:
+    """A new namespace that enforces Pod Security ``restricted``, deleted afterwards."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    client = node.plane.client
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    client.create(
+        "/api/v1/namespaces",
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": labels},
+        },
+    )
+    yield Namespace(client, name)
+    with contextlib.suppress(ClusterError):
+        client.delete(f"/api/v1/namespaces/{name}")

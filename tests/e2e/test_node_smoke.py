@@ -1,0 +1,236 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The node itself: real containers, reached as the operator and its users reach them.
+
+If these fail, no other end-to-end test says anything about the operator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.cluster.errors import ApiFailure
+from tests.support.cluster.node.node import Node
+from tests.support.cluster.node.pods import Namespace, wait_for
+from tests.support.images import probe
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONFIG = """\
+version: 2
+distro_name: smoke
+apis: [inference]
+providers:
+  inference:
+  - provider_id: vllm
+    provider_type: remote::vllm
+    config: {base_url: "http://vllm.invalid:8000/v1"}
+storage:
+  backends:
+    kv_default: {type: kv_sqlite, db_path: /.llama/kv.db}
+    sql_default: {type: sql_sqlite, db_path: /.llama/sql.db}
+"""
+
+
+def _deployment(name: str, container: dict[str, Any], **pod: Any) -> dict[str, Any]:
+    spec = {
+        "containers": [{"name": "main", "securityContext": _RESTRICTED, **container}],
+        "terminationGracePeriodSeconds": 1,
+        **pod,
+    }
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def _service(name: str, port: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": port}]},
+    }
+
+
+def _probes(path: str, port: int) -> dict[str, Any]:
+    probe_ = {"httpGet": {"path": path, "port": port}, "periodSeconds": 1}
+    return {"readinessProbe": probe_, "startupProbe": {**probe_, "failureThreshold": 120}}
+
+
+def test_deployment_serves_through_its_service_and_its_log_is_read(
+    restricted: Namespace,
+) -> None:
+    container = {"image": probe.NAME, "args": ["serve", "8080"], **_probes("/", 8080)}
+    restricted.client.create(f"{restricted.apps}/deployments", _deployment("web", container))
+    restricted.client.create(f"{restricted.core}/services", _service("web", 8080))
+
+    restricted.wait_for_deployment("web")
+    code, body = wait_for("an answer", lambda: _answered(restricted, "web", 8080, "/hello"))
+    (pod,) = restricted.pods("app=web")
+    log = restricted.log(pod["metadata"]["name"])
+
+    assert (code, body.strip()) == (200, pod["metadata"]["name"])
+    assert "GET /hello" in log.splitlines()
+
+
+def _answered(namespace: Namespace, service: str, port: int, path: str) -> tuple[int, str] | None:
+    code, body = namespace.ask(service, port, path)
+    return (code, body) if code < 500 else None
+
+
+def test_last_words_of_a_crash_loop_are_read(restricted: Namespace) -> None:
+    container = {"image": probe.NAME, "args": ["fail", "no", "such", "config"]}
+    restricted.client.create(f"{restricted.apps}/deployments", _deployment("bad", container))
+
+    def looping() -> dict[str, Any] | None:
+        for pod in restricted.pods("app=bad"):
+            (status,) = pod["status"].get("containerStatuses") or [{}]
+            waiting = status.get("state", {}).get("waiting", {})
+            if waiting.get("reason") == "CrashLoopBackOff":
+                return restricted.last_termination(pod["metadata"]["name"])
+        return None
+
+    ended = wait_for("a crash loop", looping)
+
+    assert (ended["exitCode"], ended["message"]) == (3, "no such config")
+
+
+def _printed(
+    namespace: Namespace, image: str, script: str, volumes: tuple[dict[str, Any], ...] = ()
+) -> str:
+    """What a Python script prints in a Pod; each volume is mounted at its name."""
+    container = {
+        "name": "main",
+        "image": image,
+        "command": ["/usr/bin/python3.13", "-I", "-c", script],
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes],
+    }
+    spec = {"containers": [container], "restartPolicy": "Never", "volumes": list(volumes)}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "script"}, "spec": spec}
+    namespace.client.create(f"{namespace.core}/pods", pod)
+    wait_for("the script's end", lambda: namespace.last_termination("script"))
+    return namespace.log("script").strip()
+
+
+def test_pod_finds_the_api_server_by_name_and_is_known_by_its_token(
+    restricted: Namespace, server_image: str
+) -> None:
+    script = """
+import json, ssl, urllib.request
+place = "/var/run/secrets/kubernetes.io/serviceaccount"
+token = open(f"{place}/token").read()
+url = "https://kubernetes.default.svc/apis/authentication.k8s.io/v1/selfsubjectreviews"
+body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+request = urllib.request.Request(
+    url, json.dumps(body).encode(),
+    {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+)
+tls = ssl.create_default_context(cafile=f"{place}/ca.crt")
+answer = json.load(urllib.request.urlopen(request, context=tls, timeout=10))
+print(answer["status"]["userInfo"]["username"])
+"""
+
+    printed = _printed(restricted, server_image, script)
+
+    assert printed == f"system:serviceaccount:{restricted.name}:default"
+
+
+def test_claim_becomes_a_volume_that_any_user_can_write(
+    restricted: Namespace, server_image: str
+) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "claim"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Mi"}},
+        },
+    }
+    restricted.client.create(f"{restricted.core}/persistentvolumeclaims", claim)
+    script = """
+import os
+with open("/data/file", "w") as file:
+    file.write("kept")
+print(os.getuid(), open("/data/file").read())
+"""
+
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "claim"}}
+
+    assert _printed(restricted, server_image, script, (volume,)) == "1001 kept"
+
+
+def test_pod_that_asks_for_too_much_is_refused(restricted: Namespace) -> None:
+    container = {"name": "main", "image": probe.NAME, "securityContext": {"privileged": True}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "bad"},
+        "spec": {"containers": [container]},
+    }
+
+    with pytest.raises(ApiFailure, match='violates PodSecurity "restricted'):
+        restricted.client.create(f"{restricted.core}/pods", pod)
+
+
+def test_real_server_answers_through_its_service(restricted: Namespace, server_image: str) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "config"},
+        "data": {"config.yaml": _CONFIG},
+    }
+    container = {
+        "image": server_image,
+        "env": [
+            {"name": "RUN_CONFIG_PATH", "value": "/etc/llama-stack/config.yaml"},
+            {"name": "LLAMA_STACK_PORT", "value": "8321"},
+        ],
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/llama-stack", "readOnly": True},
+            {"name": "data", "mountPath": "/.llama"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's
+        ],
+        **_probes("/v1/health", 8321),
+    }
+    volumes = [
+        {"name": "config", "configMap": {"name": "config"}},
+        {"name": "data", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    restricted.client.create(f"{restricted.core}/configmaps", config)
+    restricted.client.create(
+        f"{restricted.apps}/deployments", _deployment("llama", container, volumes=volumes)
+    )
+    restricted.client.create(f"{restricted.core}/services", _service("llama", 8321))
+
+    restricted.wait_for_deployment("llama")
+    health = wait_for("health", lambda: restricted.ask_json("llama", 8321, "/v1/health"))
+    providers = restricted.ask_json("llama", 8321, "/v1/providers")["data"]
+
+    assert health == {"status": "OK"}
+    assert [(p["api"], p["provider_type"]) for p in providers] == [("inference", "remote::vllm")]
+
+
+def test_node_takes_no_image_of_this_machine_and_says_which_it_has(
+    node: Node, server_image: str
+) -> None:
+    assert {probe.NAME, probe.PAUSE, server_image} <= set(node.image_names())
