@@ -90,9 +90,11 @@ class ChildWriter:
         if uid not in self._migrated:
             await self._migrate(cr, resource, key_of(old))
             self._migrated.add(uid)
-        given = handover(wanted, old) if resource == DEPLOYMENT else None
-        if given is not None:
-            await self._writer.apply(resource, given, manager=HANDOVER_MANAGER)
+        if resource == DEPLOYMENT and handover(wanted, old) is not None:
+            # Decided by the cache, done with the real number: it may just have been scaled.
+            given = handover(wanted, await self._writer.get(resource, key_of(old)))
+            if given is not None:
+                await self._writer.apply(resource, given, manager=HANDOVER_MANAGER)
         body = {**wanted, "metadata": {**wanted["metadata"], "uid": uid}}
         live = await self._writer.apply(resource, body, manager=FIELD_MANAGER)
         version = live["metadata"]["resourceVersion"]

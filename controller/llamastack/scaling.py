@@ -44,6 +44,7 @@ def handover(wanted: Manifest, live: Object) -> Manifest | None:
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
         },
         "spec": {"replicas": replicas},
     }

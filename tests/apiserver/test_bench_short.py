@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.llamastack.watches import WATCHES
 from tests.bench.__main__ import main
 from tests.bench.floor import Floor
 from tests.bench.report import Report, table
@@ -64,7 +65,7 @@ def test_cold_start_needs_no_more_requests_than_children_and_five(report: Report
     counted = report.cold.tally
 
     assert counted.work_total <= (CHILDREN + 5) * N
-    assert counted.fixed["watch"] <= 6  # one a watched kind, and none of them twice
+    assert counted.fixed["watch"] == len(WATCHES)  # none of them twice
     assert set(counted.failed) <= {"404 get leases"}  # the lease does not exist yet
 
 
@@ -81,7 +82,7 @@ def test_restart_writes_nothing_and_reads_nothing_but_lists(report: Report) -> N
     assert report.restart is not None
     assert report.restart.writes == {}
     assert report.restart.tally.work == {}
-    assert report.restart.tally.fixed["watch"] <= 6
+    assert report.restart.tally.fixed["watch"] == len(WATCHES)
 
 
 @pytest.mark.apiserver

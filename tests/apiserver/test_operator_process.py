@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.llamastack.watches import WATCHES
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
@@ -77,7 +78,7 @@ def test_restart_over_an_unchanged_world_writes_nothing_and_only_lists(
     verbs = summary([r for r in requests if not is_review(r)])
     assert {verb for verb, _ in verbs} <= {"watch", "list", "get"}
     assert sum(count for (verb, _), count in verbs.items() if verb == "get") <= 1
-    assert sum(verbs.values()) <= 6 + 1, verbs
+    assert sum(verbs.values()) <= len(WATCHES) + 1, verbs
 
 
 def elected(kubeconfig: Path) -> AbstractContextManager[OperatorProcess]:

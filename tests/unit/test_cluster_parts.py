@@ -127,9 +127,8 @@ def test_terminal_rewrites_one_line_that_never_wraps(monkeypatch: pytest.MonkeyP
 
 def test_reader_that_went_away_does_not_stop_the_work() -> None:
     stream = io.StringIO()
+    progress = Progress(stream)
     stream.close()
-    progress = Progress.__new__(Progress)
-    progress._stream, progress._terminal, progress._every = stream, False, 60.0
 
     progress.say("nobody listens")
     with progress.step("and on it goes"):

@@ -124,7 +124,8 @@ def test_users_placement_replaces_ours() -> None:
 
 
 def live(replicas: int, **annotations: str) -> dict[str, Any]:
-    metadata = {"name": "demo", "namespace": "n", "uid": "u", "annotations": annotations}
+    metadata: dict[str, Any] = {"name": "demo", "namespace": "n", "uid": "u"}
+    metadata |= {"resourceVersion": "7", "annotations": annotations}
     return {"metadata": metadata, "spec": {"replicas": replicas}}
 
 
