@@ -12,7 +12,7 @@ a base config has a provider that is on only when its variable is set.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 MARK: Final = "${env."
@@ -35,7 +35,17 @@ def expand(text: str, names: Collection[str]) -> str:
         The text with defaults and conditional values put in. What depends on the value of a
         variable that is set stays a reference.
     """
-    return _REFERENCE.sub(lambda match: _expansion(match, names), text)
+    return _replaced(text, lambda match: _expansion(match, names))
+
+
+def _replaced(text: str, by: Callable[[re.Match[str]], str]) -> str:
+    """Each reference put as something else.
+
+    Behind the last `}` there is none, and nothing is looked for: each of many beginnings without an
+    end would be followed to the end of the text.
+    """
+    end = text.rfind("}") + 1
+    return _REFERENCE.sub(by, text[:end]) + text[end:]
 
 
 def _expansion(match: re.Match[str], names: Collection[str]) -> str:
@@ -55,7 +65,7 @@ def active(provider_id: str, names: Collection[str]) -> str | None:
 
 def nominal(provider_id: str) -> str:
     """The id that a provider has when its variable is set."""
-    return _REFERENCE.sub(lambda match: match.group(3) or "", provider_id)
+    return _replaced(provider_id, lambda match: match.group(3) or "")
 
 
 def condition(provider_id: str) -> str | None:
@@ -66,20 +76,20 @@ def condition(provider_id: str) -> str | None:
 
 def required(text: str) -> Iterator[str]:
     """Variables that must be set for the server to start."""
-    for match in _REFERENCE.finditer(text):
+    for match in _REFERENCE.finditer(text, 0, text.rfind("}") + 1):
         if match.group(2) is None:
             yield match.group(1)
 
 
 def names(text: str) -> Iterator[str]:
     """Every variable that a string refers to."""
-    for match in _REFERENCE.finditer(text):
+    for match in _REFERENCE.finditer(text, 0, text.rfind("}") + 1):
         yield match.group(1)
 
 
 def unreadable(text: str) -> bool:
     """Whether something looks like a reference and is none: the server would use the text as is."""
-    return MARK in _REFERENCE.sub("", text)
+    return MARK in _replaced(text, lambda _: "")
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ the registered models, where "guard" in the name of exactly one is telling enoug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from api.v1alpha2 import Reason
@@ -44,13 +44,18 @@ def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> 
         draft.findings.error(_PATH, NEED_PROVIDER, hint, reason=reason)
         return
     registered = draft.resources.setdefault("shields", [])
+    on = {shield.get("shield_id") for shield in registered if _is_on(shield, draft)}
+    off = {shield.get("shield_id") for shield in registered} - on
+    model_of = _models_by_shield(models)
     for index, name in enumerate(shields):
-        if any(_is_on(shield, name, draft) for shield in registered):
+        if name in on:
             continue  # the base has it, with what it needs
-        registered[:] = [shield for shield in registered if shield.get("shield_id") != name]
+        if name in off:
+            registered[:] = [shield for shield in registered if shield.get("shield_id") != name]
+        on.add(name)
         entry: Config = {"shield_id": name, "provider_id": candidates[0].provider_id}
         if candidates[0].provider_type == _LLAMA_GUARD:
-            if model := _model(name, models, draft):
+            if model := _model(name, model_of, draft):
                 entry["provider_shield_id"] = model
             else:
                 draft.findings.warn(
@@ -64,17 +69,27 @@ def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> 
         registered.append(entry)
 
 
-def _is_on(shield: Config, name: str, draft: Draft) -> bool:
-    provider = references.active(str(shield.get("provider_id", "")), draft.variables)
-    return shield.get("shield_id") == name and provider is not None
+def _is_on(shield: Config, draft: Draft) -> bool:
+    return references.active(str(shield.get("provider_id", "")), draft.variables) is not None
 
 
-def _model(shield: str, models: Sequence[str], draft: Draft) -> str | None:
+_ANY: Final = ""
+"""Stands for every shield that no model is named after; no shield is called so."""
+
+
+def _models_by_shield(models: Sequence[str]) -> Mapping[str, str]:
+    """The model by the names that a shield of it may have; made once, lists may be long."""
+    found: dict[str, str] = {}
+    for model in models:
+        found.setdefault(model, model)
+        found.setdefault(model.partition("/")[2], model)
+    found.pop(_ANY, None)
+    guards = [model for model in models if "guard" in model.partition("/")[2].lower()]
+    return found if len(guards) != 1 else {**found, _ANY: guards[0]}
+
+
+def _model(shield: str, model_of: Mapping[str, str], draft: Draft) -> str | None:
     provider, slash, _ = shield.partition("/")
     if slash and any(item.provider_id == provider for item in draft.candidates("inference")):
         return shield
-    for model in models:
-        if shield in {model, model.partition("/")[2]}:
-            return model
-    guards = [model for model in models if "guard" in model.partition("/")[2].lower()]
-    return guards[0] if len(guards) == 1 else None
+    return model_of.get(shield) or model_of.get(_ANY)

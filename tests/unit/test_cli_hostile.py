@@ -77,9 +77,14 @@ SPECS: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "no-providers": lambda: {"providers": {"inference": ["a"] * 10_000}},
     "models": lambda: {**inference(), "resources": {"models": ["m"] * 10_000}},
+    "shields": lambda: {
+        "providers": {**inference()["providers"], "safety": {"provider": "llama-guard"}},
+        "resources": {"shields": [f"s{i}" for i in range(39_000)]},
+    },
     "disabled": lambda: {"disabled": [f"d{i}" for i in range(10_000)]},
     "deep": lambda: inference(settings={"a": nested(70)}),
     "references": lambda: inference(settings={"a": "${env." * 150_000}),
+    "defaults": lambda: inference(settings={"a": "${env.A:=" * 100_000}),
     "number": lambda: {"networking": {"port": 10**90}},
     "quantity": lambda: {"workload": {"resources": {"limits": {"cpu": "1" * ROOM + "x"}}}},
 }
@@ -177,7 +182,7 @@ def test_hostile_resources_are_refused_quickly_and_in_little_memory(tmp_path: Pa
     results = measured(tmp_path, documents)
 
     check(results)
-    for name in set(SPECS) - {"unknown-fields", "providers", "models"}:
+    for name in set(SPECS) - {"unknown-fields", "providers", "models", "shields"}:
         assert results[name][0] in {1, 2}, name
 
 
