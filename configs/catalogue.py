@@ -82,7 +82,7 @@ class UnknownProvider(LookupError):
         super().__init__(f"{message} ({hint})")
 
 
-_ALIASES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = MappingProxyType(
+ALIASES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = MappingProxyType(
     {
         # 0.7 renamed what serves agents, evaluations and file search.
         ("responses", "meta-reference"): ("builtin",),
@@ -164,7 +164,7 @@ class Catalogue:
                 raise self._of_another_era(era, api, name, elsewhere)
             return ProviderType(name, known=False)
         prefixes = ("remote::", "inline::") if connected else ("inline::", "remote::")
-        for suffix in (*_ALIASES.get((api, name), ()), name):
+        for suffix in (*ALIASES.get((api, name), ()), name):
             for prefix in prefixes:
                 if found := types.get(prefix + suffix):
                     return found

@@ -152,17 +152,6 @@ def test_the_classes_find_every_kind_of_defect(bed: Bed) -> None:
     assert report.duplicates == ("providers.safety[twice]",)
 
 
-def test_the_catalogue_of_a_release_names_the_keys_of_its_providers(bed: Bed) -> None:
-    with Validator(bed, newest("0.7")) as validator:
-        catalogue = validator.catalogue()
-
-    vllm = catalogue["apis"]["inference"]["remote::vllm"]
-    assert catalogue["version"] == "0.7.3"
-    assert {"base_url", "api_token"} <= vllm["config_fields"].keys()
-    assert vllm["unknown_keys"] == "ignored"
-    assert all("error" not in e for api in catalogue["apis"].values() for e in api.values())
-
-
 def test_redis_answers_to_its_password_only(bed: Bed) -> None:
     with Redis(bed, password="open sesame") as server:
         assert server.cli("ping") == "PONG"

@@ -16,7 +16,7 @@ from typing import Any, Final
 from api.v1alpha2 import Section, parse
 from api.validation import validate
 from configs import endpoints, eras
-from configs.catalogue import _ALIASES, Catalogue, ProviderType, UnknownProvider, embedded
+from configs.catalogue import ALIASES, Catalogue, ProviderType, UnknownProvider, embedded
 from configs.distributions import Distributions
 from configs.engine import generate
 from configs.eras import ERAS, Era
@@ -97,7 +97,7 @@ def _row(row: _Named, known: Catalogue) -> tuple[str, ...]:
 
 def _also(row: _Named, known: Catalogue) -> Iterator[str]:
     """Other names under which users get the type."""
-    for api, name in _ALIASES:
+    for api, name in ALIASES:
         if api == row.api and name != row.short:
             found = known.find(ERA, api, name, connected=row.connected or row.kind.is_remote)
             if found.name == row.kind.name:

@@ -27,7 +27,6 @@ from tests.support.servers.releases import Release
 
 _FIRST_SECONDS = 120.0  # it imports the whole server, perhaps from a cold disk
 _SECONDS = 30.0
-_CATALOGUE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +87,10 @@ class Validator:
         answer = self._ask(question, _SECONDS)
         return Report(**{kind: tuple(texts) for kind, texts in answer.items()})
 
-    def catalogue(self) -> dict[str, Any]:
-        """Every provider that the release has, with its config keys and the APIs that it needs.
-
-        ``{package, version, apis: {api: {provider_type: {config_fields, required, …}}}}``
-
-        Raises:
-            BedError: the process ended or does not answer.
-        """
-        return self._ask({"op": "catalogue"}, _CATALOGUE_SECONDS)
-
     def __enter__(self) -> Self:
         household = self._bed.household
         self._directory = household.place(f"validator-{self.release.slug}")
-        for name in ("checker.py", "cataloguer.py", "absentees.py"):
+        for name in ("checker.py", "absentees.py"):
             (self._directory / name).write_bytes((INSIDE / name).read_bytes())
         (self._directory / "home").mkdir()
         inside = self._bed.inside(self._directory)

@@ -352,9 +352,6 @@ def answer(server: Server, question: dict[str, Any]) -> dict[str, Any]:
         finally:
             os.environ.clear()
             os.environ.update(before)
-    if question["op"] == "catalogue":
-        found: dict[str, Any] = importlib.import_module("cataloguer").catalogue(server)
-        return found
     return {"ready": True}
 
 
