@@ -1,10 +1,16 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where pods go when there are several of them, unless the user says it.
+"""Where pods go, unless the user says it: apart from each other.
 
 A node, a zone or a region that fails should take as few of them along as possible, but no pod
 should wait for a better place: everything is a preference, never a demand.
+
+A single pod gets the same preferences, which it has nobody to keep apart from. The Go operator
+gives them to two replicas and more (A4), so that there the second replica is the end of the first
+one: any change of a template restarts all pods, and scaling must not. The price is one rolling
+update at the take-over, which is allowed (D10), and that a rollout of a single pod prefers another
+node.
 """
 
 from __future__ import annotations
@@ -25,16 +31,12 @@ def placement(inputs: Inputs) -> dict[str, Any]:
     """The fields of a pod's spec that say where it runs; what is empty is left out."""
     workload = inputs.spec.workload
     overrides = workload.overrides
-    affinity = plain(overrides.affinity) if overrides.affinity else {}
-    spread = plain_list(workload.topology_spread_constraints)
-    if inputs.most_replicas > 1:
-        affinity = affinity or _apart(inputs)
-        spread = spread or _spread(inputs)
     fields = {
         "nodeSelector": dict(overrides.node_selector),
         "tolerations": plain_list(overrides.tolerations),
-        "affinity": affinity,
-        "topologySpreadConstraints": spread,
+        "affinity": plain(overrides.affinity) if overrides.affinity else _apart(inputs),
+        "topologySpreadConstraints": plain_list(workload.topology_spread_constraints)
+        or _spread(inputs),
     }
     return {name: value for name, value in fields.items() if value}
 
