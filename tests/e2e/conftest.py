@@ -18,12 +18,15 @@ from pathlib import Path
 
 import pytest
 
+from configs.distributions import Distributions
 from tests.support.cluster.errors import ClusterError
 from tests.support.cluster.node import programs, requirements
 from tests.support.cluster.node.node import Node
 from tests.support.cluster.node.pods import Namespace
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.images import operator, probe, server
+from tests.support.incluster import InCluster
+from tests.support.world import World
 
 _IMAGES: Mapping[str, Callable[[], Path]] = {
     "operator_image": operator.image,
@@ -103,8 +106,12 @@ def node(pytestconfig: pytest.Config, node_plane: ControlPlane) -> Iterator[Node
 
 @pytest.fixture(scope="session")
 def server_image(pytestconfig: pytest.Config, node: Node) -> str:
-    """The name of an image with the real llama-stack, which the node has."""
+    """The name of an image with the real llama-stack, which the node has.
+
+    It is also what the node takes for the image of the distribution ``starter``.
+    """
     node.load(pytestconfig.stash[_obtained].images["server_image"])
+    node.tag(server.NAME, Distributions.load().images["starter"])
     return _NAMES["server_image"]
 
 
@@ -113,6 +120,25 @@ def operator_image(pytestconfig: pytest.Config, node: Node) -> str:
     """The name of the operator's image, which the node has."""
     node.load(pytestconfig.stash[_obtained].images["operator_image"])
     return _NAMES["operator_image"]
+
+
+@pytest.fixture(scope="session")
+def operator_in_cluster(node: Node, operator_image: str) -> InCluster:
+    """The operator, installed once and running with two replicas."""
+    assert operator_image in node.image_names()
+    found = InCluster(node)
+    try:
+        found.install()
+    except ClusterError as error:
+        pytest.fail(f"The operator does not run: {error}", pytrace=False)
+    return found
+
+
+@pytest.fixture
+def world(operator_in_cluster: InCluster, restricted: Namespace, server_image: str) -> World:
+    """A new namespace in which the operator works with images of real servers."""
+    del server_image
+    return World(operator_in_cluster.plane, restricted.name)
 
 
 @pytest.fixture

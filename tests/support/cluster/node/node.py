@@ -12,6 +12,7 @@ Images are never pulled: `Node.load` puts an archive into containerd, and Pods u
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -212,6 +213,33 @@ class Node:
         text = _ctr(self._binaries["ctr"], Path(self._remains.socket), "images", "list", "--quiet")
         return [name for name in text.split() if not name.startswith("sha256:")]
 
+    def tag(self, name: str, alias: str) -> None:
+        """Give an image another name: Pods that ask for that one get it without a registry.
+
+        Raises:
+            ClusterError: there is no such image.
+        """
+        if self._remains is None:
+            raise ClusterError("the node is not up")
+        words = ("images", "tag", "--force", name, alias)
+        _ctr(self._binaries["ctr"], Path(self._remains.socket), *words)
+
+    def kill(self, uid: str, word: str) -> int:
+        """SIGKILL to the processes of a Pod that have a word in their command line.
+
+        Args:
+            uid: of the Pod; its cgroups are named after it.
+            word: what to look for.
+
+        Returns:
+            How many there were.
+        """
+        found = [p for p in psutil.process_iter(["pid"]) if _is_of_pod(p, uid, word)]
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        return len(found)
+
     # --- parts -----------------------------------------------------------------------------
 
     def _layout(self, joined: network.Network) -> config.Layout:
@@ -263,6 +291,14 @@ class Node:
         ids = {n: p.id for n, p in self._programs.items() if p.id is not None}
         state.Record(str(self.plane.kubeconfig), ids).write(self.directory)
         return program
+
+
+def _is_of_pod(process: psutil.Process, uid: str, word: str) -> bool:
+    try:
+        groups = Path(f"/proc/{process.pid}/cgroup").read_text(encoding="utf-8")
+        return f"/pod{uid}/" in groups and any(word in part for part in process.cmdline())
+    except (OSError, psutil.Error):  # it has ended meanwhile
+        return False
 
 
 def load(ctr: Path, socket: Path, archive: Path) -> None:

@@ -1,0 +1,43 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Real servers, run by the operator in the cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.cluster.node.pods import Namespace, wait_for
+from tests.support.samples import BY_NAME
+from tests.support.world import World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def _apply(world: World, *documents: dict[str, Any]) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
+    words = ("apply", "--server-side", "-n", world.namespace, "-f", "-")
+    world.plane.kubectl(*words, stdin=json.dumps(listed))
+
+
+def test_the_simple_sample_becomes_ready_and_its_server_answers(
+    world: World, restricted: Namespace
+) -> None:
+    sample = BY_NAME["simple"]
+
+    _apply(world, *sample.documents)
+
+    status = world.wait_ready("simple", deadline_s=180)["status"]
+    providers = wait_for(
+        "providers", lambda: restricted.ask_json("simple-service", 8321, "/v1/providers")["data"]
+    )
+    models = restricted.ask_json("simple-service", 8321, "/v1/models")["data"]
+    assert status["phase"] == "Ready"
+    assert len(providers) == status["configGeneration"]["providerCount"]
+    assert ("inference", "vllm", "remote::vllm") in [
+        (p["api"], p["provider_id"], p["provider_type"]) for p in providers
+    ]
+    assert sample.announced_models <= {model["id"] for model in models}
