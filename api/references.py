@@ -62,6 +62,8 @@ class ConfigMapReference:
         path: of the field.
         namespace: empty for that of the resource; otherwise D12 applies.
         optional: whether the server starts without it.
+        in_pod: whether the server's pod uses it as it is, so that a new content must roll the
+            Deployment; a CA bundle is merged into an object of ours.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ConfigMapReference:
     path: str
     namespace: str = ""
     optional: bool = False
+    in_pod: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ def _config_maps(spec: Spec) -> Iterator[ConfigMapReference]:
                 key,
                 "spec.networking.tls.caBundle.configMapName",
                 bundle.config_map_namespace or "",
+                in_pod=False,
             )
     overrides = spec.workload.overrides
     for index, variable in enumerate(overrides.env):

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from configs.distributions import Distributions
 from controller.llamastack.caches import Caches
-from controller.llamastack.kinds import LLAMA_STACK
+from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
+from controller.llamastack.user_config_maps import ConfigMapResolver
 from controller.llamastack.watches import WATCHES
 from controller.llamastack.wiring import handlers
 from controller.runtime.consistency import ConsistencyTracker
@@ -85,6 +87,7 @@ class Operator:
         observer = metrics.controller(CONTROLLER_NAME)
         consistency = ConsistencyTracker(clock=time.monotonic, metrics=observer)
         secrets = SecretResolver(caches.secrets, writer)
+        config_maps = ConfigMapResolver(caches.config_map, writer)
         self.image_configs = ImageConfigResolver(
             Http(
                 tls=_trusted(settings.registry_ca_file),
@@ -101,7 +104,7 @@ class Operator:
             writer=writer,
             recorder=recorder,
             planner=LabelledPlans(Planner(Distributions.load()), self.image_configs, caches),
-            secrets=secrets,
+            references=References(secrets, config_maps),
             consistency=consistency,
             now=_now,
         )
@@ -119,7 +122,7 @@ class Operator:
             queue=self.queue,
             consistency=consistency,
             caches=caches,
-            secrets=secrets,
+            findings={SECRET: secrets, CONFIG_MAP: config_maps},
             reconciler=reconciler,
         ):
             # Children come up with their resource: one look at each every ten hours is enough.

@@ -63,6 +63,16 @@ class Caches:
         """Metadata of the objects of users that are referred to."""
         return self._readers[Referenced(resource)]
 
+    def config_map(self, key: ObjectKey) -> Object | None:
+        """Metadata of a ConfigMap that is referred to, whoever made it.
+
+        Users name what they like: also one with our label, e.g. another resource's generated one.
+        """
+        for cache in (Referenced(CONFIG_MAP), CONFIG_MAP):
+            if (found := self._readers[cache].get(key)) is not None:
+                return found
+        return None
+
     def users_of(self, resource: Resource, obj: Object) -> list[ObjectKey]:
         """The custom resources that name an object."""
         entry = reference(resource, key_of(obj))

@@ -50,6 +50,14 @@ REGISTRY_STATE = "llamastack.io/registry-state"
 """Annotation on the Deployment, and on generated ConfigMaps: which registry the server uses, and
 what that may know (D16c)."""
 
+CONFIG_MAPS_HASH = "llamastack.io/config-maps-hash"
+"""Annotation on the pod template: hash of what the pod uses of the users' ConfigMaps; changed
+content rolls the pods, an equal rewrite does not."""
+
+CONFIG_MAPS_SEEN = "llamastack.io/config-maps-seen"
+"""Annotation on the Deployment: hash of uid and resourceVersion of the referenced ConfigMaps, and
+after a slash the content hash that they led to."""
+
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
 never of their values; a rotated Secret rolls the pods (D16)."""

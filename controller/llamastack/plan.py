@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from api.references import SecretReference, secret_refs
+from api.references import ConfigMapReference, SecretReference, config_map_refs, secret_refs
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.reasons import Reason
 from api.validation import validate
@@ -49,6 +49,7 @@ class Plan:
         cr: the parsed resource, unless it cannot be parsed.
         generated: image, configuration and environment, unless there is a problem.
         secrets: its references to Secrets.
+        config_maps: its references to ConfigMaps.
         problem: why there is no configuration.
         errors: the parts of the problem, one a field.
         warnings: what works, but perhaps not as meant.
@@ -62,6 +63,7 @@ class Plan:
     cr: LlamaStackDistribution | None = None
     generated: Generated | None = None
     secrets: tuple[SecretReference, ...] = ()
+    config_maps: tuple[ConfigMapReference, ...] = ()
     problem: Problem | None = None
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
@@ -100,6 +102,7 @@ def make_plan(
     plan = Plan(
         cr=cr,
         secrets=secret_refs(cr.spec),
+        config_maps=config_map_refs(cr.spec),
         warnings=tuple(warnings),
         question=_question(cr, distributions),
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from api.v1alpha2.reasons import ConditionType, Reason
+from api.v1alpha2.reasons import Reason
 from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
 from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
@@ -26,14 +26,12 @@ from controller.llamastack.kinds import (
     DEPLOYMENT,
     INGRESS,
     LLAMA_STACK,
-    SECRETS_HASH,
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, ingress, names, service
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.secrets import Resolution, SecretResolver
 from controller.llamastack.status import Facts, Problem, compute
 from controller.llamastack.transitions import between
 from controller.runtime.result import Result
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
     from controller.llamastack.labelled import LabelledPlans
     from controller.llamastack.plan import Plan
     from controller.llamastack.render.manifest import Child
+    from controller.llamastack.resolving import References
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.ports import EventRecorder, WallClock, Writer
     from informers.ports import Resource
@@ -95,6 +94,7 @@ class LlamaStackReconciler:
         writer: live calls.
         recorder: Events.
         planner: turns specs into plans.
+        references: looks at what users made.
         consistency: is told of every write.
         now: wall clock for status.
         options: settings that shape children.
@@ -107,7 +107,7 @@ class LlamaStackReconciler:
         writer: Writer,
         recorder: EventRecorder,
         planner: LabelledPlans,
-        secrets: SecretResolver,
+        references: References,
         consistency: ConsistencyTracker,
         now: WallClock,
         options: Options = Options(),
@@ -116,7 +116,7 @@ class LlamaStackReconciler:
         self._writer = writer
         self._recorder = recorder
         self._planner = planner
-        self._secrets = secrets
+        self._references = references
         self._consistency = consistency
         self._now = now
         self._options = options
@@ -154,7 +154,9 @@ class LlamaStackReconciler:
             config_note=plan.note,
         )
         if plan.cr is not None and plan.waiting is None:
-            facts = replace(facts, resolution=await self._resolve(facts, plan))
+            facts = replace(
+                facts, resolution=await self._references.resolve(cr, facts.deployment, plan)
+            )
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
             return _until_next_look(plan)
@@ -193,16 +195,6 @@ class LlamaStackReconciler:
         live = self._caches.owned(INGRESS, names.ingress(cr["metadata"]["name"]), cr)
         return ingress.url(_inputs_of(cr, plan), live)
 
-    async def _resolve(self, facts: Facts, plan: Plan) -> Resolution:
-        cr = facts.cr
-        namespace = key_of(cr).namespace
-        deployed = _deployed_secrets_hash(facts.deployment)
-        if deployed and _already_resolved(cr):
-            cached = self._secrets.hash_of_cached(namespace, plan.secrets)
-            if cached == deployed:
-                return Resolution(Reason.SECRETS_RESOLVED, (), deployed)
-        return await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
-
     async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
         """Everything the Deployment needs, side by side; then the Deployment, in one write."""
         cr = facts.cr
@@ -233,10 +225,12 @@ class LlamaStackReconciler:
         )
 
     async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
-        cr = facts.cr
+        cr, resolution = facts.cr, facts.resolution
         inputs = replace(
             _inputs_of(cr, plan),
-            secrets_hash=facts.resolution.versions_hash if facts.resolution else "",
+            secrets_hash=resolution.versions_hash if resolution else "",
+            config_maps_hash=resolution.config_maps_hash if resolution else "",
+            config_maps_seen=resolution.config_maps_seen if resolution else "",
             fixed_uids=self._options.fixed_uids,
         )
         steps = [self._ensure(cr, child) for child in children.wanted(inputs)]
@@ -337,24 +331,6 @@ def _inputs_of(cr: Object, plan: Plan) -> Inputs:
     if plan.cr is None or plan.generated is None:
         raise ValueError("a plan with a problem has nothing to render")
     return Inputs(owner=cr, spec=plan.cr.spec, generated=plan.generated)
-
-
-def _deployed_secrets_hash(live: Object | None) -> str:
-    if live is None:
-        return ""
-    template = live["spec"]["template"].get("metadata") or {}
-    return str((template.get("annotations") or {}).get(SECRETS_HASH, ""))
-
-
-def _already_resolved(cr: Object) -> bool:
-    """Whether a pass over this very generation found all Secrets usable."""
-    generation = cr["metadata"].get("generation")
-    return any(
-        c.get("type") == ConditionType.SECRETS_RESOLVED
-        and c.get("status") == "True"
-        and c.get("observedGeneration") == generation
-        for c in (cr.get("status") or {}).get("conditions") or ()
-    )
 
 
 async def _all(*steps: Awaitable[Applied]) -> list[Applied]:

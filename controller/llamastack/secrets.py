@@ -55,18 +55,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whether a resource's Secrets can be used.
+    """Whether the Secrets and ConfigMaps that a resource refers to can be used.
 
     Attributes:
-        reason: ``SecretsResolved``, ``SecretNotFound``, ``SecretKeyNotFound`` or
-            ``SecretValueNotUsable``.
+        reason: ``SecretsResolved``, or that of the first problem.
         errors: one for each reference that cannot be used; empty if all can.
         versions_hash: over uid and resourceVersion of all of them; empty without any.
+        config_maps_hash: over what the pod uses of the users' ConfigMaps; empty without any.
+        config_maps_seen: over uid and resourceVersion of those; empty without any.
     """
 
     reason: str
     errors: tuple[FieldError, ...]
     versions_hash: str
+    config_maps_hash: str = ""
+    config_maps_seen: str = ""
 
     @property
     def ok(self) -> bool:

@@ -54,7 +54,7 @@ class Facts:
         config_problem: why there is none.
         config_wait: why there is none yet.
         config_note: what should be known of the one there is.
-        resolution: of the Secrets, if they were looked at.
+        resolution: of Secrets and ConfigMaps, if they were looked at.
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the pass, or ``None``.
         pods: those of its pods that are in trouble.
@@ -192,7 +192,7 @@ def _secrets(facts: Facts) -> Answer | None:
     if resolution is None:
         return None
     if resolution.ok:
-        text = "Every referenced Secret is there with its key"
+        text = "Every referenced Secret and ConfigMap is there, with its keys"
         return Answer("True", resolution.reason, text)
     return Answer("False", resolution.reason, "; ".join(e.message for e in resolution.errors))
 
@@ -208,7 +208,11 @@ def _updated(facts: Facts) -> Answer | None:
     if facts.config_problem is not None:
         return Answer("False", Reason.DEPLOYMENT_NOT_UPDATED, f"No configuration: {kept}")
     if facts.resolution is not None and not facts.resolution.ok:
-        return Answer("False", Reason.DEPLOYMENT_NOT_UPDATED, f"Secrets are missing: {kept}")
+        return Answer(
+            "False",
+            Reason.DEPLOYMENT_NOT_UPDATED,
+            f"What the spec refers to cannot be used: {kept}",
+        )
     if facts.deployment is None:
         return None
     return Answer("True", Reason.DEPLOYMENT_UPDATED, "The Deployment has the current configuration")

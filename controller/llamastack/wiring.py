@@ -30,11 +30,12 @@ from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf
 from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from controller.llamastack.caches import CacheKey, Caches
+    from controller.llamastack.findings import Findings
     from controller.llamastack.reconciler import LlamaStackReconciler
-    from controller.llamastack.secrets import SecretResolver
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.handlers import Predicate
     from informers.ports import Object, Resource
@@ -48,7 +49,7 @@ def handlers(
     queue: RateLimitingQueue[ObjectKey],
     consistency: ConsistencyTracker,
     caches: Caches,
-    secrets: SecretResolver,
+    findings: Mapping[Resource, Findings[Any]],
     reconciler: LlamaStackReconciler,
 ) -> Iterator[tuple[CacheKey, Handler]]:
     """Every handler and the cache whose events it wants; memories first, then the queue.
@@ -57,10 +58,10 @@ def handlers(
         queue: gets the keys.
         consistency: recognises our own writes.
         caches: hold the index that maps an object to the resources that name it.
-        secrets: is told when a finding may be out of date, before anybody is woken.
+        findings: by kind; are told when one may be out of date, before anybody is woken.
         reconciler: is told what is gone.
     """
-    yield LLAMA_STACK, _Forgetting(reconciler, secrets, caches)
+    yield LLAMA_STACK, _Forgetting(reconciler, findings, caches)
     yield LLAMA_STACK, EnqueueSelf(queue, LLAMA_STACK, tracker=consistency)
     for child in CHILDREN:
         yield child, _ForgettingChildren(reconciler)
@@ -74,11 +75,13 @@ def handlers(
                 tracker=consistency,
             ),
         )
-    yield Referenced(SECRET), _Outdating(secrets)
     yield POD, EnqueueMapped(queue, POD, mapper=_owners_of_pod, predicate=_other_trouble)
-    for kind in (SECRET, CONFIG_MAP):
+    # Users may name a ConfigMap that has our label, too.
+    for cache in (Referenced(SECRET), Referenced(CONFIG_MAP), CONFIG_MAP):
+        kind = cache.resource if isinstance(cache, Referenced) else cache
         users = functools.partial(caches.users_of, kind)
-        yield Referenced(kind), EnqueueMapped(queue, kind, mapper=users)
+        yield cache, _Outdating(findings[kind])
+        yield cache, EnqueueMapped(queue, kind, mapper=users)
 
 
 def _owners_of_pod(pod: Object) -> list[ObjectKey]:
@@ -132,10 +135,13 @@ class _Forgetting(_Quiet):
     """What was remembered of a resource goes with it, or with its references."""
 
     def __init__(
-        self, reconciler: LlamaStackReconciler, secrets: SecretResolver, caches: Caches
+        self,
+        reconciler: LlamaStackReconciler,
+        findings: Mapping[Resource, Findings[Any]],
+        caches: Caches,
     ) -> None:
         self._reconciler = reconciler
-        self._secrets = secrets
+        self._findings = findings
         self._caches = caches
 
     def on_update(self, old: Object, new: Object) -> None:
@@ -143,20 +149,18 @@ class _Forgetting(_Quiet):
         if old["metadata"].get("uid") != new["metadata"].get("uid"):
             self._reconciler.forget(old)
         if old["metadata"].get("generation") != new["metadata"].get("generation"):
-            self._forget_secrets(old)
+            self._forget_findings(old)
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
         self._reconciler.forget(obj)
-        self._forget_secrets(obj)
+        self._forget_findings(obj)
 
-    def _forget_secrets(self, cr: Object) -> None:
+    def _forget_findings(self, cr: Object) -> None:
         for entry in reference_index(cr):
             resource, key = referred_object(entry)
-            if resource == SECRET and not any(
-                self._caches.resources.by_index(REFERENCE_INDEX, entry)
-            ):
-                self._secrets.forget(key)
+            if not any(self._caches.resources.by_index(REFERENCE_INDEX, entry)):
+                self._findings[resource].forget(key)
 
 
 class _ForgettingChildren(_Quiet):
@@ -171,22 +175,22 @@ class _ForgettingChildren(_Quiet):
 
 
 class _Outdating(_Quiet):
-    """Findings follow the Secrets."""
+    """Findings follow the objects."""
 
-    def __init__(self, secrets: SecretResolver) -> None:
-        self._secrets = secrets
+    def __init__(self, findings: Findings[Any]) -> None:
+        self._findings = findings
 
     def on_add(self, obj: Object, *, initial: bool) -> None:
         """Appeared, or changed while nobody referred to it."""
-        self._secrets.changed(key_of(obj), _version(obj))
+        self._findings.changed(key_of(obj), _version(obj))
 
     def on_update(self, old: Object, new: Object) -> None:
         """Changed."""
-        self._secrets.changed(key_of(new), _version(new))
+        self._findings.changed(key_of(new), _version(new))
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
-        self._secrets.changed(key_of(obj), "")
+        self._findings.changed(key_of(obj), "")
 
 
 def _version(obj: Object) -> str:

@@ -171,8 +171,8 @@ def test_config_maps_are_listed_with_keys_and_namespaces() -> None:
 
     assert config_map_refs(spec) == (
         ConfigMapReference("mine", "config.yaml", "spec.overrideConfig.configMapName", "other"),
-        ConfigMapReference("ca", "a", "spec.networking.tls.caBundle.configMapName"),
-        ConfigMapReference("ca", "b", "spec.networking.tls.caBundle.configMapName"),
+        ConfigMapReference("ca", "a", "spec.networking.tls.caBundle.configMapName", in_pod=False),
+        ConfigMapReference("ca", "b", "spec.networking.tls.caBundle.configMapName", in_pod=False),
     )
 
 

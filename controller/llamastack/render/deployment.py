@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import AUTOSCALED, DEPLOYMENT, REGISTRY_STATE, SECRETS_HASH
+from controller.llamastack.kinds import (
+    AUTOSCALED,
+    CONFIG_MAPS_HASH,
+    CONFIG_MAPS_SEEN,
+    DEPLOYMENT,
+    REGISTRY_STATE,
+    SECRETS_HASH,
+)
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.pod import pod_spec
@@ -43,6 +50,8 @@ def render(inputs: Inputs) -> Child:
     annotations = {}
     if inputs.registry:
         annotations[REGISTRY_STATE] = inputs.registry
+    if inputs.config_maps_seen:
+        annotations[CONFIG_MAPS_SEEN] = f"{inputs.config_maps_seen}/{inputs.config_maps_hash}"
     if workload.autoscaling is not None:
         annotations[AUTOSCALED] = "true"
     if annotations:
@@ -56,6 +65,8 @@ def _template_metadata(inputs: Inputs) -> dict[str, Any]:
     annotations = dict(overrides.annotations)
     if inputs.secrets_hash:
         annotations[SECRETS_HASH] = inputs.secrets_hash
+    if inputs.config_maps_hash:
+        annotations[CONFIG_MAPS_HASH] = inputs.config_maps_hash
     metadata: dict[str, Any] = {"labels": {**user_labels, **labels.selector(inputs.name)}}
     if annotations:
         metadata["annotations"] = annotations

@@ -26,6 +26,8 @@ class Inputs:
         generated: image, configuration and environment that the spec resolves to.
         config_map_name: of the generated configuration; empty if the image brings its own.
         secrets_hash: changes with every referenced Secret; empty without any.
+        config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
+        config_maps_seen: changes with every referenced ConfigMap; empty without any.
         fixed_uids: whether pods name user and group ids (off on OpenShift).
     """
 
@@ -34,6 +36,8 @@ class Inputs:
     generated: Generated
     config_map_name: str = ""
     secrets_hash: str = ""
+    config_maps_hash: str = ""
+    config_maps_seen: str = ""
     fixed_uids: bool = True
 
     @property

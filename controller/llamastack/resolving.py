@@ -1,0 +1,106 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Whether everything of users that a resource refers to is there: Secrets and ConfigMaps as one.
+
+Nothing is read twice, not even after a restart of the operator: the Deployment says which versions
+it was made from, the status says that they were good, and the metadata caches say whether they
+are still the same. If all three agree there is nothing to find out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.v1alpha2.reasons import ConditionType, Reason
+from controller.llamastack.kinds import CONFIG_MAPS_SEEN, SECRETS_HASH
+from controller.llamastack.secrets import Resolution
+from controller.llamastack.user_config_maps import Judgement
+from informers.ports import key_of
+
+if TYPE_CHECKING:
+    from controller.llamastack.plan import Plan
+    from controller.llamastack.secrets import SecretResolver
+    from controller.llamastack.user_config_maps import ConfigMapResolver
+    from informers.ports import Object
+
+_NO_CONFIG_MAPS = Judgement()
+
+
+class References:
+    """Both resolvers.
+
+    Args:
+        secrets: of all resources.
+        config_maps: of all resources.
+    """
+
+    def __init__(self, secrets: SecretResolver, config_maps: ConfigMapResolver) -> None:
+        self._secrets = secrets
+        self._config_maps = config_maps
+
+    async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
+        """Check everything that the resource refers to.
+
+        Args:
+            cr: the resource.
+            deployment: the live one, if it is ours.
+            plan: has the references.
+
+        Raises:
+            ApiError: an object could not be read for another reason than that it is not there.
+        """
+        found = await self._resolve_secrets(cr, deployment, plan)
+        judgement = await self._resolve_config_maps(cr, deployment, plan)
+        if judgement is _NO_CONFIG_MAPS:
+            return found
+        reasons = [str(reason) for reason, _ in judgement.problems]
+        return Resolution(
+            found.reason if found.errors or not reasons else reasons[0],
+            (*found.errors, *(error for _, error in judgement.problems)),
+            found.versions_hash,
+            config_maps_hash=judgement.content_hash,
+            config_maps_seen=judgement.versions_hash,
+        )
+
+    async def _resolve_secrets(self, cr: Object, live: Object | None, plan: Plan) -> Resolution:
+        namespace = key_of(cr).namespace
+        deployed = _of_template(live, SECRETS_HASH)
+        if deployed and _already_resolved(cr):
+            cached = self._secrets.hash_of_cached(namespace, plan.secrets)
+            if cached == deployed:
+                return Resolution(Reason.SECRETS_RESOLVED, (), deployed)
+        return await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
+
+    async def _resolve_config_maps(self, cr: Object, live: Object | None, plan: Plan) -> Judgement:
+        if not plan.config_maps:
+            return _NO_CONFIG_MAPS
+        namespace = key_of(cr).namespace
+        seen, _, content = _annotation(live, CONFIG_MAPS_SEEN).partition("/")
+        if seen and _already_resolved(cr):
+            cached = self._config_maps.hash_of_cached(namespace, plan.config_maps)
+            if cached == seen:
+                return Judgement(content_hash=content, versions_hash=seen)
+        return await self._config_maps.resolve(namespace, plan.config_maps)
+
+
+def _annotation(obj: Object | None, name: str) -> str:
+    return str((obj["metadata"].get("annotations") or {}).get(name, "")) if obj else ""
+
+
+def _of_template(live: Object | None, name: str) -> str:
+    if live is None:
+        return ""
+    template = live["spec"]["template"].get("metadata") or {}
+    return str((template.get("annotations") or {}).get(name, ""))
+
+
+def _already_resolved(cr: Object) -> bool:
+    """Whether a pass over this very generation found everything usable."""
+    generation = cr["metadata"].get("generation")
+    return any(
+        c.get("type") == ConditionType.SECRETS_RESOLVED
+        and c.get("status") == "True"
+        and c.get("observedGeneration") == generation
+        for c in (cr.get("status") or {}).get("conditions") or ()
+    )

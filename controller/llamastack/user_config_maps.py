@@ -1,0 +1,238 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which referenced ConfigMaps are there, with which content, without keeping the content.
+
+A ConfigMap is read once per version, like a Secret (``findings``): what stays is a
+:class:`Finding`: uid, resourceVersion, and a digest of each key. Out of the findings come
+
+* the problems: a ConfigMap or a key that is missing (FR-073, FR-074), or that is in a namespace
+  that the resource may not reach into (D12);
+* the content hash of what the pod uses. It stands in the pod template, so changed content rolls
+  the pods, and an equal rewrite, a new label or a restored backup does not. (The Go operator
+  hashes the resourceVersion, and restarts servers for a label. For Secrets we take the version
+  nevertheless: a digest of a credential in a template would be a fingerprint of it.)
+* the versions hash, over uid and resourceVersion. It stands on the Deployment, where it restarts
+  nothing, beside the content hash that it led to: after a restart of the operator the two prove
+  to a cache that holds metadata only that nothing has to be read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from api.errors import FieldError
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.findings import Findings, versions
+from controller.llamastack.kinds import CONFIG_MAP
+from informers.ports import Object, ObjectKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from api.references import ConfigMapReference
+    from controller.runtime.ports import Writer
+
+_DIGITS = 16  # of a sha256 in hex: what 64 bits tell apart is enough for a few versions each
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one version of a ConfigMap.
+
+    Attributes:
+        uid: of the ConfigMap; empty if there is none.
+        resource_version: of the ConfigMap; empty if there is none.
+        digests: of the content, by key.
+    """
+
+    uid: str = ""
+    resource_version: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such ConfigMap."""
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which namespaces a resource may name (D12).
+
+    Attributes:
+        elsewhere: whether other namespaces than its own at all.
+        watched: those that this operator watches; empty for all.
+    """
+
+    elsewhere: bool = False
+    watched: frozenset[str] = frozenset()
+
+    def covers(self, home: str, namespace: str) -> bool:
+        """Whether a resource in ``home`` may name an object in ``namespace``."""
+        if namespace == home:
+            return True
+        return self.elsewhere and (not self.watched or namespace in self.watched)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the ConfigMaps of a resource came to.
+
+    Attributes:
+        problems: reason and error of each reference that cannot be used.
+        content_hash: over what the pod uses of them; empty without any.
+        versions_hash: over uid and resourceVersion of all; empty without any.
+    """
+
+    problems: tuple[tuple[Reason, FieldError], ...] = ()
+    content_hash: str = ""
+    versions_hash: str = ""
+
+
+class ConfigMapResolver(Findings[Finding]):
+    """Findings by ConfigMap, shared by all resources that refer to it.
+
+    Args:
+        metadata: the cached metadata of a referenced ConfigMap, whoever made it.
+        writer: for live reads.
+        reach: which namespaces a resource may name.
+    """
+
+    def __init__(
+        self,
+        metadata: Callable[[ObjectKey], Object | None],
+        writer: Writer,
+        reach: Reach = Reach(),
+    ) -> None:
+        super().__init__(CONFIG_MAP, writer, _look)
+        self._metadata = metadata
+        self._reach = reach
+
+    def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:
+        """The versions hash by the metadata cache; empty if that cannot tell.
+
+        Args:
+            namespace: of the resource.
+            references: all of the resource.
+        """
+        found: dict[ObjectKey, tuple[str, str]] = {}
+        for reference in references:
+            key = _key(namespace, reference)
+            if not self._reach.covers(namespace, key.namespace):
+                return ""
+            meta = self._metadata(key)
+            if meta is None and not reference.optional:
+                return ""
+            found[key] = versions(meta) if meta is not None else ("", "")
+        return _versions_hash(found)
+
+    async def resolve(self, namespace: str, references: Iterable[ConfigMapReference]) -> Judgement:
+        """Check all references.
+
+        Args:
+            namespace: of the resource.
+            references: all of it, so that the hashes are over all.
+
+        Raises:
+            ApiError: a ConfigMap could not be read for another reason than that it is not there.
+        """
+        refs = tuple(references)
+        findings = {}
+        for key in sorted({_key(namespace, reference) for reference in refs}):
+            # What a resource may not name is not even looked at: its absence would tell, too.
+            if self._reach.covers(namespace, key.namespace):
+                findings[key] = await self.finding(key)
+        return judge(namespace, refs, findings)
+
+
+def judge(
+    namespace: str,
+    references: tuple[ConfigMapReference, ...],
+    findings: Mapping[ObjectKey, Finding],
+) -> Judgement:
+    """Pure: what the findings mean for the references; all problems at once.
+
+    Args:
+        namespace: of the resource.
+        references: to judge.
+        findings: of each ConfigMap that is referred to and may be.
+    """
+    problems = tuple(
+        (reason, FieldError(reference.path, message))
+        for reference in references
+        for reason, message in _problem(namespace, reference, findings)
+    )
+    used = {
+        (reference.name, reference.key): findings[key]
+        for reference in references
+        if reference.in_pod
+        and (key := _key(namespace, reference)) in findings
+        # What is elsewhere reaches the pod as a copy with a name of its own.
+        and key.namespace == namespace
+    }
+    seen = {key: (found.uid, found.resource_version) for key, found in findings.items()}
+    return Judgement(problems, _content_hash(used), _versions_hash(seen))
+
+
+def _problem(
+    namespace: str, reference: ConfigMapReference, findings: Mapping[ObjectKey, Finding]
+) -> Iterator[tuple[Reason, str]]:
+    where = _key(namespace, reference)
+    finding = findings.get(where)
+    key, tail = reference.key, f"Referenced by: {reference.path}"
+    if finding is None:
+        yield (
+            Reason.CROSS_NAMESPACE_REFERENCE,
+            f'ConfigMap "{where.name}" in namespace "{where.namespace}" is not read, because the '
+            f"operator does not let resources reach into that namespace: copy it to namespace "
+            f'"{namespace}", or ask for an operator with --allow-cross-namespace-config that '
+            f"watches both. {tail}",
+        )
+    elif finding.missing:
+        if not reference.optional:
+            text = f'ConfigMap "{where.name}" not found in namespace "{where.namespace}". {tail}'
+            yield Reason.CONFIG_MAP_NOT_FOUND, text
+    elif key and key not in finding.digests and not reference.optional:
+        text = f'Key "{key}" not found in ConfigMap "{where.name}/{where.namespace}". {tail}'
+        yield Reason.CONFIG_MAP_KEY_NOT_FOUND, text
+
+
+def _look(config_map: Object | None) -> Finding:
+    if config_map is None:
+        return Finding()
+    uid, version = versions(config_map)
+    # A key is in one of the two. As base64 or as text: the same text in both is another content.
+    contents = {
+        name: f"{kind} {value}"
+        for kind in ("data", "binaryData")
+        for name, value in (config_map.get(kind) or {}).items()
+    }
+    return Finding(uid, version, {name: _digest(text) for name, text in contents.items()})
+
+
+def _key(namespace: str, reference: ConfigMapReference) -> ObjectKey:
+    return ObjectKey(reference.namespace or namespace, reference.name)
+
+
+def _content_hash(used: Mapping[tuple[str, str], Finding]) -> str:
+    if not used:
+        return ""
+    lines = [
+        f"{name} {part} {finding.digests.get(part, '-')}"
+        for (name, key), finding in sorted(used.items(), key=lambda item: item[0])
+        for part in ([key] if key else sorted(finding.digests))
+    ]
+    return _digest("\n".join(lines))
+
+
+def _versions_hash(of: Mapping[ObjectKey, tuple[str, str]]) -> str:
+    if not of:
+        return ""
+    return _digest("\n".join(f"{key} {uid} {rv}" for key, (uid, rv) in sorted(of.items())))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
