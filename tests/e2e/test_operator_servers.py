@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.asking import Asking
 from tests.support.cluster.node.pods import Namespace, wait_for
 from tests.support.samples import BY_NAME
 from tests.support.world import World
@@ -41,3 +42,33 @@ def test_the_simple_sample_becomes_ready_and_its_server_answers(
         (p["api"], p["provider_id"], p["provider_type"]) for p in providers
     ]
     assert sample.announced_models <= {model["id"] for model in models}
+
+
+_SMALL = {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
+"""Two at a time have to fit on a machine with two processors."""
+
+_PORT = 8321
+
+
+def test_a_changed_config_rolls_without_a_failed_request(
+    world: World, restricted: Namespace, server_image: str
+) -> None:
+    world.secret()
+    world.resource("demo", "one", workload=_SMALL)
+    world.wait_ready(deadline_s=180)
+    (before,) = restricted.pods("app.kubernetes.io/instance=demo")
+
+    with Asking(restricted, server_image, "demo-service", _PORT, "/v1/providers") as client:
+        world.patch("llsd", "demo", {"spec": {"resources": {"models": ["one", "two"]}}})
+        world.wait_ready(deadline_s=180)
+        wait_for("the old pod's end", lambda: _is_gone(restricted, before["metadata"]["name"]))
+        count = client.count_after(2.0)
+
+    models = restricted.ask_json("demo-service", _PORT, "/v1/models")["data"]
+    assert {model["id"] for model in models} == {"vllm/one", "vllm/two"}
+    assert (count.failed, count.said) == (0, ()), f"of {count.asked}"
+    assert count.asked > 100
+
+
+def _is_gone(namespace: Namespace, pod: str) -> bool:
+    return not any(p["metadata"]["name"] == pod for p in namespace.pods())

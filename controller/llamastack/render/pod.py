@@ -13,6 +13,7 @@ from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
 from controller.llamastack.render.probes import probes
 from controller.llamastack.render.scheduling import placement
+from controller.llamastack.render.shutdown import grace_period, lifecycle
 from controller.llamastack.render.user import plain, plain_list
 
 if TYPE_CHECKING:
@@ -23,18 +24,16 @@ DATA_VOLUME = "lls-storage"
 CONFIG_VOLUME = "llama-stack-config"
 TLS_VOLUME = "llama-stack-tls"
 USER_ID = 1001  # the group that owns the data volume in every release of the Go operator
-GRACE_PERIOD_S = 30  # the API's default; the server is down half a second after SIGTERM
 DEFAULT_MEMORY = "1Gi"
 
 
 def pod_spec(inputs: Inputs) -> dict[str, Any]:
     """The pod template's spec; runs where Pod Security ``restricted`` is enforced (D17)."""
     overrides = inputs.spec.workload.overrides
-    grace = overrides.termination_grace_period_seconds
     account = overrides.service_account_name
     spec: dict[str, Any] = {
         "serviceAccountName": account or names.service_account(inputs.name),
-        "terminationGracePeriodSeconds": GRACE_PERIOD_S if grace is None else grace,
+        "terminationGracePeriodSeconds": grace_period(overrides.termination_grace_period_seconds),
         "securityContext": _pod_security(inputs),
         "containers": [_container(inputs)],
         "volumes": _volumes(inputs),
@@ -61,6 +60,7 @@ def _container(inputs: Inputs) -> dict[str, Any]:
         # The end of a traceback is in the pod's status then, and from there in ours.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **probes(inputs),
+        **lifecycle(overrides.termination_grace_period_seconds),
     }
     if overrides.command:
         container["command"] = list(overrides.command)
