@@ -138,6 +138,9 @@ class Reason(StrEnum):
     SERVICE_FAILED = "ServiceFailed"
     STORAGE_READY = "StorageReady"
     STORAGE_PENDING = "StoragePending"
+    STORAGE_RESIZING = "StorageResizing"
+    STORAGE_CHANGE_REFUSED = "StorageChangeRefused"
+    """The spec asks for what a claim cannot become; the claim was left as it is."""
     STORAGE_FAILED = "StorageFailed"
 
     # ExternalProvidersReady

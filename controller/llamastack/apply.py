@@ -11,7 +11,7 @@ An apply carries the uid of the object it was computed for, so it never hits a n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,11 +21,11 @@ from controller.llamastack.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.migrate import ownership_patch
 from controller.llamastack.ownership import check_writable, is_owned
 from controller.llamastack.scaling import HANDOVER_MANAGER, handover
-from informers.errors import AlreadyExists
+from informers.errors import AlreadyExists, Forbidden, Invalid, NamespaceTerminating
 from informers.ports import key_of
 
 if TYPE_CHECKING:
-    from controller.llamastack.render.manifest import Child
+    from controller.llamastack.render.manifest import Child, Fit
     from controller.runtime.ports import Manifest, Reader, Writer
     from informers.ports import Object, ObjectKey, Resource
 
@@ -39,10 +39,12 @@ class Applied:
     Attributes:
         live: the object.
         changed: whether a write changed it.
+        refusal: why the API server let only a part of it be written; empty normally.
     """
 
     live: Object
     changed: bool
+    refusal: str = ""
 
 
 class ChildWriter:
@@ -79,6 +81,18 @@ class ChildWriter:
                 log.info("Created object", kind=child.resource.kind, object=str(child.key))
                 return Applied(created, changed=True)
         check_writable(child.resource, live, cr)
+        try:
+            return await self._bring_in_line(cr, child, _fitted(child.fit, wanted, live), live)
+        except (Forbidden, Invalid) as error:
+            less = _fitted(child.fallback, wanted, live)
+            if less == _fitted(child.fit, wanted, live) or isinstance(error, NamespaceTerminating):
+                raise
+            applied = await self._bring_in_line(cr, child, less, live)
+            return replace(applied, refusal=error.message)
+
+    async def _bring_in_line(
+        self, cr: Object, child: Child, wanted: Manifest, live: Object
+    ) -> Applied:
         if in_place(wanted, live) or self._is_settled(wanted, live):
             return Applied(live, changed=False)
         return await self._apply(cr, child.resource, wanted, live)
@@ -140,6 +154,10 @@ class ChildWriter:
         uid = live["metadata"].get("uid", "")
         self._migrated.discard(uid)
         self._settled.pop(uid, None)
+
+
+def _fitted(fit: Fit | None, wanted: Manifest, live: Object) -> Manifest:
+    return wanted if fit is None else fit(wanted, live)
 
 
 def _settlement(wanted: Manifest, live: Object) -> tuple[str, str]:

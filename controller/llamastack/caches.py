@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, POD, SECRET
-from controller.llamastack.ownership import controller_of, is_owned
+from controller.llamastack.ownership import belongs, controller_of, is_owned
 from controller.llamastack.pods import POD_INDEX
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
 from informers.ports import ObjectKey, Resource, key_of
@@ -45,9 +45,9 @@ class Caches:
         return self._readers[resource]
 
     def owned(self, resource: Resource, name: str, cr: Object) -> Object | None:
-        """The object of that name beside the resource, if the resource controls it."""
+        """The object of that name beside the resource, if it is the resource's own."""
         live = self.of(resource).get(ObjectKey(cr["metadata"]["namespace"], name))
-        return live if live is not None and is_owned(live, cr) else None
+        return live if live is not None and belongs(resource, live, cr) else None
 
     @property
     def resources(self) -> Reader:

@@ -18,11 +18,12 @@ from controller.llamastack.kinds import (
     AUTOSCALER,
     DEPLOYMENT,
     INGRESS,
+    PERSISTENT_VOLUME_CLAIM,
     POD_DISRUPTION_BUDGET,
     SERVICE,
     SERVICE_ACCOUNT,
 )
-from controller.llamastack.render import hpa, ingress, names, pdb, service, service_account
+from controller.llamastack.render import hpa, ingress, names, pdb, pvc, service, service_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ PREREQUISITES: tuple[ChildKind, ...] = (
     ChildKind(POD_DISRUPTION_BUDGET, pdb.render, names.pod_disruption_budget),
     ChildKind(AUTOSCALER, hpa.render, names.autoscaler),
     ChildKind(INGRESS, ingress.render, names.ingress),
+    ChildKind(PERSISTENT_VOLUME_CLAIM, pvc.render, names.claim, kept=True),
 )
 """All but the Deployment."""
 

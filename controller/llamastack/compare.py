@@ -104,11 +104,12 @@ def same_quantity(a: object, b: object) -> bool:
     """
     if a == b:
         return True
-    left, right = _quantity(a), _quantity(b)
+    left, right = amount(a), amount(b)
     return left is not None and left == right
 
 
-def _quantity(value: object) -> Decimal | None:
+def amount(value: object) -> Decimal | None:
+    """A resource quantity as a number; ``None`` if it is not one."""
     text = str(value)
     number = text.rstrip("numkKMGTPEi")
     suffix = text[len(number) :]

@@ -15,6 +15,7 @@ POD = Resource("", "v1", "Pod", "pods")
 SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SECRET = Resource("", "v1", "Secret", "secrets")
 AUTOSCALER = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -57,6 +58,10 @@ content rolls the pods, an equal rewrite does not."""
 CONFIG_MAPS_SEEN = "llamastack.io/config-maps-seen"
 """Annotation on the Deployment: hash of uid and resourceVersion of the referenced ConfigMaps, and
 after a slash the content hash that they led to."""
+
+RETAINED_FOR = "llamastack.io/retained-for"
+"""Annotation on a claim without an owner: name of the resource that it belongs to, whichever
+incarnation of it there is."""
 
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 
 import api
 from api.meta import is_controlled_by, owner_reference
+from controller.llamastack.kinds import (
+    MANAGED_BY,
+    MANAGED_BY_VALUE,
+    PERSISTENT_VOLUME_CLAIM,
+    RETAINED_FOR,
+)
 from informers.ports import key_of
 
 if TYPE_CHECKING:
@@ -66,6 +72,23 @@ def is_owned(obj: Object, cr: Object) -> bool:
     return is_controlled_by(obj, cr["metadata"]["uid"])
 
 
+def is_retained(obj: Object, name: str) -> bool:
+    """Whether a claim was kept for the resource of that name, whichever incarnation of it."""
+    metadata = obj["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return (
+        controller_of(obj) is None
+        and labels.get(MANAGED_BY) == MANAGED_BY_VALUE
+        and annotations.get(RETAINED_FOR) == name
+    )
+
+
+def belongs(resource: Resource, obj: Object, cr: Object) -> bool:
+    """Whether an object is the resource's own: controlled by it, or a claim kept for it."""
+    kept = resource == PERSISTENT_VOLUME_CLAIM and is_retained(obj, cr["metadata"]["name"])
+    return kept or is_owned(obj, cr)
+
+
 def check_writable(resource: Resource, obj: Object, cr: Object) -> None:
     """Refuse what is not ours.
 
@@ -74,7 +97,7 @@ def check_writable(resource: Resource, obj: Object, cr: Object) -> None:
         BeingDeleted: ours, or our deleted namesake's, and about to vanish.
     """
     owner = controller_of(obj)
-    if is_owned(obj, cr):
+    if belongs(resource, obj, cr):
         if obj["metadata"].get("deletionTimestamp"):
             raise BeingDeleted(resource, obj)
         return

@@ -10,6 +10,7 @@ handler hears nothing while pods start as they should (docs/decisions/0014-pods-
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from api.v1alpha2.reasons import Reason
@@ -42,6 +43,9 @@ _IMAGE = frozenset(
 )
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _KILLED = 137
+
+_VOLUME = re.compile(r"(?i)persistent ?volume|storageclass|\bpvc|volume node affinity|free storage")
+"""Words of the scheduler's plug-in VolumeBinding, and of no other."""
 
 
 def keep_trouble(pod: dict[str, Any]) -> Object | None:
@@ -153,7 +157,7 @@ def _ended(name: str, ended: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unschedulable(message: str) -> dict[str, str]:
-    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
+    if _VOLUME.search(message):
         return _told(
             Reason.VOLUME_PENDING,
             f"a pod waits for its volume: {message}: check the claim and its storage class",

@@ -20,12 +20,14 @@ import structlog
 from api.v1alpha2.reasons import Reason
 from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
+from controller.llamastack.claim_status import Volume, next_look_s
 from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     INGRESS,
     LLAMA_STACK,
+    PERSISTENT_VOLUME_CLAIM,
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
@@ -81,6 +83,7 @@ class _Outcome:
     deployment: Object | None
     deployment_changed: bool = False
     config_map_name: str = ""
+    volume: Volume | None = None
     problem: Problem | None = None
     error: ApiError | None = None
     recheck_s: float | None = None
@@ -152,6 +155,7 @@ class LlamaStackReconciler:
             config_problem=plan.problem,
             config_wait=plan.waiting,
             config_note=plan.note,
+            volume=self._volume(cr, plan),
         )
         if plan.cr is not None and plan.waiting is None:
             facts = replace(
@@ -168,6 +172,7 @@ class LlamaStackReconciler:
             facts,
             deployment=outcome.deployment,
             config_map_name=outcome.config_map_name,
+            volume=outcome.volume or _failed(facts.volume, outcome.problem),
             update_problem=outcome.problem,
             service_url="" if outcome.problem else service.url(_inputs_of(facts.cr, plan)),
             route_url=None if outcome.problem else self._route_url(facts.cr, plan),
@@ -177,7 +182,7 @@ class LlamaStackReconciler:
             raise outcome.error
         if outcome.recheck_s is not None:
             return Result.after(outcome.recheck_s)
-        return _until_next_look(plan)
+        return _until_next_look(plan, next_look_s(facts.volume))
 
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
@@ -191,6 +196,13 @@ class LlamaStackReconciler:
         # Somebody else's Deployment says nothing about our server.
         return self._caches.owned(DEPLOYMENT, names.deployment(cr["metadata"]["name"]), cr)
 
+    def _volume(self, cr: Object, plan: Plan) -> Volume | None:
+        if plan.cr is None:
+            return None
+        name = names.claim(cr["metadata"]["name"])
+        claim = self._caches.owned(PERSISTENT_VOLUME_CLAIM, name, cr)
+        return Volume(plan.cr.spec.workload.storage, claim)
+
     def _route_url(self, cr: Object, plan: Plan) -> str:
         live = self._caches.owned(INGRESS, names.ingress(cr["metadata"]["name"]), cr)
         return ingress.url(_inputs_of(cr, plan), live)
@@ -199,10 +211,10 @@ class LlamaStackReconciler:
         """Everything the Deployment needs, side by side; then the Deployment, in one write."""
         cr = facts.cr
         try:
-            inputs, config_map_name = await self._prerequisites(facts, plan)
+            inputs, refusal = await self._prerequisites(facts, plan)
             applied = await self._ensure(cr, deployment.render(inputs))
         except (ResourceConflict, ConfigMapNameTaken) as error:
-            problem = Problem(Reason.RESOURCE_CONFLICT, str(error))
+            problem = Problem(Reason.RESOURCE_CONFLICT, str(error), kind=_kind(error))
             return _Outcome(facts.deployment, problem=problem, recheck_s=CONFLICT_RECHECK_S)
         except BeingDeleted as error:
             problem = Problem(Reason.WAITING_FOR_DELETION, str(error), permanent=False)
@@ -212,7 +224,7 @@ class LlamaStackReconciler:
             problem = Problem(Reason.DELETING, str(error), permanent=False)
             return _Outcome(facts.deployment, problem=problem)
         except (Forbidden, Invalid, MalformedApply) as error:
-            problem = Problem(Reason.RECONCILE_FAILED, str(error))
+            problem = Problem(Reason.RECONCILE_FAILED, str(error), kind=_kind(error))
             return _Outcome(facts.deployment, problem=problem, error=error)
         except ApiError as error:
             problem = Problem(Reason.RECONCILE_FAILED, str(error), permanent=False)
@@ -220,11 +232,13 @@ class LlamaStackReconciler:
         return _Outcome(
             applied.live,
             applied.changed,
-            config_map_name,
-            error=await self._clean_up(inputs, config_map_name),
+            inputs.config_map_name,
+            Volume(inputs.spec.workload.storage, inputs.claim, refusal),
+            error=await self._clean_up(inputs),
         )
 
     async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
+        """What the Deployment is rendered from, and why the claim's size could not be changed."""
         cr, resolution = facts.cr, facts.resolution
         inputs = replace(
             _inputs_of(cr, plan),
@@ -233,39 +247,48 @@ class LlamaStackReconciler:
             config_maps_seen=resolution.config_maps_seen if resolution else "",
             fixed_uids=self._options.fixed_uids,
         )
-        steps = [self._ensure(cr, child) for child in children.wanted(inputs)]
-        generated = inputs.generated
-        if generated.config_yaml is None:
-            await _all(*steps)
-            return inputs, ""
-        owned = self._caches.config_maps_of(cr)
-        config_map, *_ = await _all(
-            self._config_maps.ensure(
-                cr,
-                owned,
-                generated.config_yaml,
-                generated.config_hash,
-                registry=inputs.registry,
-            ),
-            *steps,
+        steps = {child.resource: self._ensure(cr, child) for child in children.wanted(inputs)}
+        if inputs.generated.config_yaml is not None:
+            steps[CONFIG_MAP] = self._ensure_config_map(inputs, inputs.generated.config_yaml)
+        made = dict(zip(steps, await _all(*steps.values()), strict=True))
+        config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
+        inputs = replace(
+            inputs,
+            config_map_name=key_of(config_map.live).name if config_map else "",
+            claim=claim.live if claim else None,
         )
-        self._note(cr, CONFIG_MAP, config_map)
-        name = key_of(config_map.live).name
-        return replace(inputs, config_map_name=name), name
+        return inputs, claim.refusal if claim else ""
 
     async def _ensure(self, cr: Object, child: Child) -> Applied:
-        applied = await self._children.ensure(cr, child, self._caches.of(child.resource))
+        try:
+            applied = await self._children.ensure(cr, child, self._caches.of(child.resource))
+        except (ApiError, ResourceConflict) as error:
+            error.add_note(child.resource.kind)  # its condition says so
+            raise
         self._note(cr, child.resource, applied)
         return applied
 
-    async def _clean_up(self, inputs: Inputs, config_map_name: str) -> ApiError | None:
+    async def _ensure_config_map(self, inputs: Inputs, config_yaml: str) -> Applied:
+        cr, generated = inputs.owner, inputs.generated
+        applied = await self._config_maps.ensure(
+            cr,
+            self._caches.config_maps_of(cr),
+            config_yaml,
+            generated.config_hash,
+            registry=inputs.registry,
+        )
+        self._note(cr, CONFIG_MAP, applied)
+        return applied
+
+    async def _clean_up(self, inputs: Inputs) -> ApiError | None:
         """A leftover that stays harms nobody: the pass went well, but is tried again."""
         cr = inputs.owner
         try:
             for kind in children.unwanted(inputs):
                 live = self._caches.owned(kind.resource, kind.name(inputs.name), cr)
                 await self._children.remove(cr, kind.resource, live)
-            await self._config_maps.prune(cr, self._caches.config_maps_of(cr), config_map_name)
+            owned = self._caches.config_maps_of(cr)
+            await self._config_maps.prune(cr, owned, inputs.config_map_name)
         except ApiError as error:
             return error
         return None
@@ -323,8 +346,22 @@ class LlamaStackReconciler:
             )
 
 
-def _until_next_look(plan: Plan) -> Result:
-    return Result.done() if plan.retry_in_s is None else Result.after(plan.retry_in_s)
+def _until_next_look(plan: Plan, *others: float | None) -> Result:
+    waits = [wait for wait in (plan.retry_in_s, *others) if wait is not None]
+    return Result.after(min(waits)) if waits else Result.done()
+
+
+def _kind(error: Exception) -> str:
+    """Of the child that could not be made; empty if it is not known."""
+    return "".join(getattr(error, "__notes__", ()))
+
+
+def _failed(volume: Volume | None, problem: Problem | None) -> Volume | None:
+    """What is known of the volume after a pass that did not get to the end."""
+    mine = problem is not None and problem.kind == PERSISTENT_VOLUME_CLAIM.kind
+    if volume is None or problem is None or not mine:
+        return volume
+    return replace(volume, failure=problem.message)
 
 
 def _inputs_of(cr: Object, plan: Plan) -> Inputs:

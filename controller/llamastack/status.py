@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.meta import set_condition
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
+from controller.llamastack import claim_status
 from controller.llamastack.render import labels
 from controller.llamastack.rollout import Rollout, State, assess
 
@@ -36,11 +37,13 @@ class Problem:
         reason: UpperCamelCase.
         message: for people, field path first where there is one.
         permanent: whether only an edit by the user can help.
+        kind: of the child that it is about, where that is known.
     """
 
     reason: str
     message: str
     permanent: bool = True
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Facts:
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the pass, or ``None``.
         pods: those of its pods that are in trouble.
+        volume: what is known of the data volume; ``None`` if the spec cannot be read.
         config_map_name: of the generated ConfigMap in use; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
@@ -73,6 +77,7 @@ class Facts:
     update_problem: Problem | None = None
     deployment: Object | None = None
     pods: tuple[Object, ...] = ()
+    volume: claim_status.Volume | None = None
     config_map_name: str = ""
     service_url: str = ""
     route_url: str | None = None
@@ -102,7 +107,8 @@ def compute(facts: Facts) -> dict[str, Any]:
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, facts.pods)
     answers = _answers(facts, rollout)
-    conditions = [dict(c) for c in old.get("conditions") or ()]
+    gone = _not_asked_for(facts)
+    conditions = [dict(c) for c in old.get("conditions") or () if c["type"] not in gone]
     for kind, found in answers.items():
         if found is None and any(c["type"] == kind for c in conditions):
             continue
@@ -138,6 +144,7 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
     """Answers by condition type; ``None`` where this pass cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
+    volume = claim_status.judge(facts.volume, facts.pods) if facts.volume else None
     updated = _updated(facts)
     available = Answer(
         "True" if rollout.minimum_available else "False",
@@ -146,7 +153,7 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
         else Reason.MINIMUM_REPLICAS_UNAVAILABLE,
         rollout.message,
     )
-    return {
+    answers: dict[str, Answer | None] = {
         ConditionType.CONFIG_GENERATED: config,
         ConditionType.SECRETS_RESOLVED: secrets,
         ConditionType.DEPLOYMENT_UPDATED: updated,
@@ -154,8 +161,22 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
         ConditionType.DEPLOYMENT_READY: _deployment_ready(rollout),
         ConditionType.HEALTH_CHECK: _health(facts, rollout),
         ConditionType.SERVICE_READY: _service(facts),
-        ConditionType.READY: _ready(facts, rollout, (config, secrets, updated)),
+        ConditionType.STORAGE_READY: _storage(volume),
+        ConditionType.READY: _ready(facts, rollout, (config, secrets, updated), volume),
     }
+    return {kind: answer for kind, answer in answers.items() if kind not in _not_asked_for(facts)}
+
+
+def _not_asked_for(facts: Facts) -> frozenset[str]:
+    """Conditions that are there only with a field of the spec."""
+    volume = facts.volume
+    stored = any(
+        c["type"] == ConditionType.STORAGE_READY
+        for c in (facts.cr.get("status") or {}).get("conditions") or ()
+    )
+    # A spec that cannot be read takes nothing away, and asks for nothing.
+    asked = stored if volume is None else volume.asked is not None
+    return frozenset() if asked else frozenset({ConditionType.STORAGE_READY})
 
 
 def _config(facts: Facts) -> Answer | None:
@@ -247,7 +268,23 @@ def _service(facts: Facts) -> Answer | None:
     return Answer("True", Reason.SERVICE_READY, f"The Service exists: {facts.service_url}")
 
 
-def _ready(facts: Facts, rollout: Rollout, steps: tuple[Answer | None, ...]) -> Answer:
+def _storage(volume: claim_status.Verdict | None) -> Answer | None:
+    if volume is None:
+        return None
+    bound = volume.state is claim_status.State.READY
+    return Answer("True" if bound else "False", volume.reason, volume.message)
+
+
+_OF_THE_VOLUME = frozenset({Reason.PROGRESSING, Reason.VOLUME_PENDING})
+"""What a rollout says that waits for the volume, as it looks from the Deployment."""
+
+
+def _ready(
+    facts: Facts,
+    rollout: Rollout,
+    steps: tuple[Answer | None, ...],
+    volume: claim_status.Verdict | None,
+) -> Answer:
     if facts.deleting:
         return Answer("False", Reason.DELETING, "The resource is being deleted")
     problem = facts.update_problem
@@ -256,8 +293,14 @@ def _ready(facts: Facts, rollout: Rollout, steps: tuple[Answer | None, ...]) -> 
     for step in steps:
         if step is not None and step.status != "True":
             return Answer(step.status, step.reason, step.message)
+    if volume is not None and volume.state is claim_status.State.BROKEN:
+        return Answer("False", volume.reason, volume.message)
     if rollout.state is not State.COMPLETE:
-        return Answer("False", rollout.reason, rollout.message)
+        waits = volume is not None and volume.state is claim_status.State.WAITING
+        cause = volume if volume and waits and rollout.reason in _OF_THE_VOLUME else rollout
+        return Answer("False", cause.reason, cause.message)
+    if volume is not None and volume.state is claim_status.State.GROWING:
+        return Answer("False", volume.reason, volume.message)
     return Answer("True", Reason.ALL_READY, rollout.message)
 
 
@@ -271,9 +314,14 @@ def _phase(facts: Facts, rollout: Rollout, answers: Mapping[str, Answer | None])
     # What the next try may mend is no failure: the phase goes by the pods then.
     passing = problem is not None and not problem.permanent
     refused = not passing and any(a and a.status == "False" for a in _steps(answers))
-    if refused or rollout.state is State.STUCK:
+    storage = answers.get(ConditionType.STORAGE_READY)
+    broken = storage is not None and storage.reason in _BROKEN
+    if refused or broken or rollout.state is State.STUCK:
         return Phase.FAILED
     return Phase.PENDING if rollout.state is State.ABSENT else Phase.INITIALIZING
+
+
+_BROKEN = frozenset({Reason.STORAGE_FAILED, Reason.STORAGE_CHANGE_REFUSED})
 
 
 def _steps(answers: Mapping[str, Answer | None]) -> tuple[Answer | None, ...]:

@@ -42,6 +42,9 @@ _TROUBLES = frozenset(
 )
 """Reasons of DeploymentReady that are worth a Warning; the others are the normal course."""
 
+_STORAGE_TROUBLES = frozenset({Reason.STORAGE_FAILED, Reason.STORAGE_CHANGE_REFUSED})
+"""Likewise of StorageReady."""
+
 _WARNINGS = {
     ConditionType.CONFIG_GENERATED: ("ConfigGenerationFailed", "GenerateConfig"),
     ConditionType.SECRETS_RESOLVED: ("SecretResolutionFailed", "ResolveSecrets"),
@@ -93,7 +96,10 @@ def between(
             events.append(
                 Transition("Warning", trouble["reason"], "StartPods", str(trouble["message"]))
             )
-    cause_reported = False
+    storage = _storage_trouble(new)
+    if storage and storage != _storage_trouble(old):
+        events.append(Transition("Warning", storage[0], "ProvideStorage", storage[1]))
+    cause_reported = bool(storage)
     for kind, (reason, action) in _WARNINGS.items():
         after = _condition(new, kind)
         if after.get("status") != "False":
@@ -105,6 +111,13 @@ def between(
             events.append(Transition("Warning", reason, action, str(after.get("message", ""))))
         cause_reported = True
     return events
+
+
+def _storage_trouble(status: Mapping[str, Any]) -> tuple[str, str] | None:
+    found = _condition(status, ConditionType.STORAGE_READY)
+    if found.get("status") != "False" or found.get("reason") not in _STORAGE_TROUBLES:
+        return None
+    return str(found["reason"]), str(found["message"])
 
 
 def _registry_note(changed: Sequence[str]) -> str:

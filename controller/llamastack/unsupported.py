@@ -37,12 +37,11 @@ def unsupported(spec: Spec, generated: Generated | None = None) -> list[FieldErr
 
 
 def _paths(spec: Spec) -> Iterator[str]:
-    networking, workload = spec.networking, spec.workload
+    networking = spec.networking
     fields = {
         "spec.overrideConfig": spec.override_config,
         "spec.externalProviders": spec.external_providers,
         "spec.networking.allowedFrom": networking.allowed_from,
         "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
-        "spec.workload.storage": workload.storage,
     }
     yield from (path for path, value in fields.items() if value is not None)

@@ -21,6 +21,7 @@ from controller.llamastack.kinds import (
     INGRESS,
     LLAMA_STACK,
     MANAGED_BY_SELECTOR,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
@@ -78,6 +79,7 @@ WATCHES = (
     Watch(POD_DISRUPTION_BUDGET, MANAGED_BY_SELECTOR),
     Watch(AUTOSCALER, MANAGED_BY_SELECTOR),
     Watch(INGRESS, MANAGED_BY_SELECTOR),
+    Watch(PERSISTENT_VOLUME_CLAIM, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # Only pods in trouble are kept, and of them only the trouble.
     Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
@@ -117,6 +119,8 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(SERVICE_ACCOUNT, "get", "list", "watch", "create", "patch"),
     *_rights(POD, "list", "watch"),
     *_rights(INGRESS, "get", "list", "watch", "create", "patch", "delete"),
+    # Never deleted: it goes with its owner reference, or stays.
+    *_rights(PERSISTENT_VOLUME_CLAIM, "get", "list", "watch", "create", "patch"),
     *_rights(POD_DISRUPTION_BUDGET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(AUTOSCALER, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),

@@ -9,13 +9,16 @@ import functools
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
+from controller.llamastack.claim_status import of_interest
 from controller.llamastack.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
     DEPLOYMENT,
     LLAMA_STACK,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    RETAINED_FOR,
     SECRET,
 )
 from controller.llamastack.pods import TROUBLE, instance_index
@@ -75,6 +78,16 @@ def handlers(
                 tracker=consistency,
             ),
         )
+    yield (
+        PERSISTENT_VOLUME_CLAIM,
+        EnqueueMapped(
+            queue,
+            PERSISTENT_VOLUME_CLAIM,
+            mapper=_kept_for,
+            predicate=_PREDICATES[PERSISTENT_VOLUME_CLAIM],
+            tracker=consistency,
+        ),
+    )
     yield POD, EnqueueMapped(queue, POD, mapper=_owners_of_pod, predicate=_other_trouble)
     # Users may name a ConfigMap that has our label, too.
     for cache in (Referenced(SECRET), Referenced(CONFIG_MAP), CONFIG_MAP):
@@ -86,6 +99,14 @@ def handlers(
 
 def _owners_of_pod(pod: Object) -> list[ObjectKey]:
     return [ObjectKey(*key.split("/", 1)) for key in instance_index(pod)]
+
+
+def _kept_for(claim: Object) -> list[ObjectKey]:
+    """A claim that outlives its resource has no owner reference."""
+    key, annotations = key_of(claim), claim["metadata"].get("annotations") or {}
+    return (
+        [ObjectKey(key.namespace, annotations[RETAINED_FOR])] if RETAINED_FOR in annotations else []
+    )
 
 
 def _other_trouble(old: Object, new: Object) -> bool:
@@ -110,10 +131,15 @@ def _content_changed(old: Object, new: Object) -> bool:
     return before != after or old.get("spec") != new.get("spec")
 
 
+def _other_claim(old: Object, new: Object) -> bool:
+    return bool(of_interest(old) != of_interest(new))
+
+
 _PREDICATES: dict[Resource, Predicate] = {
     DEPLOYMENT: _says_something_new,
     AUTOSCALER: _content_changed,
     POD_DISRUPTION_BUDGET: _content_changed,
+    PERSISTENT_VOLUME_CLAIM: _other_claim,
 }
 """Which updates of a child are of interest; all of them where there is no row."""
 

@@ -18,6 +18,7 @@ from tests.support.cluster.plane import ControlPlane
 from tests.support.crdplane import REFUSED, answer, collection, until
 from tests.support.operator_process import OperatorProcess
 from tests.support.samples import FOLDER, NOT_YET, SAMPLES, Sample
+from tests.support.volumes import CLASSES, storage_class, volume
 from tests.support.world import World, condition, eventually, install
 
 pytestmark = pytest.mark.apiserver
@@ -33,6 +34,17 @@ def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
         yield process
 
 
+@pytest.fixture
+def default_class(kwok_plane: ControlPlane, kwok_namespace: str) -> Iterator[str]:
+    """A cluster whose claims get a class, and the volumes that the samples ask for."""
+    storage_class(kwok_plane.client, kwok_namespace, default=True)
+    for sample in SAMPLES:
+        if sample.read().spec.workload.storage:
+            volume(kwok_plane.client, f"{kwok_namespace}-{sample.name}", kwok_namespace)
+    yield kwok_namespace
+    kwok_plane.client.delete(f"{CLASSES}/{kwok_namespace}")
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
 def test_sample_is_accepted_and_kept_whole(
     operator: OperatorProcess, kwok_plane: ControlPlane, sample: Sample
@@ -45,7 +57,7 @@ def test_sample_is_accepted_and_kept_whole(
 
 
 def test_samples_become_ready_but_for_those_that_the_controller_refuses(
-    operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str
+    operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str, default_class: str
 ) -> None:
     world = World(kwok_plane, kwok_namespace)
     kwok_plane.kubectl("apply", "-f", str(FOLDER), "-n", kwok_namespace)

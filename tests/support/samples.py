@@ -104,7 +104,6 @@ BY_NAME: Final = {sample.name: sample for sample in SAMPLES}
 NOT_YET: Final = {
     "postgres": "spec.storage",
     "redis": "spec.storage",
-    "sqlite": "spec.workload.storage",
 }
 """Samples that the controller still refuses, and the field that it refuses them for. A field that
 it learns to act on (``controller.llamastack.unsupported``) takes its sample out of here."""

@@ -36,6 +36,7 @@ _PATHS = {
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",
+    "claim": "/api/v1/namespaces/{0}/persistentvolumeclaims",
     "secret": "/api/v1/namespaces/{0}/secrets",
     "event": "/apis/events.k8s.io/v1/namespaces/{0}/events",
 }

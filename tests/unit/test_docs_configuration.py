@@ -19,6 +19,7 @@ from api.v1alpha2.providers import SECTIONS, Provider
 from api.v1alpha2.resources import Model, Resources
 from api.v1alpha2.storage import KeyValueStorage, SqlStorage
 from api.v1alpha2.types import Spec
+from api.v1alpha2.workload import VolumeStorage
 from api.validation import validate
 from configs import yamlio
 from configs.distributions import Distributions
@@ -48,6 +49,7 @@ DESCRIBED: dict[str, type[BaseModel]] = {
     "spec.storage.kv": KeyValueStorage,
     "spec.storage.sql": SqlStorage,
     "spec.networking.tls": Tls,
+    "spec.workload.storage": VolumeStorage,
 }
 """Parts of the spec whose every field has a row."""
 

@@ -279,7 +279,6 @@ def test_rendering_is_deterministic_and_leaves_its_input_alone() -> None:
     ("spec", "path"),
     [
         ({"overrideConfig": {"configMapName": "x"}}, "spec.overrideConfig"),
-        ({"workload": {"storage": {}}}, "spec.workload.storage"),
         ({"networking": {"allowedFrom": {}}}, "spec.networking.allowedFrom"),
     ],
 )

@@ -100,7 +100,9 @@ def test_controller_refuses_only_the_samples_that_are_known(sample: Sample) -> N
     ]
     if not plan.errors:
         kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
-        assert kinds == ["ConfigMap", "ServiceAccount", "Service", "Deployment"]
+        volume = sample.read().spec.workload.storage
+        claim = ["PersistentVolumeClaim"] if volume else []
+        assert kinds == ["ConfigMap", "ServiceAccount", "Service", *claim, "Deployment"]
 
 
 @each_sample

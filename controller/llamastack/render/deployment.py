@@ -34,11 +34,7 @@ def render(inputs: Inputs) -> Child:
     workload = inputs.spec.workload
     spec: dict[str, Any] = {
         "selector": {"matchLabels": labels.selector(inputs.name)},
-        "strategy": {
-            "type": "RollingUpdate",
-            # Never fewer pods than before while the new ones start.
-            "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0},
-        },
+        "strategy": _strategy(inputs),
         "revisionHistoryLimit": 10,
         "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
         "template": {"metadata": _template_metadata(inputs), "spec": pod_spec(inputs)},
@@ -57,6 +53,15 @@ def render(inputs: Inputs) -> Child:
     if annotations:
         rendered.manifest["metadata"]["annotations"] = annotations
     return rendered
+
+
+def _strategy(inputs: Inputs) -> dict[str, Any]:
+    if inputs.one_pod_at_a_time:
+        # The null takes the other strategy's numbers away from whoever wrote them: Recreate is
+        # refused beside them.
+        return {"type": "Recreate", "rollingUpdate": None}
+    # Never fewer pods than before while the new ones start.
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
 
 def _template_metadata(inputs: Inputs) -> dict[str, Any]:

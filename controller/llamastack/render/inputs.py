@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.llamastack.claims import access_modes, is_single_node
+
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec
     from configs.engine import Generated
@@ -28,6 +30,7 @@ class Inputs:
         secrets_hash: changes with every referenced Secret; empty without any.
         config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
         config_maps_seen: changes with every referenced ConfigMap; empty without any.
+        claim: the live claim of the data volume, if there is one and the spec asks for it.
         fixed_uids: whether pods name user and group ids (off on OpenShift).
     """
 
@@ -38,6 +41,7 @@ class Inputs:
     secrets_hash: str = ""
     config_maps_hash: str = ""
     config_maps_seen: str = ""
+    claim: Object | None = None
     fixed_uids: bool = True
 
     @property
@@ -65,6 +69,18 @@ class Inputs:
         """Of the data volume."""
         storage = self.spec.workload.storage
         return (storage.mount_path if storage else None) or DEFAULT_MOUNT_PATH
+
+    @property
+    def one_pod_at_a_time(self) -> bool:
+        """Whether a new pod can only start when the old one has given its volume back.
+
+        The modes are those of the live claim: it keeps them, whatever the spec says by now.
+        """
+        storage = self.spec.workload.storage
+        if storage is None:
+            return False
+        live = self.claim["spec"].get("accessModes") if self.claim else None
+        return is_single_node(live or access_modes(storage))
 
     @property
     def most_replicas(self) -> int:

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from controller.llamastack.ownership import owner_reference_to
 from controller.llamastack.render import labels
 from informers.ports import ObjectKey, Resource, key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from controller.llamastack.render.inputs import Inputs
     from controller.runtime.ports import Manifest
+    from informers.ports import Object
+
+    Fit: TypeAlias = Callable[[Manifest, Object], Manifest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,14 @@ class Child:
     Attributes:
         resource: its kind.
         manifest: complete intent.
+        fit: what of it a live object can take, from both, where that is not all of it.
+        fallback: likewise, for when the API server refuses that.
     """
 
     resource: Resource
     manifest: Manifest
+    fit: Fit | None = None
+    fallback: Fit | None = None
 
     @property
     def key(self) -> ObjectKey:

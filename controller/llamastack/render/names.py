@@ -29,6 +29,11 @@ def ingress(cr: str) -> str:
     return f"{cr}-ingress"
 
 
+def claim(cr: str) -> str:
+    """PersistentVolumeClaim of the data volume, if there is one."""
+    return f"{cr}-pvc"
+
+
 def autoscaler(cr: str) -> str:
     """HorizontalPodAutoscaler of the Deployment."""
     return f"{cr}-hpa"

@@ -86,7 +86,7 @@ def _resources(inputs: Inputs) -> dict[str, Any]:
 
 
 def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, "emptyDir": {}}]
+    volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, **_data(inputs)}]
     if inputs.config_map_name:
         config = {
             "name": inputs.config_map_name,
@@ -97,6 +97,12 @@ def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
         volumes.append({"name": TLS_VOLUME, "secret": {"secretName": inputs.tls_secret}})
     overrides = inputs.spec.workload.overrides
     return volumes + plain_list(overrides.volumes)
+
+
+def _data(inputs: Inputs) -> dict[str, Any]:
+    if inputs.spec.workload.storage is None:
+        return {"emptyDir": {}}
+    return {"persistentVolumeClaim": {"claimName": names.claim(inputs.name)}}
 
 
 def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:

@@ -1,0 +1,282 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a claim says, and whether it is what the spec asks for. Pure.
+
+The provisioner of a class and the events of a claim are not ours to watch, so where they matter the
+message names the command that shows them; what the scheduler said of a waiting pod is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.claims import (
+    DEFAULT_SIZE,
+    access_modes,
+    capacity,
+    exceeds,
+    is_bound,
+    requested,
+)
+from controller.llamastack.compare import same_quantity
+from controller.llamastack.pods import TROUBLE
+from controller.llamastack.redaction import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from api.v1alpha2.workload import VolumeStorage
+    from informers.ports import Object
+
+FIELD = "spec.workload.storage"
+
+PENDING_RECHECK_S = 30.0
+"""Binding is a matter of seconds, and what happens on the way wakes nobody (`of_interest`). What is
+still Pending then is looked at again, in the cache: without a request unless there is news."""
+
+REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
+
+_PROVISIONERS = (
+    "volume.kubernetes.io/storage-provisioner",
+    "volume.beta.kubernetes.io/storage-provisioner",
+)
+"""Annotations with which the cluster asks a provisioner for a volume."""
+
+
+class State(Enum):
+    """What a claim means for the pods."""
+
+    READY = "Ready"
+    WAITING = "Waiting"  # ends by itself if all goes well
+    GROWING = "Growing"  # pods run meanwhile
+    BROKEN = "Broken"  # needs a person
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """About a claim.
+
+    Attributes:
+        state: what it means.
+        reason: UpperCamelCase, for a condition.
+        message: for people, with what to do where something is wrong.
+    """
+
+    state: State
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What a pass knows of the data volume.
+
+    Attributes:
+        asked: by the spec; ``None`` if it asks for no volume.
+        claim: the live claim, if it belongs to the resource.
+        failure: why the claim could not be made, or its size not changed.
+    """
+
+    asked: VolumeStorage | None
+    claim: Object | None = None
+    failure: str = ""
+
+
+def judge(volume: Volume, pods: Iterable[Object] = ()) -> Verdict | None:
+    """The verdict; ``None`` where there is no volume, or where this pass cannot tell.
+
+    Args:
+        volume: what is known of it.
+        pods: those of the Deployment's pods that are in trouble.
+    """
+    asked, claim = volume.asked, volume.claim
+    if asked is None:
+        return None
+    if claim is None:
+        if not volume.failure:
+            return None
+        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, volume.failure)
+    broken = _broken(asked, claim, volume.failure)
+    if broken:
+        return broken
+    if not is_bound(claim):
+        return _waiting(claim, pods)
+    if exceeds(_size(asked), requested(claim)):
+        return None  # no pass has asked for the size yet
+    if capacity(claim) and exceeds(requested(claim), capacity(claim)):
+        return _growing(claim)
+    return Verdict(State.READY, Reason.STORAGE_READY, _bound(claim))
+
+
+def _broken(asked: VolumeStorage, claim: Object, failure: str) -> Verdict | None:
+    name = claim["metadata"]["name"]
+    if claim["metadata"].get("deletionTimestamp"):
+        text = (
+            f'PersistentVolumeClaim "{name}" is being deleted, its data with it: that ends when no '
+            "pod uses it, and a new claim is made then"
+        )
+        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+    refused = "; ".join(_refused(asked, claim, failure))
+    if refused:
+        return Verdict(State.BROKEN, Reason.STORAGE_CHANGE_REFUSED, refused)
+    phase = (claim.get("status") or {}).get("phase")
+    if phase == "Lost":
+        text = (
+            f'PersistentVolumeClaim "{name}" lost its PersistentVolume '
+            f'"{claim["spec"].get("volumeName", "")}": restore that volume from a backup, or '
+            f"delete the claim to start with an empty one"
+        )
+        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+    return None
+
+
+def next_look_s(volume: Volume | None) -> float | None:
+    """When to look again although no event asks for it; ``None`` if one will."""
+    if volume is None or volume.asked is None or volume.claim is None:
+        return None
+    if volume.failure:
+        return REFUSAL_RECHECK_S
+    return None if is_bound(volume.claim) else PENDING_RECHECK_S
+
+
+def of_interest(claim: Object) -> Any:
+    """What of a claim can change what a pass would do or report.
+
+    Binding a claim takes half a dozen updates, most of which are between the binder, the scheduler
+    and the provisioner.
+    """
+    metadata, status = claim["metadata"], claim.get("status") or {}
+    return (
+        metadata.get("uid"),
+        metadata.get("labels"),
+        metadata.get("ownerReferences"),
+        metadata.get("deletionTimestamp"),
+        _ours(metadata.get("annotations") or {}),
+        {k: v for k, v in claim["spec"].items() if k != "volumeName"},
+        status.get("phase"),
+        status.get("capacity"),
+        [(c.get("type"), c.get("status"), c.get("message")) for c in _conditions(claim)],
+        status.get("allocatedResourceStatuses"),
+    )
+
+
+def _ours(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in annotations.items() if k.startswith("llamastack.io/")}
+
+
+def _size(asked: VolumeStorage) -> str:
+    return str(asked.size or DEFAULT_SIZE)
+
+
+def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]:
+    """What the spec says and the claim does not follow; what it leaves open is no contradiction."""
+    name, spec = claim["metadata"]["name"], claim["spec"]
+    anew = f"to start with an empty volume, delete it: kubectl delete pvc {name}"
+    if not spec.get("volumeName"):
+        anew = f"it holds no data yet, so delete it to have it made anew: kubectl delete pvc {name}"
+    if failure and same_quantity(_size(asked), requested(claim)):
+        yield f"{FIELD}: {name} was left as it is: {shown(failure)}"
+    elif failure:
+        yield (
+            f"{FIELD}.size: {name} stays at {requested(claim)} instead of {_size(asked)}: "
+            f"{shown(failure)}: use a class that allows expansion, or set the size back"
+        )
+    elif asked.size is not None and _cannot_shrink(str(asked.size), claim):
+        yield (
+            f"{FIELD}.size: {name} has {requested(claim)} and cannot shrink to {asked.size}: set "
+            f"the size to {requested(claim)} or more"
+        )
+    has = spec.get("storageClassName")
+    wanted = asked.storage_class_name
+    if wanted and has != wanted and (has is not None or spec.get("volumeName")):
+        current = f'class "{has}"' if has else "no class"
+        back = f'set it to "{has}"' if has else "remove it"
+        yield (
+            f'{FIELD}.storageClassName: {name} has {current} and cannot change to "{wanted}": '
+            f"{back}, or {anew}"
+        )
+    modes = spec.get("accessModes") or ()
+    if "access_modes" in asked.model_fields_set and set(access_modes(asked)) != set(modes):
+        yield (
+            f"{FIELD}.accessModes: {name} has {', '.join(modes)} and cannot change to "
+            f"{', '.join(access_modes(asked))}: set it back, or {anew}"
+        )
+
+
+def _cannot_shrink(asked: str, claim: Object) -> bool:
+    """A volume that failed to grow may be asked to grow less, but not to what it has."""
+    if not exceeds(requested(claim), asked):
+        return False
+    return not (capacity(claim) and exceeds(asked, capacity(claim)))
+
+
+def _waiting(claim: Object, pods: Iterable[Object]) -> Verdict:
+    name = claim["metadata"]["name"]
+    look = f"kubectl describe pvc {name}"
+    storage_class = claim["spec"].get("storageClassName")
+    annotations = claim["metadata"].get("annotations") or {}
+    provisioner = next((annotations[k] for k in _PROVISIONERS if k in annotations), "")
+    if storage_class is None:
+        why = f"it names no class, and the cluster has no default: set {FIELD}.storageClassName"
+    elif storage_class == "":
+        why = "it waits for a PersistentVolume without a class, which somebody has to make"
+    elif provisioner:
+        why = f'provisioner "{provisioner}" was asked for the volume; if it takes long: {look}'
+    else:
+        why = (
+            f'no volume of class "{storage_class}" was asked for yet: some classes wait for the '
+            f"first pod (WaitForFirstConsumer); if it takes long, the class, its provisioner or a "
+            f"volume is missing: {look}"
+        )
+    trouble = _trouble(pods)
+    text = f'PersistentVolumeClaim "{name}" is Pending: {why}'
+    return Verdict(State.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text)
+
+
+def _trouble(pods: Iterable[Object]) -> str:
+    """What the scheduler said of a pod that waits for its volume."""
+    for pod in pods:
+        trouble = pod[TROUBLE]
+        if trouble.get("reason") == Reason.VOLUME_PENDING:
+            return str(trouble["message"])
+    return ""
+
+
+def _growing(claim: Object) -> Verdict:
+    name = claim["metadata"]["name"]
+    text = f'PersistentVolumeClaim "{name}" grows from {capacity(claim)} to {requested(claim)}'
+    found = {c.get("type"): c for c in _conditions(claim) if c.get("status") == "True"}
+    statuses = (claim.get("status") or {}).get("allocatedResourceStatuses") or {}
+    stuck = str(statuses.get("storage", ""))
+    for kind in ("ControllerResizeError", "NodeResizeError"):
+        if kind in found or stuck == f"{kind.removesuffix('Error')}Infeasible":
+            said = shown(str(found.get(kind, {}).get("message") or stuck))
+            text = (
+                f"{text}, which failed: {said}: see kubectl describe pvc {name}; a smaller {FIELD}"
+                f".size above {capacity(claim)} can be tried instead"
+            )
+            return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+    if "FileSystemResizePending" in found:
+        text += ": its file system grows next, with some drivers only when the pod is restarted"
+    else:
+        text += f"; if it takes long: kubectl describe pvc {name}"
+    return Verdict(State.GROWING, Reason.STORAGE_RESIZING, text)
+
+
+def _bound(claim: Object) -> str:
+    size = capacity(claim) or requested(claim)
+    modes = ", ".join(claim["spec"].get("accessModes") or ())
+    text = f'PersistentVolumeClaim "{claim["metadata"]["name"]}" is bound: {size}, {modes}'
+    if not same_quantity(size, requested(claim)):
+        text += f" ({requested(claim)} were asked for)"
+    if not claim["metadata"].get("ownerReferences"):
+        text += "; it stays when the resource is deleted"
+    return text
+
+
+def _conditions(claim: Object) -> list[Mapping[str, Any]]:
+    return list((claim.get("status") or {}).get("conditions") or ())

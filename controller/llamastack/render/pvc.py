@@ -1,0 +1,44 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The PersistentVolumeClaim of the data volume, as a new one would be (A3).
+
+What of it reaches a claim that is there already is decided by ``controller.llamastack.claims``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from controller.llamastack.claims import DEFAULT_SIZE, access_modes, fitted, held
+from controller.llamastack.kinds import PERSISTENT_VOLUME_CLAIM, RETAINED_FOR
+from controller.llamastack.render import names
+from controller.llamastack.render.manifest import Child, child
+
+if TYPE_CHECKING:
+    from controller.llamastack.render.inputs import Inputs
+
+
+def render(inputs: Inputs) -> Child | None:
+    """A claim, if the resource asks for a volume.
+
+    A claim that outlives its resource has no owner reference, on which the garbage collector would
+    act, but an annotation by which the next resource of that name knows its own.
+    """
+    storage = inputs.spec.workload.storage
+    if storage is None:
+        return None
+    spec: dict[str, Any] = {
+        "accessModes": list(access_modes(storage)),
+        "resources": {"requests": {"storage": str(storage.size or DEFAULT_SIZE)}},
+    }
+    if storage.storage_class_name:
+        spec["storageClassName"] = storage.storage_class_name
+    name = names.claim(inputs.name)
+    made = child(inputs, PERSISTENT_VOLUME_CLAIM, name, {"spec": spec})
+    if storage.retain_on_delete:
+        metadata = made.manifest["metadata"]
+        del metadata["ownerReferences"]
+        metadata["annotations"] = {RETAINED_FOR: inputs.name}
+    return replace(made, fit=fitted, fallback=held)
