@@ -180,6 +180,13 @@ def _sql(sql: SqlStorage, draft: Draft, values: _Values) -> Config:
         "must name a database that no other server uses, because the server keeps conversations "
         "and files in tables of fixed names",
     )
+    if draft.era in {"0.4", "0.5-0.6"}:
+        # https://github.com/ogx-ai/ogx/pull/5130, which came with 0.6
+        draft.findings.warn(
+            "spec.storage.sql.type",
+            "is not reliable on servers before 0.6: now and then a request that uses PostgreSQL "
+            "never gets an answer",
+        )
     pasted = draft.era != "ogx"
     take = _taker(values, "SQL", sql.connection_string, path, pasted=pasted)
     parts = connection.SQL_PARTS if pasted else connection.KV_PARTS

@@ -29,6 +29,14 @@ SQL: dict[str, dict[str, Any] | None] = {
 }
 
 
+@pytest.mark.parametrize(("era", "hangs"), [(era, era < "0.7") for era in ERAS])
+def test_servers_whose_requests_may_hang_on_postgres_are_warned_of(era: Era, hangs: bool) -> None:
+    found = generate_on(era, storage={"sql": SQL["sql_postgres"]})
+
+    warned = [w for w in found.warnings if w.path == "spec.storage.sql.type"]
+    assert bool(warned) == hangs
+
+
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize(("kv", "sql"), list(itertools.product(KV, SQL)))
 def test_all_stores_are_explicit_on_the_right_backend_and_no_secret_shows(

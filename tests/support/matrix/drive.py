@@ -90,7 +90,7 @@ class Driver:
             async with Endpoint(models=(MODEL, EMBEDDING)) as endpoint:
                 around = Surroundings(endpoint, self._services, _database(case))
                 return await self._prove(case, around, place)
-        except (AssertionError, BedError, ClientError, ConfigError) as error:
+        except (AssertionError, BedError, ClientError, ConfigError, TimeoutError) as error:
             seconds = time.monotonic() - started
             return Outcome(case, failure=str(error) or repr(error), seconds=seconds)
         finally:
@@ -118,8 +118,8 @@ class Driver:
             running = Running(case, server, around, generated)
             proven = ["classes", "boots", await _listed(running), await _models(running)]
             proven += [await probe(running) for probe in case.probes]
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n…{server.log()[-2000:]}") from error
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError(f"{error!r}\n…{server.log()[-2000:]}") from error
         finally:
             await server.__aexit__(None, None, None)
         return Outcome(

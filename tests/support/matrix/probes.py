@@ -241,6 +241,20 @@ def in_postgres(table: str, text: str) -> Probe:
     return probe
 
 
+def tables_in_postgres(*tables: str) -> Probe:
+    """The case's database has the tables of the server, whatever their prefix."""
+
+    async def probe(running: Running) -> str:
+        postgres, database = running.around.services.postgres, running.around.database
+        statement = "select table_name from information_schema.tables where table_schema = 'public'"
+        found = (await asyncio.to_thread(postgres.query, statement, database)).split()
+        for table in tables:
+            assert any(name.endswith(table) for name in found), f"no {table} among {found}"
+        return "tables in PostgreSQL"
+
+    return probe
+
+
 async def metrics_arrived(running: Running) -> str:
     """The server's metrics reach the collector."""
     endpoint = running.around.endpoint
