@@ -15,9 +15,11 @@ from configs.distributions import Distributions
 from controller.llamastack.caches import Caches
 from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.labelled import LabelledPlans
+from controller.llamastack.live_config import LiveConfig
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.user_config_maps import ConfigMapResolver
@@ -28,6 +30,7 @@ from controller.runtime.controller import Controller
 from controller.runtime.handlers import wake_consistent
 from informers.ports import ObjectKey, key_of
 from llamastack_operator.informer_set import InformerSet
+from llamastack_operator.operator_config import OperatorConfigWatch
 from llamastack_operator.registry.http import Http
 from llamastack_operator.registry.resolver import ImageConfigResolver
 from llamastack_operator.registry.secrets import PullSecrets
@@ -99,14 +102,25 @@ class Operator:
             clock=time.monotonic,
             timeout_s=settings.registry_timeout_s,
         )
+        planner = Planner(Distributions.load())
+        namespace = settings.leader_elect_namespace
+        live = LiveConfig(
+            planner=planner,
+            queue=self.queue,
+            resources=self._resources.values,
+            recorder=recorder,
+            options=Options(operator_namespace=namespace),
+        )
+        self.config = OperatorConfigWatch(client, namespace, live, metrics=metrics)
         reconciler = LlamaStackReconciler(
             caches=caches,
             writer=writer,
             recorder=recorder,
-            planner=LabelledPlans(Planner(Distributions.load()), self.image_configs, caches),
+            planner=LabelledPlans(planner, self.image_configs, caches),
             references=References(secrets, config_maps),
             consistency=consistency,
             now=_now,
+            options=lambda: live.options,
         )
         self.controller = Controller(
             name=CONTROLLER_NAME,

@@ -38,6 +38,7 @@ from llamastack_operator.kube.rest import Client
 from llamastack_operator.observability.health import Checks, HttpServer, health_app, metrics_app
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
+from llamastack_operator.operator_config import RIGHTS as OWN_RIGHTS
 from llamastack_operator.version import USER_AGENT, VERSION
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Manager:
             "informers",
             lambda: None if operator.informers.has_synced() else "caches are filling",
         )
+        self._readyz.add("operator-config", lambda: operator.config.problem or None)
 
 
 class _Run:
@@ -187,9 +189,11 @@ class _Run:
         """Start, wait to be stopped, stop."""
         await check_served(client, self._operator.resource)
         await check_rights(client, settings.namespaces, RIGHTS)
+        await self._check_own_namespace(client, settings)
         self._start("watchdog", self._watchdog().run())
         self._start("events", self._recorder.run())
         self._start("informers", self._operator.informers.run())
+        self._start("operator-config", self._operator.config.run())
         self._start(
             "sync-deadline", self._operator.informers.wait_synced(deadline_s=SYNC_DEADLINE_S)
         )
@@ -198,8 +202,16 @@ class _Run:
             gc.collect()
             gc.freeze()
             log.info("Filled the caches")
-            await self._lead()
+            self._start("configured", self._operator.config.wait_usable())
+            if not await self._stopped_before("configured"):
+                await self._lead()
         await self._shut_down()
+
+    async def _check_own_namespace(self, client: Client, settings: Settings) -> None:
+        """Where the operator lives, if that is not where it works: the same rights hold there."""
+        own = settings.leader_elect_namespace
+        if own and settings.namespaces and own not in settings.namespaces:
+            await check_rights(client, (own,), OWN_RIGHTS)
 
     def _watchdog(self) -> Watchdog:
         """A loop that stood still for a whole renew deadline has lost the lease (row E10)."""
@@ -225,7 +237,14 @@ class _Run:
         await self._operator.controller.stop(deadline_s=DRAIN_S)
 
     async def _shut_down(self) -> None:
-        await self._end("image-configs", "informers", "sync-deadline", "elected")
+        await self._end(
+            "image-configs",
+            "informers",
+            "operator-config",
+            "sync-deadline",
+            "configured",
+            "elected",
+        )
         await self._recorder.flush(FLUSH_S)
         if self._elector is not None and "election" in self._tasks:
             await self._elector.release()

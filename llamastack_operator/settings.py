@@ -54,7 +54,8 @@ class Settings:
         context: of the kubeconfig; empty for its current one.
         namespaces: to work in, without duplicates; empty for the whole cluster.
         leader_elect: work only while holding the lease.
-        leader_elect_namespace: of the lease; empty only without ``leader_elect``.
+        leader_elect_namespace: the operator's own: of the lease, and of its ConfigMap; empty if it
+            is not known, and only without ``leader_elect``.
         workers: reconciles at a time.
         metrics_bind_address: of ``/metrics``.
         health_probe_bind_address: of ``/healthz`` and ``/readyz``.
@@ -246,7 +247,7 @@ FLAGS: Final = (
         parse=_namespace,
         default="",
         metavar="NS",
-        text="namespace of the lease",
+        text="the operator's own namespace, of its lease and its ConfigMap",
         shown_default=f"${OPERATOR_NAMESPACE}, else the pod's own",
     ),
     _Flag(
@@ -365,7 +366,7 @@ def from_args(
         SettingsError: one of them makes no sense, or they do not go together.
     """
     values = {flag.field: _read(flag, arguments, env) for flag in FLAGS}
-    if values["leader_elect"] and not values["leader_elect_namespace"]:
+    if not values["leader_elect_namespace"]:
         values["leader_elect_namespace"] = env.get(OPERATOR_NAMESPACE) or in_cluster_namespace(
             namespace_file
         )

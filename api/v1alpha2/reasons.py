@@ -136,6 +136,8 @@ class Reason(StrEnum):
     HEALTH_CHECK_PENDING = "HealthCheckPending"
     SERVICE_READY = "ServiceReady"
     SERVICE_FAILED = "ServiceFailed"
+    NETWORK_POLICY_OFF = "NetworkPolicyOff"
+    """An Event: the resource says who may connect, and policies are switched off."""
     STORAGE_READY = "StorageReady"
     STORAGE_PENDING = "StoragePending"
     STORAGE_RESIZING = "StorageResizing"

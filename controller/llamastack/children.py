@@ -18,12 +18,22 @@ from controller.llamastack.kinds import (
     AUTOSCALER,
     DEPLOYMENT,
     INGRESS,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD_DISRUPTION_BUDGET,
     SERVICE,
     SERVICE_ACCOUNT,
 )
-from controller.llamastack.render import hpa, ingress, names, pdb, pvc, service, service_account
+from controller.llamastack.render import (
+    hpa,
+    ingress,
+    names,
+    network_policy,
+    pdb,
+    pvc,
+    service,
+    service_account,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +67,7 @@ PREREQUISITES: tuple[ChildKind, ...] = (
     ChildKind(AUTOSCALER, hpa.render, names.autoscaler),
     ChildKind(INGRESS, ingress.render, names.ingress),
     ChildKind(PERSISTENT_VOLUME_CLAIM, pvc.render, names.claim, kept=True),
+    ChildKind(NETWORK_POLICY, network_policy.render, names.network_policy),
 )
 """All but the Deployment."""
 

@@ -20,6 +20,7 @@ SECRET = Resource("", "v1", "Secret", "secrets")
 AUTOSCALER = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 
 FIELD_MANAGER = "llamastack-operator"

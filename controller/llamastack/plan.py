@@ -247,6 +247,11 @@ class Planner:
             del self._plans[next(iter(self._plans))]
         return plan
 
+    def use(self, distributions: Distributions) -> None:
+        """Names mean something else from now on: plans are made anew."""
+        self._distributions = distributions
+        self._plans.clear()
+
     def forget(self, uid: str) -> None:
         """The resource is gone."""
         self._warned.pop(uid, None)

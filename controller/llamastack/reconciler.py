@@ -32,8 +32,8 @@ from controller.llamastack.kinds import (
 )
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
-from controller.llamastack.render import deployment, ingress, names, service
-from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.render import deployment, ingress, names, network_policy, service
+from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.status import Facts, Problem, compute
 from controller.llamastack.transitions import between
 from controller.runtime.result import Result
@@ -48,7 +48,7 @@ from informers.errors import (
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from controller.llamastack.caches import Caches
     from controller.llamastack.labelled import LabelledPlans
@@ -63,17 +63,6 @@ log = structlog.get_logger(__name__)
 
 CONFLICT_RECHECK_S = 60.0  # a foreign object is not in our caches: nothing tells when it goes
 DELETION_RECHECK_S = 5.0  # its deletion wakes us; this is for the case that the label is missing
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Settings that shape children.
-
-    Attributes:
-        fixed_uids: write user and group ids into the pods; off on OpenShift, which assigns them.
-    """
-
-    fixed_uids: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,7 @@ class LlamaStackReconciler:
         references: looks at what users made.
         consistency: is told of every write.
         now: wall clock for status.
-        options: settings that shape children.
+        options: what shapes children besides their resource; asked in each pass.
     """
 
     def __init__(
@@ -113,7 +102,7 @@ class LlamaStackReconciler:
         references: References,
         consistency: ConsistencyTracker,
         now: WallClock,
-        options: Options = Options(),
+        options: Callable[[], Options] = Options,
     ) -> None:
         self._caches = caches
         self._writer = writer
@@ -174,8 +163,11 @@ class LlamaStackReconciler:
             config_map_name=outcome.config_map_name,
             volume=outcome.volume or _failed(facts.volume, outcome.problem),
             update_problem=outcome.problem,
-            service_url="" if outcome.problem else service.url(_inputs_of(facts.cr, plan)),
+            service_url="" if outcome.problem else service.url(self._inputs(facts.cr, plan)),
             route_url=None if outcome.problem else self._route_url(facts.cr, plan),
+            network_note=(
+                "" if outcome.problem else network_policy.note(self._inputs(facts.cr, plan))
+            ),
         )
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:
@@ -203,9 +195,14 @@ class LlamaStackReconciler:
         claim = self._caches.owned(PERSISTENT_VOLUME_CLAIM, name, cr)
         return Volume(plan.cr.spec.workload.storage, claim)
 
+    def _inputs(self, cr: Object, plan: Plan) -> Inputs:
+        if plan.cr is None or plan.generated is None:
+            raise ValueError("a plan with a problem has nothing to render")
+        return Inputs(cr, plan.cr.spec, plan.generated, options=self._options())
+
     def _route_url(self, cr: Object, plan: Plan) -> str:
         live = self._caches.owned(INGRESS, names.ingress(cr["metadata"]["name"]), cr)
-        return ingress.url(_inputs_of(cr, plan), live)
+        return ingress.url(self._inputs(cr, plan), live)
 
     async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
         """Everything the Deployment needs, side by side; then the Deployment, in one write."""
@@ -241,11 +238,10 @@ class LlamaStackReconciler:
         """What the Deployment is rendered from, and why the claim's size could not be changed."""
         cr, resolution = facts.cr, facts.resolution
         inputs = replace(
-            _inputs_of(cr, plan),
+            self._inputs(cr, plan),
             secrets_hash=resolution.versions_hash if resolution else "",
             config_maps_hash=resolution.config_maps_hash if resolution else "",
             config_maps_seen=resolution.config_maps_seen if resolution else "",
-            fixed_uids=self._options.fixed_uids,
         )
         steps = {child.resource: self._ensure(cr, child) for child in children.wanted(inputs)}
         if inputs.generated.config_yaml is not None:
@@ -340,6 +336,7 @@ class LlamaStackReconciler:
             deployment_changed=deployment_changed,
             registry_reset=reset,
             config_note=facts.config_note,
+            network_note=facts.network_note,
         ):
             self._recorder.event(
                 cr, type=event.type, reason=event.reason, action=event.action, note=event.note
@@ -362,12 +359,6 @@ def _failed(volume: Volume | None, problem: Problem | None) -> Volume | None:
     if volume is None or problem is None or not mine:
         return volume
     return replace(volume, failure=problem.message)
-
-
-def _inputs_of(cr: Object, plan: Plan) -> Inputs:
-    if plan.cr is None or plan.generated is None:
-        raise ValueError("a plan with a problem has nothing to render")
-    return Inputs(owner=cr, spec=plan.cr.spec, generated=plan.generated)
 
 
 async def _all(*steps: Awaitable[Applied]) -> list[Applied]:

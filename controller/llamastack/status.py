@@ -65,6 +65,7 @@ class Facts:
         config_map_name: of the generated ConfigMap in use; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
+        network_note: what should be known of who may connect.
     """
 
     cr: Object
@@ -81,6 +82,7 @@ class Facts:
     config_map_name: str = ""
     service_url: str = ""
     route_url: str | None = None
+    network_note: str = ""
 
     @property
     def generation(self) -> int:
@@ -265,7 +267,10 @@ def _service(facts: Facts) -> Answer | None:
     """Children are made in order: a pass that got to the Deployment has the Service."""
     if facts.update_problem is not None or not facts.service_url:
         return None  # what stands in the way of another child says nothing about the Service
-    return Answer("True", Reason.SERVICE_READY, f"The Service exists: {facts.service_url}")
+    text = f"The Service exists: {facts.service_url}"
+    if facts.network_note:
+        text += f". {facts.network_note}"
+    return Answer("True", Reason.SERVICE_READY, text)
 
 
 def _storage(volume: claim_status.Verdict | None) -> Answer | None:

@@ -53,6 +53,13 @@ _WARNINGS = {
 """Reason and action of the Warning when a condition turns, or stays with another text, False."""
 
 
+_ACTIONS = {
+    Reason.IMAGE_CONFIG_UNAVAILABLE: "GenerateConfig",
+    Reason.NETWORK_POLICY_OFF: "ReconcileNetwork",
+}
+"""Of the Warnings about a note that a condition carries although it is True."""
+
+
 def between(
     old: Mapping[str, Any],
     new: Mapping[str, Any],
@@ -60,6 +67,7 @@ def between(
     deployment_changed: bool,
     registry_reset: Sequence[str] = (),
     config_note: str = "",
+    network_note: str = "",
 ) -> list[Transition]:
     """Events for the step from one status to the next.
 
@@ -69,6 +77,7 @@ def between(
         deployment_changed: whether this pass wrote the Deployment.
         registry_reset: what made the configuration use a new registry.
         config_note: what was used instead of the image's own config, and why.
+        network_note: which restriction has no effect, and why.
     """
     events: list[Transition] = []
     name = _config_map(new)
@@ -84,10 +93,15 @@ def between(
         if registry_reset:
             note = _registry_note(registry_reset)
             events.append(Transition("Warning", Reason.REGISTRY_RESET, "UpdateDeployment", note))
-    if config_note and config_note not in _message(old, ConditionType.CONFIG_GENERATED):
-        events.append(
-            Transition("Warning", Reason.IMAGE_CONFIG_UNAVAILABLE, "GenerateConfig", config_note)
-        )
+    notes = (
+        (config_note, ConditionType.CONFIG_GENERATED, Reason.IMAGE_CONFIG_UNAVAILABLE),
+        (network_note, ConditionType.SERVICE_READY, Reason.NETWORK_POLICY_OFF),
+    )
+    events += [
+        Transition("Warning", reason, _ACTIONS[reason], note)
+        for note, kind, reason in notes
+        if note and note not in _message(old, kind)
+    ]
     trouble = _condition(new, ConditionType.DEPLOYMENT_READY)
     if trouble.get("status") == "False" and trouble.get("reason") in _TROUBLES:
         before = _condition(old, ConditionType.DEPLOYMENT_READY)

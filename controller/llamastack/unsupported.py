@@ -41,7 +41,6 @@ def _paths(spec: Spec) -> Iterator[str]:
     fields = {
         "spec.overrideConfig": spec.override_config,
         "spec.externalProviders": spec.external_providers,
-        "spec.networking.allowedFrom": networking.allowed_from,
         "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
     }
     yield from (path for path, value in fields.items() if value is not None)

@@ -21,6 +21,7 @@ from controller.llamastack.kinds import (
     INGRESS,
     LLAMA_STACK,
     MANAGED_BY_SELECTOR,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -80,6 +81,7 @@ WATCHES = (
     Watch(AUTOSCALER, MANAGED_BY_SELECTOR),
     Watch(INGRESS, MANAGED_BY_SELECTOR),
     Watch(PERSISTENT_VOLUME_CLAIM, MANAGED_BY_SELECTOR),
+    Watch(NETWORK_POLICY, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # Only pods in trouble are kept, and of them only the trouble.
     Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
@@ -97,11 +99,13 @@ class Right:
         verb: e.g. ``list``.
         resource: which kind.
         subresource: e.g. ``status``; empty for the object itself.
+        name: of the one object that it is needed for; empty for all.
     """
 
     verb: str
     resource: Resource
     subresource: str = ""
+    name: str = ""
 
 
 def _rights(resource: Resource, *verbs: str, subresource: str = "") -> list[Right]:
@@ -121,6 +125,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(INGRESS, "get", "list", "watch", "create", "patch", "delete"),
     # Never deleted: it goes with its owner reference, or stays.
     *_rights(PERSISTENT_VOLUME_CLAIM, "get", "list", "watch", "create", "patch"),
+    *_rights(NETWORK_POLICY, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(POD_DISRUPTION_BUDGET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(AUTOSCALER, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),

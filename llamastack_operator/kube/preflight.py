@@ -45,6 +45,11 @@ class Right(Protocol):
         """E.g. ``status``; empty for the object itself."""
         ...
 
+    @property
+    def name(self) -> str:
+        """Of the one object that it is needed for; empty for all."""
+        ...
+
 
 async def check_served(client: Client, resource: Resource) -> None:
     """Whether the API server knows the custom resource.
@@ -113,7 +118,8 @@ async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterab
 
 
 def _in_words(right: Right) -> str:
-    return f'{right.verb} {_plural(right)} (API group "{right.resource.group or "core"}")'
+    name = f" {right.name}" if right.name else ""
+    return f'{right.verb} {_plural(right)}{name} (API group "{right.resource.group or "core"}")'
 
 
 def _plural(right: Right) -> str:
@@ -121,8 +127,9 @@ def _plural(right: Right) -> str:
 
 
 def _allows(rule: dict[str, Any], right: Right) -> bool:
+    names = rule.get("resourceNames")
     return (
-        not rule.get("resourceNames")
+        (not names or right.name in names)
         and _matches(rule.get("verbs"), right.verb)
         and _matches(rule.get("apiGroups"), right.resource.group)
         and _matches(rule.get("resources"), _plural(right))

@@ -33,6 +33,7 @@ _PATHS = {
     "deployment": "/apis/apps/v1/namespaces/{0}/deployments",
     "replicaset": "/apis/apps/v1/namespaces/{0}/replicasets",
     "ingress": "/apis/networking.k8s.io/v1/namespaces/{0}/ingresses",
+    "networkpolicy": "/apis/networking.k8s.io/v1/namespaces/{0}/networkpolicies",
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",

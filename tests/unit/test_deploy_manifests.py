@@ -14,6 +14,14 @@ from typing import Any
 import pytest
 
 from configs.yamlio import load_all
+from controller.llamastack.operator_config import (
+    CONFIG_NAME,
+    FEATURE_FLAGS,
+    IMAGE_OVERRIDES,
+    OperatorConfig,
+    Reading,
+    read,
+)
 from controller.llamastack.watches import RIGHTS
 from llamastack_operator.election.core import Timings
 from llamastack_operator.manager import DRAIN_S, FLUSH_S, LEASE_NAME
@@ -110,6 +118,14 @@ def test_operator_is_granted_exactly_what_the_code_declares() -> None:
 
     assert set(granted) == needed
     assert len(granted) == len(set(granted))
+
+
+def test_example_of_the_operators_config_map_holds_the_defaults() -> None:
+    example = _only("operator-config.yaml")
+
+    assert example["metadata"] == {"name": CONFIG_NAME, "namespace": _NAMESPACE}
+    assert set(example["data"]) == {FEATURE_FLAGS, IMAGE_OVERRIDES}
+    assert read(example["data"]) == Reading(OperatorConfig())
 
 
 def test_lease_can_be_created_and_only_ours_be_read_and_renewed() -> None:

@@ -19,6 +19,21 @@ DEFAULT_MOUNT_PATH = "/.llama"
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """What shapes children besides their resource: the operator's settings, and its cluster.
+
+    Attributes:
+        fixed_uids: write user and group ids into the pods; off on OpenShift, which assigns them.
+        network_policies: give every server a NetworkPolicy.
+        operator_namespace: where the operator runs; empty if it does not know.
+    """
+
+    fixed_uids: bool = True
+    network_policies: bool = False
+    operator_namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that decides what the children look like.
 
@@ -31,7 +46,7 @@ class Inputs:
         config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
         config_maps_seen: changes with every referenced ConfigMap; empty without any.
         claim: the live claim of the data volume, if there is one and the spec asks for it.
-        fixed_uids: whether pods name user and group ids (off on OpenShift).
+        options: what shapes children besides.
     """
 
     owner: Object
@@ -42,7 +57,7 @@ class Inputs:
     config_maps_hash: str = ""
     config_maps_seen: str = ""
     claim: Object | None = None
-    fixed_uids: bool = True
+    options: Options = Options()
 
     @property
     def name(self) -> str:

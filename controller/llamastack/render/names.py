@@ -34,6 +34,11 @@ def claim(cr: str) -> str:
     return f"{cr}-pvc"
 
 
+def network_policy(cr: str) -> str:
+    """NetworkPolicy of the pods, where policies are switched on."""
+    return f"{cr}-network-policy"
+
+
 def autoscaler(cr: str) -> str:
     """HorizontalPodAutoscaler of the Deployment."""
     return f"{cr}-hpa"

@@ -120,7 +120,7 @@ def _pod_security(inputs: Inputs) -> dict[str, Any]:
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    if inputs.fixed_uids:
+    if inputs.options.fixed_uids:
         context |= {"runAsUser": USER_ID, "runAsGroup": USER_ID, "fsGroup": USER_ID}
     return context
 
