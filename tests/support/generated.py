@@ -15,6 +15,7 @@ from api.crd import NAME, custom_resource_definition
 from api.policy import documents as policy_documents
 from configs.yamlio import dump, dump_all
 from llamastack_operator.settings import FLAGS
+from tests.support.api_reference import api_reference
 from tests.support.provider_table import provider_table
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ def generated_files() -> dict[Path, str]:
     return {
         ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
         ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
+        ROOT / "docs" / "api-reference.md": api_reference(),
         operations: _with(operations.read_text("utf-8"), _flags()),
         configuration: _with(configuration.read_text("utf-8"), provider_table()),
     }
