@@ -155,7 +155,7 @@ class ResourceClaim(ApiModel):
     """A claim of dynamic resource allocation that the container uses."""
 
     name: NonEmpty
-    """Name of the pod's claim."""
+    """Name of a ResourceClaim in the namespace."""
 
     request: str | None = None
     """One request of the claim; all of them if absent."""

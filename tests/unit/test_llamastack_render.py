@@ -247,7 +247,30 @@ def test_overrides_reach_the_pod_as_written() -> None:
     assert template["metadata"]["labels"]["app"] == "llama-stack", "the selector must match"
     assert {"name": "extra", "emptyDir": {}} in spec["volumes"]
     assert {"name": "extra", "mountPath": "/extra"} in only["volumeMounts"]
-    assert only["readinessProbe"] == {"exec": {"command": ["true"]}}
+    assert only["readinessProbe"]["exec"] == {"command": ["true"]}
+    assert "httpGet" not in only["readinessProbe"], "Kubernetes takes one way to probe"
+
+
+def test_probe_keeps_what_the_user_does_not_say() -> None:
+    overrides = {"livenessProbe": {"failureThreshold": 9}}
+
+    plain, made = container(), container(workload={"overrides": overrides})
+
+    assert made["livenessProbe"] == plain["livenessProbe"] | {"failureThreshold": 9}
+    assert made["startupProbe"] == plain["startupProbe"]
+
+
+def test_pod_names_the_claims_that_its_container_uses() -> None:
+    claims = [{"name": "gpu", "request": "a"}, {"name": "nic"}]
+
+    spec = children(workload={"resources": {"claims": claims}})["Deployment"]["spec"]
+    pod = spec["template"]["spec"]
+
+    assert pod["resourceClaims"] == [
+        {"name": "gpu", "resourceClaimName": "gpu"},
+        {"name": "nic", "resourceClaimName": "nic"},
+    ]
+    assert pod["containers"][0]["resources"]["claims"] == claims
 
 
 @pytest.mark.parametrize(

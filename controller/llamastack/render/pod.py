@@ -38,6 +38,8 @@ def pod_spec(inputs: Inputs) -> dict[str, Any]:
         "containers": [_container(inputs)],
         "volumes": _volumes(inputs),
     }
+    if claims := _resource_claims(inputs):
+        spec["resourceClaims"] = claims
     if overrides.image_pull_secrets:
         spec["imagePullSecrets"] = plain_list(overrides.image_pull_secrets)
     return spec | placement(inputs)
@@ -83,6 +85,13 @@ def _resources(inputs: Inputs) -> dict[str, Any]:
         if name in limits and name not in (given.get("requests") or {}):
             requests[name] = limits[name]
     return {**given, "requests": requests, **({"limits": limits} if limits else {})}
+
+
+def _resource_claims(inputs: Inputs) -> list[dict[str, Any]]:
+    """The ResourceClaims that the container names; a pod has to name what its containers use."""
+    resources = inputs.spec.workload.resources
+    claims = resources.claims if resources else ()
+    return [{"name": claim.name, "resourceClaimName": claim.name} for claim in claims]
 
 
 def _volumes(inputs: Inputs) -> list[dict[str, Any]]:

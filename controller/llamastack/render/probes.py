@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 STARTUP_BUDGET_S = 300  # providers are initialised, and models listed, before the port opens
 _STARTUP_PERIOD_S = 5
+_WAYS = frozenset({"httpGet", "exec", "tcpSocket", "grpc"})
 
 
 def probes(inputs: Inputs) -> dict[str, Any]:
-    """The three probes; one that the user gives replaces ours as a whole."""
+    """The three probes, with the user's fields in place of ours.
+
+    Another way to probe replaces ours: Kubernetes takes one, and none without any.
+    """
     get = {"path": "/v1/health", "port": inputs.port, "scheme": inputs.scheme.upper()}
     failures = STARTUP_BUDGET_S // _STARTUP_PERIOD_S
     ours = {
@@ -36,7 +40,14 @@ def probes(inputs: Inputs) -> dict[str, Any]:
         "readinessProbe": overrides.readiness_probe,
         "livenessProbe": overrides.liveness_probe,
     }
-    return ours | {name: plain(probe) for name, probe in given.items() if probe is not None}
+    for name, probe in given.items():
+        if probe is None:
+            continue
+        wanted = plain(probe)
+        if _WAYS & wanted.keys():
+            del ours[name]["httpGet"]
+        ours[name] |= wanted
+    return ours
 
 
 def _probe(get: dict[str, Any], *, period: int, failures: int, timeout: int) -> dict[str, Any]:

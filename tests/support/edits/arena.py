@@ -1,0 +1,153 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Many resources side by side in one namespace: written, awaited and compared in bulk.
+
+One operator serves them all, so that hundreds of edits take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from controller.llamastack.children import RESOURCES
+from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
+from informers.ports import Resource
+from tests.support.cluster.plane import ControlPlane
+from tests.support.edits import materials
+from tests.support.edits.normal import normalised
+
+Json = dict[str, Any]
+
+_HANDS: Final = 8  # requests side by side
+_POLL_S: Final = 0.2
+_CHILDREN: Final = tuple(dict.fromkeys((*RESOURCES, CONFIG_MAP, SECRET)))
+_UPDATED: Final = frozenset({"ConfigGenerated", "SecretsResolved", "DeploymentUpdated"})
+
+
+class Arena:
+    """One namespace.
+
+    Args:
+        plane: with our API installed, and an operator at work.
+        namespace: for everything; it is made if it is not there.
+    """
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._client = plane.client
+        self._namespace = namespace
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        status, answer = self._client.raw("POST", "/api/v1/namespaces", body)
+        assert status in {201, 409}, answer
+
+    def prepare(self, specs: Iterable[Json]) -> None:
+        """Make the Secrets and ConfigMaps that specs refer to, unless they are there."""
+        objects = materials.of(specs)
+        self._each(objects, lambda obj: self._create(_resource_of(obj), obj))
+
+    def create(self, specs: Mapping[str, Json]) -> None:
+        """Create resources.
+
+        Args:
+            specs: by name.
+        """
+        self._each(specs.items(), lambda item: self._create(LLAMA_STACK, _manifest(*item)))
+
+    def edit(self, specs: Mapping[str, Json]) -> None:
+        """Replace the specs of resources as a whole."""
+
+        def replace(item: tuple[str, Json]) -> None:
+            name, spec = item
+            path = LLAMA_STACK.path(namespace=self._namespace, name=name)
+            patch = [{"op": "replace", "path": "/spec", "value": spec}]
+            kind = "application/json-patch+json"
+            status, answer = self._client.raw("PATCH", path, patch, content_type=kind)
+            assert status == 200, f"{name}: {status} {answer.decode()[:2000]}"
+
+        self._each(specs.items(), replace)
+
+    def settle(self, names: Iterable[str], patience_s: float = 10.0) -> dict[str, str]:
+        """Wait until the children of the resources are what their current specs ask for.
+
+        Args:
+            names: of the resources.
+            patience_s: how long to wait for those that are left since the last one was done.
+
+        Returns:
+            What stands in the way of those that are not done, by name.
+        """
+        waiting = set(names)
+        last: set[str] = set()
+        deadline = 0.0
+        while True:
+            trouble = {
+                item["metadata"]["name"]: why
+                for item in self._list(LLAMA_STACK)
+                if item["metadata"]["name"] in waiting and (why := unsettled(item))
+            }
+            if trouble.keys() != last:
+                deadline = time.monotonic() + patience_s
+                last = set(trouble)
+            if not trouble or time.monotonic() > deadline:
+                return trouble
+            time.sleep(_POLL_S)
+
+    def children(self) -> dict[str, dict[str, Json]]:
+        """The children of every resource, by its name, so that they can be compared."""
+        found: dict[str, list[Json]] = {}
+        for resource in _CHILDREN:
+            for obj in self._list(resource):
+                for reference in obj["metadata"].get("ownerReferences") or ():
+                    if reference.get("kind") == LLAMA_STACK.kind:
+                        whole = {"kind": resource.kind, **obj}
+                        found.setdefault(reference["name"], []).append(whole)
+        return {name: normalised(name, objects) for name, objects in found.items()}
+
+    # --- parts -----------------------------------------------------------------------------
+
+    def _list(self, resource: Resource) -> list[Json]:
+        status, answer = self._client.raw("GET", resource.path(namespace=self._namespace))
+        assert status == 200, answer
+        items: list[Json] = json.loads(answer)["items"]
+        return items
+
+    def _create(self, resource: Resource, obj: Json) -> None:
+        path = resource.path(namespace=self._namespace)
+        status, answer = self._client.raw("POST", path, obj)
+        made = status == 201 or (status == 409 and resource != LLAMA_STACK)
+        assert made, f"{obj['metadata']['name']}: {status} {answer.decode()[:2000]}"
+
+    def _each(self, items: Iterable[Any], act: Callable[[Any], None]) -> None:
+        with ThreadPoolExecutor(_HANDS) as pool:
+            for _ in pool.map(act, items):
+                pass
+
+
+def unsettled(cr: Json) -> str:
+    """Why the children are not yet, or never will be, what the spec asks for; empty if they are."""
+    generation = cr["metadata"]["generation"]
+    conditions = {c["type"]: c for c in (cr.get("status") or {}).get("conditions") or ()}
+    for kind in sorted(_UPDATED):
+        found = conditions.get(kind)
+        if found is None or found.get("observedGeneration") != generation:
+            return f"{kind} is not of generation {generation}"
+        if found["status"] != "True":
+            return f"{kind} is {found['status']}: {found['reason']}: {found['message']}"
+    return ""
+
+
+def _manifest(name: str, spec: Json) -> Json:
+    return {
+        "apiVersion": LLAMA_STACK.api_version,
+        "kind": LLAMA_STACK.kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def _resource_of(obj: Json) -> Resource:
+    return SECRET if obj["kind"] == SECRET.kind else CONFIG_MAP
