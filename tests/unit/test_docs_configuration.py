@@ -14,12 +14,18 @@ from pydantic import BaseModel
 
 from api.v1alpha2 import parse
 from api.v1alpha2.distribution import Distribution
-from api.v1alpha2.networking import Tls
+from api.v1alpha2.networking import AllowedFrom, Expose, Tls
 from api.v1alpha2.providers import SECTIONS, Provider
 from api.v1alpha2.resources import Model, Resources
 from api.v1alpha2.storage import KeyValueStorage, SqlStorage
 from api.v1alpha2.types import Spec
-from api.v1alpha2.workload import VolumeStorage
+from api.v1alpha2.workload import (
+    Autoscaling,
+    Overrides,
+    PodDisruptionBudget,
+    VolumeStorage,
+    Workload,
+)
 from api.validation import validate
 from configs import yamlio
 from configs.distributions import Distributions
@@ -49,6 +55,12 @@ DESCRIBED: dict[str, type[BaseModel]] = {
     "spec.storage.kv": KeyValueStorage,
     "spec.storage.sql": SqlStorage,
     "spec.networking.tls": Tls,
+    "spec.networking.expose": Expose,
+    "spec.networking.allowedFrom": AllowedFrom,
+    "spec.workload": Workload,
+    "spec.workload.autoscaling": Autoscaling,
+    "spec.workload.podDisruptionBudget": PodDisruptionBudget,
+    "spec.workload.overrides": Overrides,
     "spec.workload.storage": VolumeStorage,
 }
 """Parts of the spec whose every field has a row."""
