@@ -11,8 +11,9 @@ the tests are skipped with the line that says what is missing; ``make e2e`` asks
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +76,27 @@ def _obtain(config: pytest.Config, images: set[str]) -> _Obtained:
         except ClusterError as error:
             return _Obtained(failure=str(error))
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure what the cluster says: afterwards it is gone."""
+    report = yield
+    if report.when == "call" and report.failed:
+        arguments: Mapping[str, object] = getattr(item, "funcargs", {})
+        for found in arguments.values():
+            if isinstance(found, World | Namespace | InCluster):
+                with contextlib.suppress(ClusterError, AssertionError, OSError):
+                    report.sections.append((type(found).__name__, _told(found)))
+    return report
+
+
+def _told(found: World | Namespace | InCluster) -> str:
+    if isinstance(found, World):
+        return json.dumps([(o["spec"], o.get("status")) for o in found.all("llsd")], indent=1)
+    return found.explain()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from tests.support.asking import Asking
 from tests.support.cluster.node.pods import Namespace, wait_for
 from tests.support.samples import BY_NAME
-from tests.support.world import World
+from tests.support.world import World, condition, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -56,7 +56,7 @@ def test_a_changed_config_rolls_without_a_failed_request(
     world.secret()
     world.resource("demo", "one", workload=_SMALL)
     world.wait_ready(deadline_s=180)
-    (before,) = restricted.pods("app.kubernetes.io/instance=demo")
+    (before,) = _pods(restricted)
 
     with Asking(restricted, server_image, "demo-service", _PORT, "/v1/providers") as client:
         world.patch("llsd", "demo", {"spec": {"resources": {"models": ["one", "two"]}}})
@@ -72,3 +72,65 @@ def test_a_changed_config_rolls_without_a_failed_request(
 
 def _is_gone(namespace: Namespace, pod: str) -> bool:
     return not any(p["metadata"]["name"] == pod for p in namespace.pods())
+
+
+def test_a_config_that_the_server_refuses_leaves_the_old_pod_serving_and_says_why(
+    world: World, restricted: Namespace, server_image: str
+) -> None:
+    world.secret()
+    world.resource("demo", workload=_SMALL)
+    world.wait_ready(deadline_s=180)
+    (before,) = _pods(restricted)
+    unknown = {"provider": "remote::nobody-knows", "endpoint": None, "apiKey": None}
+
+    with Asking(restricted, server_image, "demo-service", _PORT, "/v1/providers") as client:
+        world.patch("llsd", "demo", {"spec": {"providers": {"inference": unknown}}})
+        answer = _wait_reason(world, "Ready", "CrashLoop")
+        cr = world.must_get("llsd", "demo")
+        count = client.count_after(2.0)
+
+    assert "remote::nobody-knows" in answer["message"]
+    assert "is not available for API" in answer["message"]
+    assert (cr["status"]["phase"], cr["status"]["availableReplicas"]) == ("Failed", 1)
+    assert condition(cr, "Available")["status"] == "True"
+    assert (count.failed, count.said) == (0, ()), f"of {count.asked}"
+    assert before["metadata"]["uid"] in {pod["metadata"]["uid"] for pod in _pods(restricted)}
+
+
+def test_a_config_that_cannot_be_generated_changes_nothing_and_its_repair_rolls(
+    world: World, restricted: Namespace
+) -> None:
+    world.secret()
+    world.resource("demo", "one", workload=_SMALL)
+    world.wait_ready(deadline_s=180)
+    before = world.all("replicaset")
+    wrong = {"models": [{"name": "one", "provider": "nobody"}]}
+
+    world.patch("llsd", "demo", {"spec": {"resources": wrong}})
+    refused = world.wait_condition("ConfigGenerated", "False")
+    served = restricted.ask_json("demo-service", _PORT, "/v1/models")["data"]
+    after = world.all("replicaset")
+    world.patch("llsd", "demo", {"spec": {"resources": {"models": ["two"]}}})
+    world.wait_ready(deadline_s=180)
+
+    assert "nobody" in refused["message"]
+    assert [s["metadata"]["uid"] for s in after] == [s["metadata"]["uid"] for s in before]
+    assert [model["id"] for model in served] == ["vllm/one"]
+    models = restricted.ask_json("demo-service", _PORT, "/v1/models")["data"]
+    assert "vllm/two" in {model["id"] for model in models}
+
+
+def _pods(namespace: Namespace) -> list[dict[str, Any]]:
+    return namespace.pods("app.kubernetes.io/instance=demo")
+
+
+def _wait_reason(world: World, kind: str, reason: str) -> dict[str, Any]:
+    """The condition of ``demo``, once it has the reason for the current generation."""
+
+    def look() -> dict[str, Any] | None:
+        cr = world.must_get("llsd", "demo")
+        found = condition(cr, kind)
+        current = found.get("observedGeneration") == cr["metadata"]["generation"]
+        return found if found.get("reason") == reason and current else None
+
+    return eventually(f"{kind} says {reason}", look, 90)

@@ -90,6 +90,8 @@ def write(layout: Layout, ca: Path) -> None:
         "kube-proxy.json": _json(kube_proxy(layout)),
         "Corefile": corefile(layout),
         "resolv.conf": "",  # nothing of this machine's leaks into Pods
+        # An image that was not loaded is not found at once, instead of after many time-outs.
+        "node-resolv.conf": f"nameserver {layout.network.address}\n",
     }
     for name, text in files.items():
         path = layout.conf / name
@@ -256,6 +258,7 @@ def plan(layout: Layout, libraries: Mapping[str, str]) -> Json:
         "address": f"{network.address}/30",
         "gateway": network.host,
         "log": str(layout.log),
+        "names": str(layout.conf / "node-resolv.conf"),
         "memory": [str(layout.images)] if layout.in_memory else [],
         "programs": [
             {

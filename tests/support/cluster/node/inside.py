@@ -10,9 +10,10 @@ programs of the plan, and reaps what they leave. If one of the programs ends, so
 test then hears of it by a line in the log, and not by a time-out.
 
 What stays in here: ``/run``, ``/var/lib`` and ``/var/log`` are empty file systems in memory,
-because programs insist on such places. The kubelet sets a few variables of the kernel for the whole
-machine and refuses to run if it cannot; files with the values that it wants are mounted over them,
-so it finds them set (and, told to protect the kernel's defaults, would say so if it did not).
+because programs insist on such places, and names are those of the cluster alone. The kubelet sets a
+few variables of the kernel for the whole machine and refuses to run if it cannot; files with the
+values that it wants are mounted over them, so it finds them set (and, told to protect the kernel's
+defaults, would say so if it did not).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ WANTED = {
 }
 """What the kubelet wants of the kernel (pkg/kubelet/cm, ``setupKernelTunables``)."""
 
+_RESOLVER = Path("/etc/resolv.conf")
 _SECONDS = 30.0
 
 
@@ -44,6 +46,8 @@ def main(path: Path) -> NoReturn:
     """Run the plan; ends when a program ends."""
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     _mount([*MEMORY, *plan["memory"]])
+    if _RESOLVER.exists():  # else it pointed into /run, and there are no names either
+        _run("mount", "--bind", plan["names"], str(_RESOLVER))
     _connect(plan["address"], plan["gateway"])
     running = {}
     for program in plan["programs"]:
