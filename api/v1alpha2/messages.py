@@ -28,6 +28,7 @@ TLS_CERTIFICATE: Final = "is required when TLS is enabled"
 MIN_ABOVE_MAX: Final = "must not be greater than maxReplicas"
 ONE_BUDGET: Final = "exactly one of minAvailable and maxUnavailable must be set"
 ENV_VALUE: Final = "value and valueFrom cannot be combined"
+ONE_POD_ONLY: Final = "ReadWriteOncePod cannot be combined with other modes"
 EXTERNAL_ID_ELSEWHERE: Final = "a providerId is used in another section, too"
 
 # --- said by the policy and by validation --------------------------------------------------------
@@ -50,6 +51,7 @@ SWITCH: Final = "must be a boolean or an object"
 NAME_NOT_A_LABEL: Final = (
     "must be lower case letters, digits and '-', with a letter or digit at each end"
 )
+NO_SIZE: Final = "must be more than 0"
 SAME_VARIABLE: Final = "needs the environment variable {name}, which {path} needs for another value"
 EXTERNAL_ID_TWICE: Final = (
     'duplicate providerId "{id}": found in {first} (image {image}) and {here} (image {other})'
@@ -70,6 +72,14 @@ SCALED_ON_DEFAULT_STORAGE: Final = (
     "the distribution's own storage is sqlite unless it says otherwise, and sqlite cannot be"
     " shared; set redis or postgres in spec.storage"
 )
+SCALED_ON_ONE_NODE: Final = (
+    "a volume with ReadWriteOnce serves pods on one node only, and further pods wait for it; use"
+    " ReadWriteMany, if the class offers that, or one replica"
+)
+SCALED_ON_ONE_POD: Final = (
+    "a volume with ReadWriteOncePod serves one pod only, and further pods wait for it"
+)
+READ_ONLY: Final = "lets no pod write, but the server writes files"
 TLS_NOT_ENABLED: Final = "has no effect, because spec.networking.tls.enabled is not true"
 OTHER_NAMESPACE: Final = (
     'names the namespace "{namespace}", which works only if the operator runs with'

@@ -261,6 +261,31 @@ def scaling(resource: LlamaStackDistribution) -> Findings:
         yield FieldError("spec.workload.podDisruptionBudget", messages.ONE_BUDGET)
 
 
+def volume(resource: LlamaStackDistribution) -> Findings:
+    """A volume that can be made, and that the pods can use."""
+    workload = resource.spec.workload
+    if workload.storage is None:
+        return
+    path, modes = "spec.workload.storage", workload.storage.access_modes
+    size = workload.storage.size
+    if size is not None and not re.search("[1-9]", re.split("[eE]", str(size))[0]):
+        yield FieldError(f"{path}.size", messages.NO_SIZE)
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        yield FieldError(f"{path}.accessModes", messages.ONE_POD_ONLY)
+        return
+    if modes == ("ReadOnlyMany",):
+        yield FieldWarning(f"{path}.accessModes", messages.READ_ONLY)
+    if workload.autoscaling:
+        scaled, field = workload.autoscaling.max_replicas, "autoscaling.maxReplicas"
+    else:
+        scaled, field = workload.replicas, "replicas"
+    if scaled <= 1 or "ReadWriteMany" in modes or modes == ("ReadOnlyMany",):
+        return
+    alone = "ReadWriteOncePod" in modes
+    text = messages.SCALED_ON_ONE_POD if alone else messages.SCALED_ON_ONE_NODE
+    yield FieldWarning(f"spec.workload.{field}", text)
+
+
 def environment(resource: LlamaStackDistribution) -> Findings:
     """A variable has one source."""
     for index, variable in enumerate(resource.spec.workload.overrides.env):
@@ -286,6 +311,7 @@ RULES: Final = (
     _rule(storage, "storage"),
     _rule(tls, "networking"),
     _rule(scaling, "workload"),
+    _rule(volume, "workload"),
     _rule(environment, "workload"),
     _rule(scaled_on_sqlite, "workload", "storage", "overrideConfig"),
     _rule(other_namespaces, "metadata", "networking", "overrideConfig", "workload"),

@@ -71,6 +71,17 @@ class Autoscaling(ApiModel):
 class VolumeStorage(ApiModel):
     """A PersistentVolumeClaim for the server's files. An empty object asks for the defaults."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.accessModes) || self.accessModes.size() < 2"
+                " || !self.accessModes.exists(mode, mode == 'ReadWriteOncePod')",
+                f"spec.workload.storage.accessModes: {messages.ONE_POD_ONLY}",
+                field_path=".accessModes",
+            )
+        )
+    )
+
     size: Quantity | None = None
     """Size of the volume; 10Gi if absent. Can grow, never shrink."""
 

@@ -175,9 +175,8 @@ def _size(asked: VolumeStorage) -> str:
 def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]:
     """What the spec says and the claim does not follow; what it leaves open is no contradiction."""
     name, spec = claim["metadata"]["name"], claim["spec"]
-    anew = f"to start with an empty volume, delete it: kubectl delete pvc {name}"
-    if not spec.get("volumeName"):
-        anew = f"it holds no data yet, so delete it to have it made anew: kubectl delete pvc {name}"
+    gain = "to start with an empty volume" if spec.get("volumeName") else "as it holds no data yet"
+    anew = f"or delete the claim, {gain}: kubectl delete pvc {name}"
     if failure and same_quantity(_size(asked), requested(claim)):
         yield f"{FIELD}: {name} was left as it is: {shown(failure)}"
     elif failure:
@@ -197,13 +196,13 @@ def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]
         back = f'set it to "{has}"' if has else "remove it"
         yield (
             f'{FIELD}.storageClassName: {name} has {current} and cannot change to "{wanted}": '
-            f"{back}, or {anew}"
+            f"{back}, {anew}"
         )
     modes = spec.get("accessModes") or ()
     if "access_modes" in asked.model_fields_set and set(access_modes(asked)) != set(modes):
         yield (
             f"{FIELD}.accessModes: {name} has {', '.join(modes)} and cannot change to "
-            f"{', '.join(access_modes(asked))}: set it back, or {anew}"
+            f"{', '.join(access_modes(asked))}: set it back, {anew}"
         )
 
 

@@ -87,6 +87,21 @@ CEL = (
         "cel",
     ),
     Case(
+        "volume for one pod and for one node",
+        with_workload(storage={"accessModes": ["ReadWriteOnce", "ReadWriteOncePod"]}),
+        (
+            "spec.workload.storage.accessModes: ReadWriteOncePod cannot be combined with other"
+            " modes",
+        ),
+        "cel",
+    ),
+    Case(
+        "volume without a size",
+        with_workload(storage={"size": "0.0Gi"}),
+        ("spec.workload.storage.size: must be more than 0",),
+        "python",
+    ),
+    Case(
         "variable with two sources",
         with_workload(
             overrides={

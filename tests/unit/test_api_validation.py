@@ -144,7 +144,12 @@ _DEFAULT = (
     " shared; set redis or postgres in spec.storage"
 )
 _REDIS = {"type": "redis", "endpoint": "redis://r"}
+_ONE_NODE = (
+    "a volume with ReadWriteOnce serves pods on one node only, and further pods wait for it; use"
+    " ReadWriteMany, if the class offers that, or one replica"
+)
 _POSTGRES = {"type": "postgres", "connectionString": SECRET}
+_SHARABLE = {"storage": {"kv": _REDIS, "sql": _POSTGRES}}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,38 @@ _POSTGRES = {"type": "postgres", "connectionString": SECRET}
             {"workload": {"replicas": 2}, "storage": {"kv": _REDIS}},
             [f"spec.workload.replicas: {_DEFAULT}"],
             id="replicas, one store shared, the other the distribution's",
+        ),
+        *(
+            pytest.param({"workload": scale | {"storage": volume}, **_SHARABLE}, found, id=name)
+            for name, scale, volume, found in (
+                ("one on a volume for one node", {"replicas": 1}, {}, []),
+                ("two", {"replicas": 2}, {}, [f"spec.workload.replicas: {_ONE_NODE}"]),
+                (
+                    "an autoscaler decides",
+                    {"replicas": 1, "autoscaling": {"maxReplicas": 2}},
+                    {"accessModes": ["ReadOnlyMany", "ReadWriteOnce"]},
+                    [f"spec.workload.autoscaling.maxReplicas: {_ONE_NODE}"],
+                ),
+                ("many nodes", {"replicas": 2}, {"accessModes": ["ReadWriteMany"]}, []),
+                (
+                    "one pod",
+                    {"replicas": 2},
+                    {"accessModes": ["ReadWriteOncePod"]},
+                    [
+                        "spec.workload.replicas: a volume with ReadWriteOncePod serves one pod"
+                        " only, and further pods wait for it"
+                    ],
+                ),
+                (
+                    "read only",
+                    {"replicas": 2},
+                    {"accessModes": ["ReadOnlyMany"]},
+                    [
+                        "spec.workload.storage.accessModes: lets no pod write, but the server"
+                        " writes files"
+                    ],
+                ),
+            )
         ),
         pytest.param(
             {"workload": {"workers": 2}, "storage": {"kv": _REDIS, "sql": {}}},

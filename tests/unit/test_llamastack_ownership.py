@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.kinds import SERVICE
+from controller.llamastack.kinds import PERSISTENT_VOLUME_CLAIM, RETAINED_FOR, SERVICE
 from controller.llamastack.ownership import (
     BeingDeleted,
     ResourceConflict,
+    belongs,
     check_writable,
     is_owned,
     owner_reference_to,
@@ -80,3 +81,43 @@ def test_reference_without_controller_flag_does_not_own() -> None:
 
     with pytest.raises(ResourceConflict):
         check_writable(SERVICE, service(reference), CR)
+
+
+OURS = {"app.kubernetes.io/managed-by": "llama-stack-operator"}
+
+
+def kept(*owners: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    return service(*owners, **({"labels": OURS, "annotations": {RETAINED_FOR: "demo"}} | metadata))
+
+
+def test_claim_that_was_kept_belongs_to_whoever_has_that_name() -> None:
+    check_writable(PERSISTENT_VOLUME_CLAIM, kept(), CR)
+
+    assert belongs(PERSISTENT_VOLUME_CLAIM, kept(), CR)
+    assert not is_owned(kept(), CR)
+
+
+def test_kept_claim_on_its_way_out_is_waited_for() -> None:
+    with pytest.raises(BeingDeleted):
+        check_writable(PERSISTENT_VOLUME_CLAIM, kept(deletionTimestamp="x"), CR)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        kept(labels={}),
+        kept(annotations={}),
+        kept(annotations={RETAINED_FOR: "other"}),
+        kept(
+            owner_reference_to({**CR, "metadata": {**CR["metadata"], "name": "other", "uid": "2"}})
+        ),
+    ],
+)
+def test_claim_needs_label_annotation_and_no_controller_to_be_taken(claim: dict[str, Any]) -> None:
+    with pytest.raises(ResourceConflict):
+        check_writable(PERSISTENT_VOLUME_CLAIM, claim, CR)
+
+
+def test_nothing_but_a_claim_is_ever_kept() -> None:
+    with pytest.raises(ResourceConflict):
+        check_writable(SERVICE, kept(), CR)

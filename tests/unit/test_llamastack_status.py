@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from api.errors import FieldError
+from api.v1alpha2 import parse
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.engine import Generated
+from controller.llamastack.claim_status import Volume
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.status import Facts, Problem, compute
+from tests.support.apicase import with_workload
+from tests.support.claims import claim
 from tests.support.world import condition
 
 NOW = "2026-01-01T00:00:00Z"
@@ -245,3 +249,88 @@ def test_scaled_to_zero_is_ready() -> None:
 
     assert ready_of(status)["status"] == "True"
     assert condition({"status": status}, "DeploymentReady")["reason"] == Reason.SCALED_TO_ZERO
+
+
+# --- storage -------------------------------------------------------------------------------------
+
+
+def stored(live: dict[str, Any] | None = None, failure: str = "", **storage: Any) -> Facts:
+    asked = parse(with_workload(storage=storage)).spec.workload.storage
+    return replace(READY, volume=Volume(asked, live, failure))
+
+
+def told(facts: Facts) -> tuple[str, str, str]:
+    """Phase, and the reasons of Ready and of StorageReady."""
+    status = compute(facts)
+    storage = condition({"status": status}, "StorageReady")
+    return status["phase"], ready_of(status)["reason"], storage.get("reason", "")
+
+
+def test_resource_without_a_volume_says_nothing_of_one() -> None:
+    before = compute(stored(claim()))
+    assert condition({"status": before}, "StorageReady")["status"] == "True"
+
+    after = compute(replace(READY, cr=cr(before), volume=Volume(None, claim())))
+
+    assert condition({"status": after}, "StorageReady") == {}
+    assert ready_of(after)["status"] == "True"
+
+
+def test_spec_that_cannot_be_read_leaves_the_word_on_storage_as_it_was() -> None:
+    before = compute(stored(claim()))
+    problem = Problem(Reason.VALIDATION_FAILED, "spec.x: no")
+    unread = replace(READY, volume=None, generated=None, config_problem=problem)
+
+    after = compute(replace(unread, cr=cr(before)))
+
+    found = [c for c in before["conditions"] if c["type"] == "StorageReady"]
+    assert found == [c for c in after["conditions"] if c["type"] == "StorageReady"]
+    assert condition({"status": compute(unread)}, "StorageReady") == {}
+
+
+def test_volume_that_nobody_looked_at_is_unknown() -> None:
+    assert condition({"status": compute(stored())}, "StorageReady")["status"] == "Unknown"
+
+
+def test_ready_waits_for_the_volume_that_the_pods_wait_for() -> None:
+    waiting = replace(stored(claim(phase="Pending")), deployment=deployment(0))
+
+    assert told(waiting) == (Phase.INITIALIZING, "StoragePending", "StoragePending")
+
+
+def test_pod_that_is_in_trouble_for_another_reason_comes_first() -> None:
+    trouble = {"reason": "Unschedulable", "message": "not enough cpu"}
+    pods = ({"metadata": {"name": "p"}, "trouble": trouble},)
+    waiting = replace(stored(claim(phase="Pending")), deployment=deployment(0), pods=pods)
+
+    assert told(waiting)[1:] == ("Unschedulable", "StoragePending")
+
+
+def test_server_that_is_scaled_to_zero_needs_no_bound_volume() -> None:
+    none = deployment(0)
+    none["spec"]["replicas"] = 0
+    none["status"] |= {"replicas": 0, "updatedReplicas": 0}
+
+    told_ = told(replace(stored(claim(phase="Pending")), deployment=none))
+
+    assert told_ == (Phase.READY, "AllReady", "StoragePending")
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (stored(claim(phase="Lost")), "StorageFailed"),
+        (stored(claim("20Gi"), size="10Gi"), "StorageChangeRefused"),
+        (stored(claim(), "class", size="20Gi"), "StorageChangeRefused"),
+    ],
+)
+def test_broken_volume_is_a_failure_even_while_pods_serve(facts: Facts, reason: str) -> None:
+    assert told(facts) == (Phase.FAILED, reason, reason)
+
+
+def test_growing_volume_keeps_a_server_from_being_called_ready() -> None:
+    growing = stored(claim("20Gi", capacity="10Gi"), size="20Gi")
+
+    assert told(growing) == (Phase.INITIALIZING, "StorageResizing", "StorageResizing")
+    pods = replace(growing, deployment=deployment(0))
+    assert told(pods)[1] == "Progressing", "what keeps the server from serving comes first"

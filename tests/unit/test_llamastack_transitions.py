@@ -118,3 +118,34 @@ def test_trouble_of_pods_is_a_warning_once() -> None:
 
 def test_pods_that_start_are_no_event() -> None:
     assert between({}, in_trouble("Progressing", "0 of 1"), deployment_changed=False) == []
+
+
+def storage(reason: str, message: str, answer: str = "False") -> dict[str, Any]:
+    found = {"type": "StorageReady", "status": answer, "reason": reason, "message": message}
+    return {"conditions": [found]}
+
+
+def test_volume_that_needs_a_person_is_a_warning_once_a_text() -> None:
+    refused = storage("StorageChangeRefused", "size")
+
+    (event,) = between(storage("StorageReady", "bound", "True"), refused, deployment_changed=False)
+    again = between(refused, refused, deployment_changed=False)
+    other = between(refused, storage("StorageFailed", "lost"), deployment_changed=False)
+
+    assert (event.type, event.reason, event.note) == ("Warning", "StorageChangeRefused", "size")
+    assert again == []
+    assert [e.note for e in other] == ["lost"]
+
+
+def test_volume_that_is_on_its_way_is_no_event() -> None:
+    for reason in ("StoragePending", "StorageResizing"):
+        assert between({}, storage(reason, "wait"), deployment_changed=False) == []
+
+
+def test_claim_that_cannot_be_made_is_one_warning() -> None:
+    new = storage("StorageFailed", "quota")
+    new["conditions"].append(
+        {"type": "DeploymentUpdated", "status": "False", "reason": "x", "message": "quota"}
+    )
+
+    assert [e.reason for e in between({}, new, deployment_changed=False)] == ["StorageFailed"]
