@@ -13,7 +13,8 @@ import pytest
 
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
 
-TEXT = (Path(__file__).parents[2] / "docs" / "status.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "status.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,12 @@ def test_every_word_is_explained_once(section: str, words: type[StrEnum]) -> Non
     explained = re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE)
 
     assert sorted(explained) == sorted(str(word) for word in words)
+
+
+def test_troubleshooting_speaks_of_reasons_that_exist() -> None:
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    cells = re.findall(r"^\| (`[A-Z][A-Za-z]+`(?:, `[A-Z][A-Za-z]+`)*) \|", text, re.MULTILINE)
+    named = {word for cell in cells for word in re.findall(r"\w+", cell)}
+
+    assert len(named) > 20
+    assert sorted(named - {str(reason) for reason in Reason}) == []
