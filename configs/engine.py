@@ -141,6 +141,7 @@ def generate(
             "",
             resolved.image,
             "override",
+            env=_own_config_data(spec, resolved),
             era=resolved.era,
             base_source=ConfigSource.OVERRIDE,
             registry=previous,
@@ -162,9 +163,10 @@ def generate(
 
 
 def _own_config_data(spec: Spec, resolved: Resolved) -> tuple[EnvValue, ...]:
-    """Where the config inside an image of ours keeps its data: where a generated one will.
+    """Where a config that is not generated keeps its data: where a generated one will.
 
-    Its own default is `~/.llama/…`, and the home of the pod is the volume, /.llama: without this,
+    That is the one inside an image of ours, or a user's, which is made from it as a rule. Its own
+    default is `~/.llama/…`, and the home of the pod is the volume, /.llama: without this,
     the data would be in another folder as soon as the spec gets its first provider.
     """
     if resolved.base is None:

@@ -22,7 +22,7 @@ from controller.llamastack.references import REFERENCE_INDEX, Referenced, refere
 from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
-from controller.llamastack.user_config_maps import ConfigMapResolver
+from controller.llamastack.user_config_maps import ConfigMapResolver, Reach
 from controller.llamastack.watches import WATCHES
 from controller.llamastack.wiring import handlers
 from controller.runtime.consistency import ConsistencyTracker
@@ -90,7 +90,8 @@ class Operator:
         observer = metrics.controller(CONTROLLER_NAME)
         consistency = ConsistencyTracker(clock=time.monotonic, metrics=observer)
         secrets = SecretResolver(caches.secrets, writer)
-        config_maps = ConfigMapResolver(caches.config_map, writer)
+        reach = Reach(settings.allow_cross_namespace_config, frozenset(settings.namespaces))
+        config_maps = ConfigMapResolver(caches.config_map, writer, reach)
         self.image_configs = ImageConfigResolver(
             Http(
                 tls=_trusted(settings.registry_ca_file),

@@ -63,6 +63,7 @@ class Settings:
         log_format: for people or for machines.
         reconcile_timeout_s: seconds that one reconcile may take.
         resync_s: seconds between two looks at everything without an event.
+        allow_cross_namespace_config: whether resources may name ConfigMaps of other namespaces.
         registry_ca_file: PEM file with CAs to trust besides the system's; empty for none.
         registry_plain_http: registries, host and perhaps port, that are spoken to without TLS.
         registry_timeout_s: seconds for reading the labels of one image.
@@ -80,6 +81,7 @@ class Settings:
     log_format: Format
     reconcile_timeout_s: float
     resync_s: float
+    allow_cross_namespace_config: bool
     registry_ca_file: str
     registry_plain_http: tuple[str, ...]
     registry_timeout_s: float
@@ -305,6 +307,15 @@ FLAGS: Final = (
         default="10h",
         metavar="DURATION",
         text="how often everything is looked at without an event, such as 1h30m",
+    ),
+    _Flag(
+        flag="--allow-cross-namespace-config",
+        field="allow_cross_namespace_config",
+        parse=_switch,
+        default="false",
+        metavar="",
+        text="let resources name ConfigMaps of other namespaces, which the operator then reads "
+        "for whoever may edit a resource",
     ),
     _Flag(
         flag="--registry-ca-file",

@@ -62,10 +62,9 @@ class ConfigMapWriter:
             ConfigMapNameTaken: even the name with the whole hash is taken.
             ApiError: the write failed.
         """
-        for candidate in owned:
-            annotations = candidate["metadata"].get("annotations") or {}
-            if annotations.get(CONFIG_HASH) == config_hash and not is_leaving(candidate):
-                return Applied(candidate, changed=False)
+        found = in_place(owned, config_hash)
+        if found is not None:
+            return Applied(found, changed=False)
         for length in names.CONFIG_HASH_LENGTHS:
             name = names.config_map(cr["metadata"]["name"], config_hash, length)
             manifest = configmap.generated(cr, name, config_yaml, config_hash, registry=registry)
@@ -94,7 +93,7 @@ class ConfigMapWriter:
         """
         old = sorted(
             (c for c in owned if key_of(c).name != current and not is_leaving(c)),
-            key=lambda c: (c["metadata"].get("creationTimestamp", ""), key_of(c).name),
+            key=_age,
             reverse=True,
         )
         candidates = old[KEPT_WITHOUT_QUESTION - 1 :]
@@ -121,6 +120,28 @@ class ConfigMapWriter:
             for volume in replica_set["spec"]["template"]["spec"].get("volumes") or ()
             if "configMap" in volume
         }
+
+
+def in_place(owned: Sequence[Object], config_hash: str) -> Object | None:
+    """The one with this content, if it is there to stay.
+
+    Args:
+        owned: metadata of ConfigMaps of ours.
+        config_hash: sha256 of the content in hex.
+    """
+    for candidate in owned:
+        annotations = candidate["metadata"].get("annotations") or {}
+        if annotations.get(CONFIG_HASH) == config_hash and not is_leaving(candidate):
+            return candidate
+    return None
+
+
+def _age(config_map: Object) -> tuple[str, int, str]:
+    """Sorts by age; several edits in the second that a timestamp has are told apart by version."""
+    metadata = config_map["metadata"]
+    version = str(metadata.get("resourceVersion", ""))
+    # An immutable object keeps the version that it was created with; longer is newer (KEP-5504).
+    return metadata.get("creationTimestamp", ""), len(version), version
 
 
 def is_leaving(obj: Object) -> bool:

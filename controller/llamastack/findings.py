@@ -75,15 +75,19 @@ class Findings(Generic[F]):
         self._reads.setdefault(key, []).append(read)
         try:
             obj = await self._get(key)
+            finding = await self._examine(obj)
         finally:
             self._reads[key].remove(read)
             if not self._reads[key]:
                 del self._reads[key]
-        finding = self._look(obj)
         # An answer that a change overtook serves this pass only: that change has queued another.
         if not read.overtaken:
             self._findings[key] = (versions(obj)[1] if obj else "", finding)
         return finding
+
+    async def _examine(self, obj: Object | None) -> F:
+        """For those who need longer than an event loop may be held up."""
+        return self._look(obj)
 
     async def _get(self, key: ObjectKey) -> Object | None:
         try:

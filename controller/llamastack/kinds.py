@@ -57,8 +57,8 @@ CONFIG_MAPS_HASH = "llamastack.io/config-maps-hash"
 content rolls the pods, an equal rewrite does not."""
 
 CONFIG_MAPS_SEEN = "llamastack.io/config-maps-seen"
-"""Annotation on the Deployment: hash of uid and resourceVersion of the referenced ConfigMaps, and
-after a slash the content hash that they led to."""
+"""Annotation on the Deployment: hash of uid and resourceVersion of the referenced ConfigMaps, the
+content hash that they led to, and the digest of the user's own configuration, if there is one."""
 
 RETAINED_FOR = "llamastack.io/retained-for"
 """Annotation on a claim without an owner: name of the resource that it belongs to, whichever

@@ -58,6 +58,8 @@ class Plan:
         waiting: why there is no configuration yet, as long as that is so.
         note: what was used instead of the image's own config, and why.
         retry_in_s: look again then; ``None`` if an event will tell.
+        config_map: that has the configuration already: the user's own, or a copy of it.
+        override_text: what is to be said of the user's own configuration, if it was looked at.
     """
 
     cr: LlamaStackDistribution | None = None
@@ -71,6 +73,8 @@ class Plan:
     waiting: Wait | None = None
     note: str = ""
     retry_in_s: float | None = None
+    config_map: str = ""
+    override_text: str = ""
 
     @property
     def converted(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
+from controller.llamastack.override import Source, source_of
 from controller.llamastack.render import configmap, deployment, names
 from controller.llamastack.render.inputs import Inputs
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 DEFAULT_NAMESPACE = "default"
+UNKNOWN = "00000000"
 
 
 def preview(obj: Object, plan: Plan) -> list[Manifest]:
@@ -32,7 +34,13 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
         raise ValueError("a plan with a problem has nothing to show")
     namespace = obj["metadata"].get("namespace") or DEFAULT_NAMESPACE
     owner = {**obj, "metadata": {**obj["metadata"], "namespace": namespace, "uid": ""}}
-    inputs = Inputs(owner=owner, spec=plan.cr.spec, generated=plan.generated)
+    source = source_of(plan.cr.spec, namespace)
+    inputs = Inputs(
+        owner=owner,
+        spec=plan.cr.spec,
+        generated=plan.generated,
+        config_map_name=_mounted(source, owner) if source else "",
+    )
     manifests: list[Manifest] = []
     generated = plan.generated
     if generated.config_yaml is not None:
@@ -49,6 +57,12 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
         inputs = replace(inputs, config_map_name=name)
     manifests += [child.manifest for child in (*children.wanted(inputs), deployment.render(inputs))]
     return [_without_owner(manifest) for manifest in manifests]
+
+
+def _mounted(source: Source, owner: Object) -> str:
+    """The user's ConfigMap; for a copy of one elsewhere a name that no content leads to."""
+    name: str = owner["metadata"]["name"]
+    return names.config_map(name, UNKNOWN) if source.elsewhere else source.key.name
 
 
 def _without_owner(manifest: Manifest) -> Manifest:

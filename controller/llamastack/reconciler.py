@@ -30,6 +30,7 @@ from controller.llamastack.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     STATUS_FIELD_MANAGER,
 )
+from controller.llamastack.override import Overrides
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, ingress, names, network_policy, service
@@ -114,6 +115,7 @@ class LlamaStackReconciler:
         self._options = options
         self._children = ChildWriter(writer)
         self._config_maps = ConfigMapWriter(writer)
+        self._overrides = Overrides(caches, writer)
 
     async def reconcile(self, key: ObjectKey) -> Result:
         """Bring the children of one resource in line with its spec, and its status with both.
@@ -138,6 +140,11 @@ class LlamaStackReconciler:
         plan = self._planner.plan(
             cr, recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
         )
+        if plan.cr is not None and plan.waiting is None:
+            resolution = await self._references.resolve(cr, facts.deployment, plan)
+            facts = replace(facts, resolution=resolution)
+            if resolution.ok:
+                plan = await self._overrides.complete(cr, plan, resolution)
         facts = replace(
             facts,
             generated=plan.generated,
@@ -145,11 +152,8 @@ class LlamaStackReconciler:
             config_wait=plan.waiting,
             config_note=plan.note,
             volume=self._volume(cr, plan),
+            override_text=plan.override_text,
         )
-        if plan.cr is not None and plan.waiting is None:
-            facts = replace(
-                facts, resolution=await self._references.resolve(cr, facts.deployment, plan)
-            )
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
             return _until_next_look(plan)
@@ -250,7 +254,7 @@ class LlamaStackReconciler:
         config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
         inputs = replace(
             inputs,
-            config_map_name=key_of(config_map.live).name if config_map else "",
+            config_map_name=key_of(config_map.live).name if config_map else plan.config_map,
             claim=claim.live if claim else None,
         )
         return inputs, claim.refusal if claim else ""

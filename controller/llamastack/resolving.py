@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.v1alpha2.reasons import ConditionType, Reason
+from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.kinds import CONFIG_MAPS_SEEN, SECRETS_HASH
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.user_config_maps import Judgement
@@ -60,7 +60,9 @@ class References:
             (*found.errors, *(error for _, error in judgement.problems)),
             found.versions_hash,
             config_maps_hash=judgement.content_hash,
-            config_maps_seen=judgement.versions_hash,
+            config_maps_seen=judgement.record,
+            override=judgement.config,
+            override_digest=judgement.config_digest,
         )
 
     async def _resolve_secrets(self, cr: Object, live: Object | None, plan: Plan) -> Resolution:
@@ -76,11 +78,11 @@ class References:
         if not plan.config_maps:
             return _NO_CONFIG_MAPS
         namespace = key_of(cr).namespace
-        seen, _, content = _annotation(live, CONFIG_MAPS_SEEN).partition("/")
-        if seen and _already_resolved(cr):
+        seen = Judgement.recorded(_annotation(live, CONFIG_MAPS_SEEN))
+        if seen.versions_hash and _already_resolved(cr) and _already_judged(cr, plan, seen):
             cached = self._config_maps.hash_of_cached(namespace, plan.config_maps)
-            if cached == seen:
-                return Judgement(content_hash=content, versions_hash=seen)
+            if cached == seen.versions_hash:
+                return seen
         return await self._config_maps.resolve(namespace, plan.config_maps)
 
 
@@ -97,9 +99,23 @@ def _of_template(live: Object | None, name: str) -> str:
 
 def _already_resolved(cr: Object) -> bool:
     """Whether a pass over this very generation found everything usable."""
+    return _holds(cr, ConditionType.SECRETS_RESOLVED)
+
+
+def _already_judged(cr: Object, plan: Plan, seen: Judgement) -> bool:
+    """Likewise for the user's own configuration, if there is one, with that very text."""
+    if plan.cr is None or plan.cr.spec.override_config is None:
+        return not seen.config_digest
+    resolved = (cr.get("status") or {}).get("resolvedDistribution") or {}
+    said = resolved.get("configSource"), resolved.get("configHash")
+    known = said == (ConfigSource.OVERRIDE, seen.config_digest)
+    return known and _holds(cr, ConditionType.CONFIG_GENERATED)
+
+
+def _holds(cr: Object, kind: ConditionType) -> bool:
     generation = cr["metadata"].get("generation")
     return any(
-        c.get("type") == ConditionType.SECRETS_RESOLVED
+        c.get("type") == kind
         and c.get("status") == "True"
         and c.get("observedGeneration") == generation
         for c in (cr.get("status") or {}).get("conditions") or ()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from api.references import SecretReference
+    from configs.override import Examined
     from controller.runtime.ports import Reader, Writer
 
 
@@ -62,7 +63,9 @@ class Resolution:
         errors: one for each reference that cannot be used; empty if all can.
         versions_hash: over uid and resourceVersion of all of them; empty without any.
         config_maps_hash: over what the pod uses of the users' ConfigMaps; empty without any.
-        config_maps_seen: over uid and resourceVersion of those; empty without any.
+        config_maps_seen: what has to be recorded of those on the Deployment; empty without any.
+        override: what the user's own configuration is, if there is one and it was looked at.
+        override_digest: sha256 of it in hex, looked at or not; empty without one.
     """
 
     reason: str
@@ -70,6 +73,8 @@ class Resolution:
     versions_hash: str
     config_maps_hash: str = ""
     config_maps_seen: str = ""
+    override: Examined | None = None
+    override_digest: str = ""
 
     @property
     def ok(self) -> bool:

@@ -57,12 +57,14 @@ class Facts:
         config_problem: why there is none.
         config_wait: why there is none yet.
         config_note: what should be known of the one there is.
+        override_text: what is to be said of the user's own configuration; empty if there is none,
+            or if nothing changed since something was said of it.
         resolution: of Secrets and ConfigMaps, if they were looked at.
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the pass, or ``None``.
         pods: those of its pods that are in trouble.
         volume: what is known of the data volume; ``None`` if the spec cannot be read.
-        config_map_name: of the generated ConfigMap in use; empty without one.
+        config_map_name: of the ConfigMap with the configuration; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
         network_note: what should be known of who may connect.
@@ -74,6 +76,7 @@ class Facts:
     config_problem: Problem | None = None
     config_wait: Wait | None = None
     config_note: str = ""
+    override_text: str = ""
     resolution: Resolution | None = None
     update_problem: Problem | None = None
     deployment: Object | None = None
@@ -189,6 +192,9 @@ def _config(facts: Facts) -> Answer | None:
     generated = facts.generated
     if generated is None:
         return None
+    if generated.source == "override":
+        text = facts.override_text
+        return Answer("True", Reason.OVERRIDE_CONFIG, text) if text else None
     if generated.config_yaml is None:
         return Answer(
             "True", Reason.DISTRIBUTION_DEFAULT, "The image runs with its own configuration"
@@ -349,7 +355,7 @@ def _resolved(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
     if generated.config_hash:
         resolved["configHash"] = generated.config_hash
     result: dict[str, Any] = {"resolvedDistribution": resolved}
-    if facts.config_map_name:
+    if facts.config_map_name and generated.source == "generated":
         result["configGeneration"] = _config_generation(facts, generated, old)
     elif "configGeneration" in old and generated.source == "generated":
         result["configGeneration"] = old["configGeneration"]

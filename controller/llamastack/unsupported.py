@@ -39,7 +39,6 @@ def unsupported(spec: Spec, generated: Generated | None = None) -> list[FieldErr
 def _paths(spec: Spec) -> Iterator[str]:
     networking = spec.networking
     fields = {
-        "spec.overrideConfig": spec.override_config,
         "spec.externalProviders": spec.external_providers,
         "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
     }

@@ -19,20 +19,25 @@ A ConfigMap is read once per version, like a Secret (``findings``): what stays i
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from api.errors import FieldError
+from api.references import CONFIG_KEY
 from api.v1alpha2.reasons import Reason
+from configs import override
 from controller.llamastack.findings import Findings, versions
 from controller.llamastack.kinds import CONFIG_MAP
-from informers.ports import Object, ObjectKey
+from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from api.references import ConfigMapReference
+    from configs.override import Examined
     from controller.runtime.ports import Writer
 
 _DIGITS = 16  # of a sha256 in hex: what 64 bits tell apart is enough for a few versions each
@@ -46,11 +51,13 @@ class Finding:
         uid: of the ConfigMap; empty if there is none.
         resource_version: of the ConfigMap; empty if there is none.
         digests: of the content, by key.
+        config: what the server's configuration in it is, if somebody uses it as that.
     """
 
     uid: str = ""
     resource_version: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
+    config: Examined | None = None
 
     @property
     def missing(self) -> bool:
@@ -85,11 +92,28 @@ class Judgement:
         problems: reason and error of each reference that cannot be used.
         content_hash: over what the pod uses of them; empty without any.
         versions_hash: over uid and resourceVersion of all; empty without any.
+        config: what the user's own configuration is, if there is one and it was looked at.
+        config_digest: sha256 of it in hex, looked at or not; empty without one.
     """
 
     problems: tuple[tuple[Reason, FieldError], ...] = ()
     content_hash: str = ""
     versions_hash: str = ""
+    config: Examined | None = None
+    config_digest: str = ""
+
+    @property
+    def record(self) -> str:
+        """What a Deployment made from it says of it, for `recorded`."""
+        parts = (self.versions_hash, self.content_hash, self.config_digest)
+        return "/".join(parts) if self.versions_hash else ""
+
+    @classmethod
+    def recorded(cls, record: str) -> Judgement:
+        """A judgement without problems, as a Deployment says it was; empty if it says nothing."""
+        versions_hash, _, rest = record.partition("/")
+        content_hash, _, digest = rest.partition("/")
+        return cls((), content_hash, versions_hash, config_digest=digest)
 
 
 class ConfigMapResolver(Findings[Finding]):
@@ -110,6 +134,8 @@ class ConfigMapResolver(Findings[Finding]):
         super().__init__(CONFIG_MAP, writer, _look)
         self._metadata = metadata
         self._reach = reach
+        # What is used as a server's configuration, and so has to be read as one.
+        self._configs: set[ObjectKey] = set()
 
     def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:
         """The versions hash by the metadata cache; empty if that cannot tell.
@@ -140,12 +166,42 @@ class ConfigMapResolver(Findings[Finding]):
             ApiError: a ConfigMap could not be read for another reason than that it is not there.
         """
         refs = tuple(references)
+        configs = [_key(namespace, r) for r in refs if r.path == override.PATH]
+        self._configs.update(configs)
         findings = {}
         for key in sorted({_key(namespace, reference) for reference in refs}):
             # What a resource may not name is not even looked at: its absence would tell, too.
             if self._reach.covers(namespace, key.namespace):
                 findings[key] = await self.finding(key)
-        return judge(namespace, refs, findings)
+        judgement = judge(namespace, refs, findings)
+        if not configs or judgement.problems:
+            return judgement
+        config = await self._config(configs[0])
+        return replace(judgement, config=config, config_digest=config.digest if config else "")
+
+    async def _config(self, key: ObjectKey) -> Examined | None:
+        finding = await self.finding(key)
+        if finding.config is None and not finding.missing:
+            # Until now it was something else to everybody, e.g. a volume.
+            self.forget(key)
+            self._configs.add(key)
+            finding = await self.finding(key)
+        return finding.config
+
+    def forget(self, key: ObjectKey) -> None:
+        """See :meth:`Findings.forget`."""
+        super().forget(key)
+        self._configs.discard(key)
+
+    async def _examine(self, obj: Object | None) -> Finding:
+        finding = _look(obj)
+        if obj is None or key_of(obj) not in self._configs:
+            return finding
+        raw = text_of(obj, CONFIG_KEY)
+        if raw is None:
+            return finding
+        # Reading YAML takes a tenth of a second for ten kilobytes.
+        return replace(finding, config=await asyncio.to_thread(override.examine, raw))
 
 
 def judge(
@@ -198,6 +254,15 @@ def _problem(
     elif key and key not in finding.digests and not reference.optional:
         text = f'Key "{key}" not found in ConfigMap "{where.name}/{where.namespace}". {tail}'
         yield Reason.CONFIG_MAP_KEY_NOT_FOUND, text
+
+
+def text_of(config_map: Object, key: str) -> bytes | None:
+    """What a pod that mounts the ConfigMap finds in a file; None if there is no such key."""
+    data = config_map.get("data") or {}
+    if key in data:
+        return str(data[key]).encode()
+    binary = (config_map.get("binaryData") or {}).get(key)
+    return None if binary is None else base64.b64decode(binary)
 
 
 def _look(config_map: Object | None) -> Finding:

@@ -96,7 +96,9 @@ def _print_configs(planned: Sequence[Planned]) -> int:
     for item in planned:
         text = item.plan.generated.config_yaml if item.plan.generated else None
         if text is None:
-            why = "the image's own configuration runs; none is generated"
+            own = item.plan.config_maps and item.plan.cr and item.plan.cr.spec.override_config
+            whose = "the user's" if own else "the image's"
+            why = f"{whose} own configuration runs; none is generated"
             say(f"{item.prefix}{why}", sys.stderr)
             status = 1
         else:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually, install, manifest
 
 pytestmark = pytest.mark.apiserver
 
 PATH = "spec.workload.overrides.env[0].valueFrom.configMapKeyRef"
+BASE = resources.files("configs").joinpath("data/base/starter.yaml").read_text("utf-8")
 HASH = "llamastack.io/config-maps-hash"
 
 
@@ -125,8 +127,12 @@ def test_restart_over_an_unchanged_world_reads_no_config_map(
     world: World, operator: OperatorProcess, kubeconfig: Path
 ) -> None:
     world.create("configmap", config_map(mode="fast"))
+    world.create("configmap", config_map("own", **{"config.yaml": BASE}))
     resource_with_variable(world)
+    own = {"distribution": {"name": "starter"}, "overrideConfig": {"configMapName": "own"}}
+    world.create("llsd", {**manifest("demo-own"), "spec": own})
     world.wait_ready()
+    world.wait_ready("demo-own")
     operator.terminate()
     mark = world.plane.audit.mark()
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from api.v1alpha2 import parse
-from api.v1alpha2.distribution import Distribution
+from api.v1alpha2.distribution import Distribution, OverrideConfig
 from api.v1alpha2.networking import AllowedFrom, Expose, Tls
 from api.v1alpha2.providers import SECTIONS, Provider
 from api.v1alpha2.resources import Model, Resources
@@ -62,6 +62,7 @@ DESCRIBED: dict[str, type[BaseModel]] = {
     "spec.workload.podDisruptionBudget": PodDisruptionBudget,
     "spec.workload.overrides": Overrides,
     "spec.workload.storage": VolumeStorage,
+    "spec.overrideConfig": OverrideConfig,
 }
 """Parts of the spec whose every field has a row."""
 

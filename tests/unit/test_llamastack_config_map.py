@@ -107,3 +107,14 @@ async def test_what_is_leaving_is_left_alone() -> None:
     owned = [config_map(1, deletionTimestamp="x"), config_map(2), config_map(3)]
 
     assert await pruned(Server(), owned, "demo-config-3") == []
+
+
+async def test_configurations_of_one_second_are_told_apart_by_version() -> None:
+    at = "2026-01-01T00:00:00Z"
+    owned = [
+        config_map(3, creationTimestamp=at, resourceVersion="98"),
+        config_map(1, creationTimestamp=at, resourceVersion="102"),
+        config_map(2, creationTimestamp=at, resourceVersion="110"),
+    ]
+
+    assert await pruned(Server(), owned, "demo-config-2") == [("demo-config-3", "uid-3")]

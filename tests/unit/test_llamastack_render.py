@@ -306,7 +306,7 @@ def test_rendering_is_deterministic_and_leaves_its_input_alone() -> None:
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"overrideConfig": {"configMapName": "x"}}, "spec.overrideConfig"),
+        ({"externalProviders": {}}, "spec.externalProviders"),
     ],
 )
 def test_what_is_not_supported_yet_is_refused_by_field(spec: dict[str, Any], path: str) -> None:

@@ -49,7 +49,8 @@ class Server:
         self.reads.append(key)
         if self.obj is None:
             raise NotFound("not found", code=404)
-        return self.obj
+        where = {"namespace": key.namespace, "name": key.name}
+        return {**self.obj, "metadata": {**self.obj["metadata"], **where}}
 
     async def list_all(self, *_: Any, **__: Any) -> tuple[Object, ...]:
         raise AssertionError("nobody lists ConfigMaps")

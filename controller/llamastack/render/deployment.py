@@ -47,7 +47,7 @@ def render(inputs: Inputs) -> Child:
     if inputs.registry:
         annotations[REGISTRY_STATE] = inputs.registry
     if inputs.config_maps_seen:
-        annotations[CONFIG_MAPS_SEEN] = f"{inputs.config_maps_seen}/{inputs.config_maps_hash}"
+        annotations[CONFIG_MAPS_SEEN] = inputs.config_maps_seen
     if workload.autoscaling is not None:
         annotations[AUTOSCALED] = "true"
     if annotations:

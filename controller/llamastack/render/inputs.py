@@ -44,7 +44,7 @@ class Inputs:
         config_map_name: of the generated configuration; empty if the image brings its own.
         secrets_hash: changes with every referenced Secret; empty without any.
         config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
-        config_maps_seen: changes with every referenced ConfigMap; empty without any.
+        config_maps_seen: what is recorded of every referenced ConfigMap; empty without any.
         claim: the live claim of the data volume, if there is one and the spec asks for it.
         options: what shapes children besides.
     """
