@@ -22,6 +22,7 @@ from controller.llamastack.references import REFERENCE_INDEX, Referenced, refere
 from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
+from controller.llamastack.server_status import About
 from controller.llamastack.user_config_maps import ConfigMapResolver, Reach
 from controller.llamastack.watches import WATCHES
 from controller.llamastack.wiring import handlers
@@ -31,10 +32,13 @@ from controller.runtime.handlers import wake_consistent
 from informers.ports import ObjectKey, key_of
 from llamastack_operator.informer_set import InformerSet
 from llamastack_operator.operator_config import OperatorConfigWatch
+from llamastack_operator.probing.asker import Asker
+from llamastack_operator.probing.prober import Prober
+from llamastack_operator.probing.routes import route_of
 from llamastack_operator.registry.http import Http
 from llamastack_operator.registry.resolver import ImageConfigResolver
 from llamastack_operator.registry.secrets import PullSecrets
-from llamastack_operator.version import USER_AGENT
+from llamastack_operator.version import USER_AGENT, VERSION
 from workqueue.queue import RateLimitingQueue
 
 if TYPE_CHECKING:
@@ -113,6 +117,15 @@ class Operator:
             options=Options(operator_namespace=namespace),
         )
         self.config = OperatorConfigWatch(client, namespace, live, metrics=metrics)
+        self.prober = Prober(
+            Asker(
+                route_of(settings.probe_servers, client.connection),
+                timeout_s=settings.probe_timeout_s,
+                user_agent=USER_AGENT,
+            ),
+            wake=self.queue.add,
+            clock=time.monotonic,
+        )
         reconciler = LlamaStackReconciler(
             caches=caches,
             writer=writer,
@@ -121,6 +134,8 @@ class Operator:
             references=References(secrets, config_maps),
             consistency=consistency,
             now=_now,
+            servers=self.prober,
+            about=lambda: About(VERSION, planner.images),
             options=lambda: live.options,
         )
         self.controller = Controller(

@@ -39,6 +39,7 @@ from llamastack_operator.observability.health import Checks, HttpServer, health_
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
 from llamastack_operator.operator_config import RIGHTS as OWN_RIGHTS
+from llamastack_operator.probing.permission import may_probe
 from llamastack_operator.version import USER_AGENT, VERSION
 
 if TYPE_CHECKING:
@@ -190,6 +191,8 @@ class _Run:
         await check_served(client, self._operator.resource)
         await check_rights(client, settings.namespaces, RIGHTS)
         await self._check_own_namespace(client, settings)
+        if not await may_probe(client, settings):
+            self._operator.prober.switch_off()
         self._start("watchdog", self._watchdog().run())
         self._start("events", self._recorder.run())
         self._start("informers", self._operator.informers.run())
@@ -228,6 +231,7 @@ class _Run:
             if await self._stopped_before("elected"):
                 return
         self._start("image-configs", self._operator.image_configs.run())
+        self._start("prober", self._operator.prober.run())
         log.info("Started workers")
         self._start("controller", self._operator.controller.run())
         await self._stop.wait()
@@ -239,6 +243,7 @@ class _Run:
     async def _shut_down(self) -> None:
         await self._end(
             "image-configs",
+            "prober",
             "informers",
             "operator-config",
             "sync-deadline",

@@ -12,33 +12,27 @@ one line that names what was set, to what, and what would be right.
 
 from __future__ import annotations
 
-import re
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.runtime.controller import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS
+from llamastack_operator import settings_values as values
 from llamastack_operator.kube.config import NAMESPACE_FILE, in_cluster_namespace
-from llamastack_operator.observability.bind import BindAddress
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from llamastack_operator.observability.bind import BindAddress
     from llamastack_operator.observability.logging import Format, Level
+    from llamastack_operator.probing.routes import Mode
 
 ENV_PREFIX: Final = "LLAMASTACK_OPERATOR_"
 OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from the downward API
 
 MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
-_DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off"})
 
 
 class SettingsError(Exception):
@@ -67,6 +61,8 @@ class Settings:
         registry_ca_file: PEM file with CAs to trust besides the system's; empty for none.
         registry_plain_http: registries, host and perhaps port, that are spoken to without TLS.
         registry_timeout_s: seconds for reading the labels of one image.
+        probe_servers: how running servers are reached.
+        probe_timeout_s: seconds for asking one server.
     """
 
     kubeconfig: str
@@ -85,6 +81,8 @@ class Settings:
     registry_ca_file: str
     registry_plain_http: tuple[str, ...]
     registry_timeout_s: float
+    probe_servers: Mode
+    probe_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,91 +124,11 @@ class _Flag:
         return f"{self.text} (default: {default}; env: {self.env}{several})".replace("%", "%%")
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _namespace(text: str) -> str:
-    if text and not _LABEL.fullmatch(text):
-        raise ValueError(
-            "a namespace: at most 63 of a-z, 0-9 and '-', beginning and ending without '-'"
-        )
-    return text
-
-
-def _namespaces(text: str) -> tuple[str, ...]:
-    names = [_namespace(name.strip()) for name in text.split(",")]
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("true or false")
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise ValueError(f"a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def _address(text: str) -> BindAddress:
-    try:
-        return BindAddress.parse(text)
-    except ValueError:
-        raise ValueError(
-            "[HOST]:PORT, such as :8080 or 127.0.0.1:8080, with port 0 for any free one; "
-            "or 0 to switch it off"
-        ) from None
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def _ca_file(text: str) -> str:
-    try:
-        if text:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
-    except (OSError, ValueError):
-        raise ValueError("a file with certificates in PEM form that can be read") from None
-    return text
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = [host.strip() for host in text.split(",") if host.strip()]
-    if not all(_HOST.fullmatch(host) for host in hosts):
-        raise ValueError("HOST or HOST:PORT, such as registry.local:5000, as in image references")
-    return tuple(dict.fromkeys(hosts))
-
-
-def _duration(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    seconds = 0.0
-    if match:
-        hours, minutes, rest = match.groups(default="0")
-        seconds = int(hours) * 3600.0 + int(minutes) * 60.0 + float(rest)
-    if seconds <= 0:
-        raise ValueError("a duration above zero, such as 90s, 2m or 1h30m")
-    return seconds
-
-
 FLAGS: Final = (
     _Flag(
         flag="--kubeconfig",
         field="kubeconfig",
-        parse=_text,
+        parse=values.text,
         default="",
         metavar="FILE",
         text="cluster to use",
@@ -219,7 +137,7 @@ FLAGS: Final = (
     _Flag(
         flag="--context",
         field="context",
-        parse=_text,
+        parse=values.text,
         default="",
         metavar="NAME",
         text="context of the kubeconfig to use",
@@ -228,7 +146,7 @@ FLAGS: Final = (
     _Flag(
         flag="--namespace",
         field="namespaces",
-        parse=_namespaces,
+        parse=values.namespaces,
         default="",
         metavar="NS",
         text="work in this namespace only, for which Roles suffice; may be repeated",
@@ -238,7 +156,7 @@ FLAGS: Final = (
     _Flag(
         flag="--leader-elect",
         field="leader_elect",
-        parse=_switch,
+        parse=values.switch,
         default="false",
         metavar="",
         text="work only while holding the lease; needed for more than one replica",
@@ -246,7 +164,7 @@ FLAGS: Final = (
     _Flag(
         flag="--leader-elect-namespace",
         field="leader_elect_namespace",
-        parse=_namespace,
+        parse=values.namespace,
         default="",
         metavar="NS",
         text="the operator's own namespace, of its lease and its ConfigMap",
@@ -255,7 +173,7 @@ FLAGS: Final = (
     _Flag(
         flag="--workers",
         field="workers",
-        parse=_number(1, MOST_WORKERS),
+        parse=values.number(1, MOST_WORKERS),
         default=str(DEFAULT_WORKERS),
         metavar="N",
         text="how many resources are reconciled at a time",
@@ -263,7 +181,7 @@ FLAGS: Final = (
     _Flag(
         flag="--metrics-bind-address",
         field="metrics_bind_address",
-        parse=_address,
+        parse=values.address,
         default=":8080",
         metavar="ADDR",
         text="where /metrics is served; port 0 is any free one, 0 switches it off",
@@ -271,7 +189,7 @@ FLAGS: Final = (
     _Flag(
         flag="--health-probe-bind-address",
         field="health_probe_bind_address",
-        parse=_address,
+        parse=values.address,
         default=":8081",
         metavar="ADDR",
         text="where /healthz and /readyz are served; port 0 is any free one, 0 switches it off",
@@ -279,7 +197,7 @@ FLAGS: Final = (
     _Flag(
         flag="--log-level",
         field="log_level",
-        parse=_choice("debug", "info", "warning", "error"),
+        parse=values.choice("debug", "info", "warning", "error"),
         default="info",
         metavar="LEVEL",
         text="lowest level that is logged: debug, info, warning or error",
@@ -287,7 +205,7 @@ FLAGS: Final = (
     _Flag(
         flag="--log-format",
         field="log_format",
-        parse=_choice("console", "json"),
+        parse=values.choice("console", "json"),
         default="console",
         metavar="FORMAT",
         text="console for people, json for machines",
@@ -295,7 +213,7 @@ FLAGS: Final = (
     _Flag(
         flag="--reconcile-timeout",
         field="reconcile_timeout_s",
-        parse=_duration,
+        parse=values.duration,
         default=f"{DEFAULT_TIMEOUT_S:g}s",
         metavar="DURATION",
         text="how long one reconcile may take, such as 90s or 2m",
@@ -303,7 +221,7 @@ FLAGS: Final = (
     _Flag(
         flag="--resync",
         field="resync_s",
-        parse=_duration,
+        parse=values.duration,
         default="10h",
         metavar="DURATION",
         text="how often everything is looked at without an event, such as 1h30m",
@@ -311,7 +229,7 @@ FLAGS: Final = (
     _Flag(
         flag="--allow-cross-namespace-config",
         field="allow_cross_namespace_config",
-        parse=_switch,
+        parse=values.switch,
         default="false",
         metavar="",
         text="let resources name ConfigMaps of other namespaces, which the operator then reads "
@@ -320,7 +238,7 @@ FLAGS: Final = (
     _Flag(
         flag="--registry-ca-file",
         field="registry_ca_file",
-        parse=_ca_file,
+        parse=values.ca_file,
         default="",
         metavar="FILE",
         text="CAs to trust when image labels are read, besides the system's",
@@ -329,7 +247,7 @@ FLAGS: Final = (
     _Flag(
         flag="--registry-plain-http",
         field="registry_plain_http",
-        parse=_hosts,
+        parse=values.hosts,
         default="",
         metavar="HOST",
         text="registry to speak to without TLS, as in image references; may be repeated",
@@ -339,10 +257,28 @@ FLAGS: Final = (
     _Flag(
         flag="--registry-timeout",
         field="registry_timeout_s",
-        parse=_duration,
+        parse=values.duration,
         default="30s",
         metavar="DURATION",
         text="how long reading the labels of one image may take",
+    ),
+    _Flag(
+        flag="--probe-servers",
+        field="probe_servers",
+        parse=values.choice("auto", "direct", "proxy", "off"),
+        default="auto",
+        metavar="HOW",
+        text="how running servers are asked for their version and providers: direct, by their "
+        "Services; proxy, through the API server; auto, the first in a cluster and the second "
+        "outside; or off",
+    ),
+    _Flag(
+        flag="--probe-timeout",
+        field="probe_timeout_s",
+        parse=values.duration,
+        default="5s",
+        metavar="DURATION",
+        text="how long asking one server may take",
     ),
 )
 
@@ -376,12 +312,12 @@ def from_args(
     Raises:
         SettingsError: one of them makes no sense, or they do not go together.
     """
-    values = {flag.field: _read(flag, arguments, env) for flag in FLAGS}
-    if not values["leader_elect_namespace"]:
-        values["leader_elect_namespace"] = env.get(OPERATOR_NAMESPACE) or in_cluster_namespace(
+    given = {flag.field: _read(flag, arguments, env) for flag in FLAGS}
+    if not given["leader_elect_namespace"]:
+        given["leader_elect_namespace"] = env.get(OPERATOR_NAMESPACE) or in_cluster_namespace(
             namespace_file
         )
-    settings = Settings(**values)
+    settings = Settings(**given)
     _check_together(settings)
     return settings
 

@@ -86,6 +86,9 @@ class DistributionConfig(ApiModel):
     providers: tuple[ProviderInfo, ...] = ()
     """Providers as the running server lists them."""
 
+    pod_template: str | None = None
+    """Names the pod template whose server was asked: with another one, nothing of it holds."""
+
     available_distributions: dict[str, str] = Field(default_factory=dict)
     """Distributions that this operator knows, with their images."""
 

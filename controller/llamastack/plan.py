@@ -31,7 +31,7 @@ from controller.llamastack.status import Problem
 from controller.llamastack.unsupported import unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from api.errors import FieldError, FieldWarning
     from configs.base import BaseConfig
@@ -255,6 +255,11 @@ class Planner:
         """Names mean something else from now on: plans are made anew."""
         self._distributions = distributions
         self._plans.clear()
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """Name → image of the distributions that hold now."""
+        return self._distributions.images
 
     def forget(self, uid: str) -> None:
         """The resource is gone."""

@@ -22,6 +22,7 @@ from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
 from controller.llamastack.claim_status import Volume, next_look_s
 from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
+from controller.llamastack.hearing import heard_of
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -35,6 +36,7 @@ from controller.llamastack.ownership import BeingDeleted, ResourceConflict
 from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, ingress, names, network_policy, service
 from controller.llamastack.render.inputs import Inputs, Options
+from controller.llamastack.server_status import About
 from controller.llamastack.status import Facts, Problem, compute
 from controller.llamastack.transitions import between
 from controller.runtime.result import Result
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from controller.llamastack.plan import Plan
     from controller.llamastack.render.manifest import Child
     from controller.llamastack.resolving import References
+    from controller.llamastack.servers import Servers
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.ports import EventRecorder, WallClock, Writer
     from informers.ports import Resource
@@ -90,6 +93,8 @@ class LlamaStackReconciler:
         references: looks at what users made.
         consistency: is told of every write.
         now: wall clock for status.
+        servers: knows what running servers said.
+        about: what every status says of the operator itself; asked in each pass.
         options: what shapes children besides their resource; asked in each pass.
     """
 
@@ -103,6 +108,8 @@ class LlamaStackReconciler:
         references: References,
         consistency: ConsistencyTracker,
         now: WallClock,
+        servers: Servers,
+        about: Callable[[], About],
         options: Callable[[], Options] = Options,
     ) -> None:
         self._caches = caches
@@ -112,6 +119,8 @@ class LlamaStackReconciler:
         self._references = references
         self._consistency = consistency
         self._now = now
+        self._servers = servers
+        self._about = about
         self._options = options
         self._children = ChildWriter(writer)
         self._config_maps = ConfigMapWriter(writer)
@@ -133,6 +142,7 @@ class LlamaStackReconciler:
             now=self._now(),
             deployment=self._owned_deployment(cr),
             pods=tuple(self._caches.troubled_pods_of(cr)),
+            about=self._about(),
         )
         if facts.deleting:
             await self._report(facts, deployment_changed=False)
@@ -173,6 +183,10 @@ class LlamaStackReconciler:
                 "" if outcome.problem else network_policy.note(self._inputs(facts.cr, plan))
             ),
         )
+        if outcome.problem is None:
+            inputs = self._inputs(facts.cr, plan)
+            heard = heard_of(inputs, outcome.deployment, self._caches, self._servers)
+            facts = replace(facts, heard=heard)
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:
             raise outcome.error
@@ -183,6 +197,7 @@ class LlamaStackReconciler:
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
         self._planner.forget(cr["metadata"]["uid"])
+        self._servers.forget(cr["metadata"]["uid"])
 
     def forget_child(self, child: Object) -> None:
         """Likewise for a child."""

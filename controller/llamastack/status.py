@@ -10,7 +10,7 @@ reason of the first thing that stands in the way, so that one look at it is enou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from api.meta import set_condition
@@ -18,6 +18,7 @@ from api.v1alpha2.reasons import ConditionType, Phase, Reason
 from controller.llamastack import claim_status
 from controller.llamastack.render import labels
 from controller.llamastack.rollout import Rollout, State, assess
+from controller.llamastack.server_status import PASSED, About, account, described, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from configs.engine import Generated
     from controller.llamastack.image_configs import Wait
     from controller.llamastack.secrets import Resolution
+    from controller.llamastack.server_status import Account
+    from controller.llamastack.servers import Heard
     from informers.ports import Object
 
 
@@ -68,6 +71,8 @@ class Facts:
         service_url: of the server inside the cluster; empty while there is no Service.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
         network_note: what should be known of who may connect.
+        heard: what the server said of itself; ``None`` if nothing is known in this pass.
+        about: what the operator knows by itself.
     """
 
     cr: Object
@@ -86,6 +91,8 @@ class Facts:
     service_url: str = ""
     route_url: str | None = None
     network_note: str = ""
+    heard: Heard | None = None
+    about: About = field(default_factory=About)
 
     @property
     def generation(self) -> int:
@@ -111,7 +118,8 @@ def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, facts.pods)
-    answers = _answers(facts, rollout)
+    server = account(old, facts.deployment, facts.heard)
+    answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
     conditions = [dict(c) for c in old.get("conditions") or () if c["type"] not in gone]
     for kind, found in answers.items():
@@ -141,11 +149,12 @@ def compute(facts: Facts) -> dict[str, Any]:
     route_url = old.get("routeURL") if facts.route_url is None else facts.route_url
     if route_url:
         status["routeURL"] = route_url
+    status.update(described(server, facts.about, facts.cr, now=facts.now))
     status.update(_resolved(facts, old))
     return status
 
 
-def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
+def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answer | None]:
     """Answers by condition type; ``None`` where this pass cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
@@ -164,7 +173,7 @@ def _answers(facts: Facts, rollout: Rollout) -> dict[str, Answer | None]:
         ConditionType.DEPLOYMENT_UPDATED: updated,
         ConditionType.AVAILABLE: available,
         ConditionType.DEPLOYMENT_READY: _deployment_ready(rollout),
-        ConditionType.HEALTH_CHECK: _health(facts, rollout),
+        ConditionType.HEALTH_CHECK: _health(facts, rollout, server),
         ConditionType.SERVICE_READY: _service(facts),
         ConditionType.STORAGE_READY: _storage(volume),
         ConditionType.READY: _ready(facts, rollout, (config, secrets, updated), volume),
@@ -252,21 +261,25 @@ def _deployment_ready(rollout: Rollout) -> Answer:
     return Answer("True" if done else "False", rollout.reason, rollout.message)
 
 
-def _health(facts: Facts, rollout: Rollout) -> Answer:
-    """What the probes of the pods say, and no more: ``/v1/health`` is a constant.
+def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
+    """What the probes of the pods say, and what the server said when it was asked.
 
-    It answers 200 with every backend dead, and the health that servers report of their providers
-    is "Not Implemented" in all current releases.
+    The answer goes by the probes alone. ``/v1/health`` is a constant: 200 with every backend dead.
     """
     if rollout.available and not facts.deleting:
-        text = (
-            "The server answers its readiness probe: the process serves requests. Servers do not "
-            "tell whether their providers work"
-        )
+        text = sentence(server) or _kept(facts)
         return Answer("True", Reason.HEALTH_CHECK_PASSED, text)
     if rollout.state is State.STUCK:
         return Answer("False", Reason.HEALTH_CHECK_FAILED, f"No server answers: {rollout.message}")
     return Answer("Unknown", Reason.HEALTH_CHECK_PENDING, "No server answers its probe yet")
+
+
+def _kept(facts: Facts) -> str:
+    """What was said before of this very server."""
+    for condition in (facts.cr.get("status") or {}).get("conditions") or ():
+        if condition["type"] == ConditionType.HEALTH_CHECK and condition["status"] == "True":
+            return str(condition.get("message", ""))
+    return PASSED
 
 
 def _service(facts: Facts) -> Answer | None:

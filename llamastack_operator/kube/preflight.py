@@ -94,6 +94,24 @@ async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterab
         NotFit: a right is missing.
         ApiError: the review failed.
     """
+    missing = await missing_rights(client, namespaces, rights)
+    if missing:
+        raise NotFit("\n".join(f"missing right: {text}" for text in missing))
+
+
+async def missing_rights(
+    client: Client, namespaces: Sequence[str], rights: Iterable[Right]
+) -> list[str]:
+    """The rights that we lack, in words; one review a namespace.
+
+    Args:
+        client: as whom.
+        namespaces: to be watched; empty for all, where the rights must come from cluster roles.
+        rights: what is looked for in each.
+
+    Raises:
+        ApiError: the review failed.
+    """
     missing: list[str] = []
     needed = list(rights)
     for namespace in namespaces or ("default",):
@@ -109,12 +127,9 @@ async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterab
         rules = status.get("resourceRules") or []
         where = f" in namespace {namespace}" if namespaces else ""
         missing += [
-            f"missing right: {_in_words(r)}{where}"
-            for r in needed
-            if not any(_allows(x, r) for x in rules)
+            f"{_in_words(r)}{where}" for r in needed if not any(_allows(x, r) for x in rules)
         ]
-    if missing:
-        raise NotFit("\n".join(missing))
+    return missing
 
 
 def _in_words(right: Right) -> str:

@@ -58,6 +58,8 @@ def test_defaults_are_those_of_the_documentation() -> None:
         registry_ca_file="",
         registry_plain_http=(),
         registry_timeout_s=30.0,
+        probe_servers="auto",
+        probe_timeout_s=5.0,
     )
 
 
@@ -75,6 +77,7 @@ def test_every_flag_is_heard() -> None:
         "--allow-cross-namespace-config",
         *("--registry-ca-file", CA_FILE, "--registry-timeout", "5s"),
         *("--registry-plain-http", "a:5000", "--registry-plain-http=[::1]"),
+        *("--probe-servers", "off", "--probe-timeout", "2s"),
     )
 
     assert settings == Settings(
@@ -94,6 +97,8 @@ def test_every_flag_is_heard() -> None:
         registry_ca_file=CA_FILE,
         registry_plain_http=("a:5000", "[::1]"),
         registry_timeout_s=5.0,
+        probe_servers="off",
+        probe_timeout_s=2.0,
     )
 
 
@@ -116,6 +121,8 @@ def test_every_flag_has_a_variable() -> None:
             "LLAMASTACK_OPERATOR_REGISTRY_CA_FILE": CA_FILE,
             "LLAMASTACK_OPERATOR_REGISTRY_PLAIN_HTTP": "a, b:5000",
             "LLAMASTACK_OPERATOR_REGISTRY_TIMEOUT": "1m",
+            "LLAMASTACK_OPERATOR_PROBE_SERVERS": "proxy",
+            "LLAMASTACK_OPERATOR_PROBE_TIMEOUT": "3s",
         }
     )
 
@@ -136,6 +143,8 @@ def test_every_flag_has_a_variable() -> None:
         registry_ca_file=CA_FILE,
         registry_plain_http=("a", "b:5000"),
         registry_timeout_s=60.0,
+        probe_servers="proxy",
+        probe_timeout_s=3.0,
     )
 
 

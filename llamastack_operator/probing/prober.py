@@ -1,0 +1,155 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Answers at once from the ledger, asks servers behind everybody's back.
+
+The shell around `ledger`: it has the clock, the dice and the tasks. At most so many servers are
+asked at a time, each with a deadline; a server that hangs costs one place for that long, and no
+worker of the controller ever waits for any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import random
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from controller.llamastack.servers import Heard
+from llamastack_operator.probing.asker import NotAllowed
+from llamastack_operator.probing.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from controller.llamastack.servers import Server
+    from informers.ports import ObjectKey
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_A_TIME: Final = 32
+
+
+class Asks(Protocol):
+    """Asks one server; `llamastack_operator.probing.asker.Asker`."""
+
+    async def ask(self, server: Server) -> Heard:
+        """What it says of itself.
+
+        Raises:
+            NotAllowed: we may not ask.
+        """
+        ...
+
+
+class Prober:
+    """Implements `controller.llamastack.servers.Servers`.
+
+    Args:
+        asker: opened and closed by `run`.
+        wake: queues a key again.
+        clock: monotonic seconds.
+        dice: 0 to 1.
+        most_at_a_time: servers.
+    """
+
+    def __init__(
+        self,
+        asker: AbstractAsyncContextManager[Asks],
+        *,
+        wake: Callable[[ObjectKey], None],
+        clock: Callable[[], float],
+        dice: Callable[[], float] = random.random,
+        most_at_a_time: int = MOST_AT_A_TIME,
+    ) -> None:
+        self._asker = asker
+        self._wake = wake
+        self._clock = clock
+        self._dice = dice
+        self._places = most_at_a_time
+        self._ledger = Ledger(most_repeats=max(1, most_at_a_time // 2))
+        self._changed = asyncio.Event()
+        self._off = False
+        self._refused: set[str] = set()
+
+    def switch_off(self) -> None:
+        """Ask nobody, and say nothing of anybody."""
+        self._off = True
+
+    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+        """See `controller.llamastack.servers.Servers.look`."""
+        if self._off:
+            return None
+        self._changed.set()
+        return self._ledger.look(server, ready=ready, known=known, now=self._clock())
+
+    def forget(self, uid: str) -> None:
+        """See `controller.llamastack.servers.Servers.forget`."""
+        self._ledger.forget(uid)
+
+    async def run(self) -> None:
+        """Ask servers until cancelled."""
+        async with self._asker as asker, asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                while self._places and (server := self._ledger.take(self._clock())):
+                    self._places -= 1
+                    group.create_task(self._ask(asker, server), name=f"probe {server.key}")
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Until there may be somebody to ask."""
+        due = self._ledger.next_due() if self._places else None
+        wait_s = None if due is None else max(0.0, due - self._clock())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._changed.wait()
+
+    async def _ask(self, asker: Asks, server: Server) -> None:
+        try:
+            heard = await asker.ask(server)
+        except NotAllowed as error:
+            self._ledger.refused(server, now=self._clock())
+            self._tell_once(server, error)
+        except Exception as error:  # noqa: BLE001 -- a stranger's bytes must not end the process
+            log.error(  # noqa: TRY400 -- a traceback may quote what a stranger sent
+                "Failed to understand a server", error=type(error).__name__, **_fields(server)
+            )
+            self._answered(server, Heard(problem="could not be understood"))
+        else:
+            self._answered(server, heard)
+        finally:
+            self._places += 1
+            self._changed.set()
+
+    def _answered(self, server: Server, heard: Heard) -> None:
+        if self._ledger.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
+            count = None if heard.providers is None else len(heard.providers)
+            facts = {"version": heard.version, "providers": count, "problem": heard.problem}
+            log.info("Asked a server", **{k: v for k, v in facts.items() if v}, **_fields(server))
+            self._wake(server.key)
+
+    def _tell_once(self, server: Server, error: NotAllowed) -> None:
+        namespace = server.key.namespace
+        if namespace not in self._refused:
+            self._refused.add(namespace)
+            log.warning(
+                "Was not allowed to ask servers; grant get of services/proxy to see their "
+                "version and providers",
+                namespace=namespace,
+                error=str(error),
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def _one(heard: Heard) -> Heard:
+    """The same value for all servers that say the same, of which there are many."""
+    return heard
+
+
+def _fields(server: Server) -> dict[str, str]:
+    return {"namespace": server.key.namespace, "name": server.key.name}

@@ -1,0 +1,225 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Servers that answer slowly, wrongly or never, on real sockets: each becomes a short text."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from controller.llamastack.servers import Heard, Provider
+from llamastack_operator.kube.config import Source, connect
+from llamastack_operator.probing.asker import MOST_BYTES, Asker, NotAllowed
+from llamastack_operator.probing.routes import Direct, ThroughApi, route_of
+from tests.support.cluster.ports import free_port
+from tests.support.faultproxy import kubeconfig_of
+from tests.support.llama_servers import (
+    PROVIDERS,
+    SECRET,
+    Answer,
+    LlamaServer,
+    answers,
+    drop_by_drop,
+    header_without_end,
+    never,
+    says,
+    server,
+    without_end,
+)
+from tests.support.matrix.certificates import write_certificate
+
+TIMEOUT_S = 0.5
+
+
+async def heard_from(there: LlamaServer) -> Heard:
+    async with there, Asker(Direct(), timeout_s=TIMEOUT_S, user_agent="test/1") as asker:
+        return await asker.ask(there.server)
+
+
+async def test_server_tells_its_version_and_providers() -> None:
+    there = LlamaServer()
+
+    heard = await heard_from(there)
+
+    text = "Provider does not implement it"
+    assert heard == Heard(
+        "0.7.3",
+        (
+            Provider("inference", "vllm", "remote::vllm", "Not Implemented", text),
+            Provider("safety", "guard", "inline::llama-guard", "Not Implemented", text),
+        ),
+    )
+    assert SECRET not in repr(heard)
+
+
+async def test_nothing_that_could_be_stolen_is_sent() -> None:
+    there = LlamaServer()
+
+    await heard_from(there)
+
+    assert sorted(path for path, _ in there.requests) == ["/v1/providers", "/v1/version"]
+    for _, headers in there.requests:
+        assert headers.keys() == {"Host", "Accept", "Accept-Encoding", "User-Agent", "Connection"}
+        assert headers["Host"] == f"demo-service.n.svc:{there.port}"
+        assert headers["User-Agent"] == "test/1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (says(b"<html>no</html>"), "the answer is not JSON"),
+        (says(b"oops", status=500), "it answers 500"),
+        (says(b"{}", status=404), "it answers 404"),
+        (says(b"{}", status=401), "it answers 401: it asks for credentials, and none are sent"),
+        (
+            says(b"", status=302, headers={"Location": "/v1/version"}),
+            "it answers 302: it redirects",
+        ),
+        (says(b" " * (10 << 20)), f"the answer is longer than {MOST_BYTES // 1024} KiB"),
+        (without_end, f"the answer is longer than {MOST_BYTES // 1024} KiB"),
+        (header_without_end, "it does not speak HTTP as it should"),
+        (drop_by_drop, f"no answer within {TIMEOUT_S} s"),
+        (never, f"no answer within {TIMEOUT_S} s"),
+        (says(PROVIDERS, delay_s=30.0), f"no answer within {TIMEOUT_S} s"),
+        (says(b'{"data":{"a":1}}'), "the answer is no list of providers"),
+        (says(PROVIDERS, headers={"Content-Encoding": "gzip"}), ""),
+    ],
+)
+async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_heard(
+    answer: Answer, why: str
+) -> None:
+    began = time.monotonic()
+
+    heard = await heard_from(LlamaServer(providers=answer))
+
+    assert heard.version == "0.7.3"
+    assert (heard.providers is None) == bool(why)
+    assert why in heard.problem
+    assert heard.problem.startswith("could not be asked for its providers: " if why else "")
+    assert time.monotonic() - began < 5.0
+
+
+async def test_both_questions_share_one_deadline() -> None:
+    began = time.monotonic()
+
+    heard = await heard_from(LlamaServer(never, never))
+
+    assert heard.problem == (
+        f"could not be asked for its providers and its version: no answer within {TIMEOUT_S} s"
+    )
+    assert time.monotonic() - began < 1.6 * TIMEOUT_S + 1.0
+
+
+async def test_two_different_failures_are_both_told() -> None:
+    heard = await heard_from(LlamaServer(says(b"x", 500), says(b"[]")))
+
+    assert heard.problem == (
+        "could not be asked for its providers: it answers 500; "
+        "for its version: the answer has no version"
+    )
+
+
+async def test_closed_port_is_told_without_an_address() -> None:
+    port = free_port()
+    async with Asker(Direct(), timeout_s=TIMEOUT_S, user_agent="t") as asker:
+        heard = await asker.ask(server(port=port))
+
+    assert heard.problem.endswith("its version: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "why"),
+    [
+        ("http", "it does not speak HTTP as it should"),
+        ("https", "it does not speak TLS as it should"),
+    ],
+)
+async def test_whatever_else_listens_is_told(scheme: str, why: str) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(babble, "127.0.0.1", 0)
+    async with listener, Asker(Direct(), timeout_s=5.0, user_agent="t") as asker:
+        port = listener.sockets[0].getsockname()[1]
+        heard = await asker.ask(server(port=port, scheme=scheme))
+
+    assert heard.problem.endswith(why)
+
+
+async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
+    write_certificate(tmp_path)  # nobody trusts who signed it
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+
+    heard = await heard_from(LlamaServer(tls=tls))
+
+    assert heard.version == "0.7.3"
+
+
+# --- outside the cluster -----------------------------------------------------------------------
+
+
+async def heard_through(answer: Answer, tmp_path: Path) -> tuple[Heard, list[str]]:
+    """What is heard from a server behind such an API server, and the paths that were asked for."""
+    async with LlamaServer(answer, answer) as api:
+        path = kubeconfig_of(f"http://127.0.0.1:{api.port}", tmp_path / "kubeconfig")
+        route = route_of("auto", await connect(Source(str(path))))
+        assert isinstance(route, ThroughApi)
+        async with Asker(route, timeout_s=TIMEOUT_S, user_agent="t") as asker:
+            heard = await asker.ask(server(scheme="https"))
+    return heard, [path for path, _ in api.requests]
+
+
+async def test_outside_a_cluster_the_proxy_of_the_api_server_leads_there(tmp_path: Path) -> None:
+    heard, paths = await heard_through(answers, tmp_path)
+
+    assert heard.version == "0.7.3"
+    base = "/api/v1/namespaces/n/services/https:demo-service:8321/proxy/v1"
+    assert sorted(paths) == [f"{base}/providers", f"{base}/version"]
+
+
+def status(code: int) -> Answer:
+    body = b'{"kind":"Status","apiVersion":"v1","code":%d,"message":"pod 10.0.0.1"}' % code
+    return says(body, code)
+
+
+async def test_refusal_of_the_api_server_is_none_of_the_server(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed):
+        await heard_through(status(403), tmp_path)
+
+
+async def test_refusal_of_the_server_is_told_through_the_proxy_too(tmp_path: Path) -> None:
+    heard, _ = await heard_through(says(b'{"detail":"no"}', 403), tmp_path)
+
+    assert "it asks for credentials" in heard.problem
+
+
+async def test_server_that_the_api_server_cannot_reach_is_told(tmp_path: Path) -> None:
+    heard, _ = await heard_through(status(503), tmp_path)
+
+    assert heard.problem.endswith(": the API server cannot reach it")
+
+
+async def test_in_a_cluster_the_service_is_asked_unless_told_otherwise(tmp_path: Path) -> None:
+    connection = await connect(Source(str(kubeconfig_of("http://x", tmp_path / "k"))))
+    connection.source = Source()
+
+    assert isinstance(route_of("auto", connection), Direct)
+    assert isinstance(route_of("proxy", connection), ThroughApi)
+    assert isinstance(route_of("direct", connection), Direct)
+
+
+async def test_no_socket_is_left_behind() -> None:
+    await heard_from(LlamaServer(never, without_end))
+
+    gc.collect()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
