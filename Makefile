@@ -39,8 +39,9 @@ test: lint type binaries servers ## Run every check and every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: .venv binaries ## Run containers on a real node: the operator and real servers; needs root
+e2e: .venv ## Run the operator and real servers in containers on a real node; needs root on Linux
 	@$(BIN)/python -m tests.support.cluster.node check
+	@$(BIN)/python -m tests.support.cluster binaries
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
 
 ##@ While developing

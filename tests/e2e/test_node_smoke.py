@@ -8,8 +8,14 @@ If these fail, no other end-to-end test says anything about the operator.
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.cluster.errors import ApiFailure
@@ -19,6 +25,7 @@ from tests.support.images import probe
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
+_ROOT = Path(__file__).parents[2]
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -234,3 +241,53 @@ def test_node_takes_no_image_of_this_machine_and_says_which_it_has(
     node: Node, server_image: str
 ) -> None:
     assert {probe.NAME, probe.PAUSE, server_image} <= set(node.image_names())
+
+
+_OWNER = """\
+import os, signal, sys
+from tests.support.cluster.binaries import obtain
+from tests.support.cluster.node import programs
+from tests.support.cluster.node.node import Node, NodeOptions
+from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from tests.support.images import probe
+
+with ControlPlane(obtain(), PlaneOptions(scheduler=True)) as plane:
+    found = programs.obtain()
+    with Node(plane, found, NodeOptions(name="node-1")) as node:
+        node.load(probe.image(probe.NAME, found["pause"], node.directory / "probe.tar"))
+        words = ("--image", probe.NAME, "--restart=Never", "--", "/pause", "serve", "8080")
+        plane.kubectl("run", "served", *words)
+        plane.kubectl("wait", "--for=condition=Ready", "pod/served", "--timeout=60s", timeout=70)
+        print(plane.directory, node.directory, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_of_a_node_whose_owner_was_killed(node: Node) -> None:
+    del node  # the programs have been obtained
+
+    ended = subprocess.run(
+        [sys.executable, "-c", _OWNER],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    plane, directory = map(Path, ended.stdout.split())
+    wait_for("nothing of the folders", lambda: not plane.exists() and not directory.exists())
+    wait_for("the end of every process", lambda: not _mentioning(str(plane), str(directory)))
+    assert list(Path("/sys/fs/cgroup").glob(f"**/*-{directory.name}")) == []
+    assert str(directory) not in Path("/proc/mounts").read_text(encoding="utf-8")
+
+
+def _mentioning(*words: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter() if _mentions(p, words)]
+
+
+def _mentions(process: psutil.Process, words: tuple[str, ...]) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(word in part for part in process.cmdline() for word in words)
+    return False

@@ -4,7 +4,7 @@
 """A control plane with a real node by hand: ``python -m tests.support.cluster.node``.
 
 Results go to standard output, everything else to standard error; the exit code is 0, or 1 for a
-failure that one line explains, or 2 for a wrong command line.
+failure that one line explains, 2 for a wrong command line, or 3 where there can be no node at all.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ behind but the cache of programs.
 
 Images are never pulled: load them, and use a tag that is not `latest`.
 """
+_UNAVAILABLE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _UNAVAILABLE if isinstance(error, requirements.NodeUnavailableError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -91,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     archives = command("load", _load, "put images into the node, from archives", place)
     archives.add_argument("archives", type=Path, nargs="+", metavar="ARCHIVE")
     command("status", _status, "list the processes and their memory", place)
-    command("check", _check, "say what this machine lacks for a node; 0 if nothing")
+    command(
+        "check", _check, "say what this machine lacks for a node: 0 nothing, 3 it can have none"
+    )
     command("programs", _programs, "obtain the programs and print the directory they are in")
     return parser
 

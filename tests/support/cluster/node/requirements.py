@@ -3,6 +3,9 @@
 
 """What a machine lacks for a real node, in one line; found by trying, not by versions.
 
+What can be tried without the node's programs is tried before any of them is obtained: nobody waits
+ten minutes to be told no. Everything happens in namespaces that are gone at once.
+
 A container without privileges, a kernel without a module and a machine without a tool all end
 differently, and only doing the thing tells.
 """
@@ -32,8 +35,8 @@ mount -t tmpfs tmpfs /run
 mkdir /run/upper /run/work /run/lower /run/merged
 mount -t overlay overlay -o lowerdir=/run/lower,upperdir=/run/upper,workdir=/run/work /run/merged
 ip link add probe-a type veth peer name probe-b
-"$0" add table ip probe
 """
+_TRY_NFT = '"$0" add table ip probe'
 _SECONDS = 20
 
 
@@ -52,11 +55,13 @@ def problem() -> str:
         return f"a real node needs {', '.join(missing)}"
     if not cgroups.trees():
         return f"a real node needs cgroups that can be written at {cgroups.ROOT}"
+    if said := _refused(_TRY):
+        return f"a real node needs namespaces, overlay and veth of the kernel: {said}"
     return ""
 
 
 def check(programs: Mapping[str, Path], *places: Path) -> None:
-    """Try what the node will do, in namespaces that are gone at once.
+    """Look at everything that a node needs, the programs and their places included.
 
     Args:
         programs: the node's programs.
@@ -71,21 +76,22 @@ def check(programs: Mapping[str, Path], *places: Path) -> None:
         if hidden := next(_hidden(place), None):
             msg = f"{place} is below {hidden}, which the node has for itself: move it"
             raise NodeUnavailableError(msg)
+    if said := _refused(_TRY_NFT, str(programs["nft"]), library_environment(programs)):
+        raise NodeUnavailableError(f"a real node needs nftables of the kernel: {said}")
+
+
+def _refused(script: str, word: str = "sh", environment: Mapping[str, str] = {}) -> str:
+    """What the kernel says to a script in namespaces of its own; empty if it does all of it."""
+    namespaces = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
     result = subprocess.run(
-        [
-            *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("sh", "-c", _TRY, str(programs["nft"])),
-        ],
+        ["unshare", *namespaces, "sh", "-c", script, word],
         capture_output=True,
         text=True,
         timeout=_SECONDS,
         check=False,
-        env={**os.environ, **library_environment(programs)},
+        env={**os.environ, **environment},
     )
-    if result.returncode:
-        said = " ".join(result.stderr.split())
-        msg = f"a real node needs namespaces, overlay, veth and nftables of the kernel: {said}"
-        raise NodeUnavailableError(msg)
+    return " ".join(result.stderr.split()) or "refused" if result.returncode else ""
 
 
 def _lacks(name: str) -> bool:
