@@ -7,7 +7,9 @@ files, lock files, commands.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -198,8 +200,48 @@ def test_make_test_runs_every_check_and_every_test() -> None:
     assert any("-m pytest" in command and " -m '" not in command for command in commands)
 
 
-def test_ci_runs_the_readmes_command_and_nothing_else() -> None:
+def test_ci_runs_the_readmes_commands_and_nothing_else() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
 
-    assert script.rstrip().endswith("exec make test")
-    assert "`make test`" in (ROOT / "README.md").read_text("utf-8")
+    commands = re.findall(r"^(?:.*\) exec )?(make [\w-]+)", script, re.MULTILINE)
+    assert commands == ["make test", "make e2e"]
+    for command in commands:
+        assert f"`{command}`" in readme
+
+
+@pytest.mark.parametrize(
+    ("status", "ends", "says"),
+    [
+        (0, 7, "make e2e"),
+        (1, 1, "no programs"),
+        (3, 0, "NOT RUN: the end-to-end tests (make e2e)\n## no programs"),
+    ],
+)
+def test_ci_says_loudly_where_there_can_be_no_node_and_fails_for_other_reasons(
+    tmp_path: Path, status: int, ends: int, says: str
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    fakes = {
+        "bin/make": 'echo "make $1"; [ "$1" = test ] || exit 7',
+        ".venv/bin/python": f'echo "no programs" >&2; exit {status}',
+    }
+    for name, body in fakes.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    ran = subprocess.run(
+        [str(tmp_path / ".ci" / "run")],
+        env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == ends
+    assert "make test\n" in ran.stdout
+    assert says in ran.stdout
