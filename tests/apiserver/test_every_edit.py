@@ -12,38 +12,55 @@ the children is not compared anyway.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from controller.llamastack.operator_config import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.edits.arena import Arena
-from tests.support.edits.normal import differences
+from tests.support.edits.normal import differences, normalised
+from tests.support.edits.pairs import drawn_pairs
 from tests.support.edits.pending import pending
 from tests.support.edits.row import Json, Row
 from tests.support.edits.table import ROWS
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import install
+from tests.support.world import SYSTEM, install
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [
+    pytest.mark.apiserver,
+    # The work of all tests is done by the first one: 30 s on a machine that does nothing else.
+    pytest.mark.timeout(400),
+]
 
 READY = [row for row in ROWS if not pending(row)]
 STEPS = ("set", "changed", "removed")
+PAIRS = 30
+SEED = int(os.environ.get("LLAMASTACK_OPERATOR_TESTS_SEED", "1"))
+EVERY_FEATURE = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": CONFIG_NAME},
+    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY}: {{enabled: true}}"},
+}
 
 
 @pytest.fixture(scope="module")
-def arena(binaries: Mapping[str, Path]) -> Iterator[Arena]:
-    with ControlPlane(binaries, PlaneOptions(controller_manager=False)) as plane:
-        kubeconfig = install(plane)
+def plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
+    with ControlPlane(binaries, PlaneOptions(controller_manager=False)) as made:
+        kubeconfig = install(made)
+        made.client.create(f"/api/v1/namespaces/{SYSTEM}/configmaps", EVERY_FEATURE)
         with OperatorProcess(kubeconfig, "--workers=16") as operator:
             operator.wait_logged("Started workers")
-            yield Arena(plane, "edits")
+            yield made
 
 
 @pytest.fixture(scope="module")
-def outcomes(arena: Arena) -> dict[tuple[str, str], list[str]]:
+def outcomes(plane: ControlPlane) -> dict[tuple[str, str], list[str]]:
     """By row and step: where the children are not those of a fresh resource."""
+    arena = Arena(plane, "edits")
     fresh = _fresh_names()
     edited = {row.name: f"edited-{number:04d}" for number, row in enumerate(READY)}
     arena.prepare(spec for row in READY for spec in row.steps)
@@ -80,3 +97,38 @@ def test_children_are_those_of_a_fresh_resource(
     row: Row, step: str, outcomes: dict[tuple[str, str], list[str]]
 ) -> None:
     assert outcomes[row.name, step] == []
+
+
+def test_any_spec_becomes_any_other(plane: ControlPlane) -> None:
+    """Everything at once: the whole spec is replaced by another one."""
+    pairs = drawn_pairs(PAIRS, SEED)
+    arena = Arena(plane, "pairs")
+    arena.prepare(spec for pair in pairs for spec in pair)
+    edited = [f"edited-{number:04d}" for number in range(len(pairs))]
+    fresh = [f"fresh-{number:04d}" for number in range(len(pairs))]
+    arena.create({name: before for name, (before, _) in zip(edited, pairs, strict=True)})
+    arena.create({name: after for name, (_, after) in zip(fresh, pairs, strict=True)})
+    trouble = arena.settle([*edited, *fresh])
+    arena.edit({name: after for name, (_, after) in zip(edited, pairs, strict=True)})
+    trouble |= arena.settle(edited)
+    live = arena.children()
+
+    assert trouble == {}, f"seed {SEED}"
+    wrong = {
+        json.dumps(pair): found
+        for pair, one, other in zip(pairs, edited, fresh, strict=True)
+        if (found := differences(live[one], live[other]))
+    }
+    assert wrong == {}, f"seed {SEED}"
+
+
+def test_comparison_sees_what_differs() -> None:
+    """The proofs above are worth what the comparison is worth."""
+    service = {"kind": "Service", "metadata": {"name": "edited-1-service"}, "spec": {"ports": [1]}}
+    other = {"kind": "Service", "metadata": {"name": "fresh-1-service"}, "spec": {"ports": [2]}}
+    one, two = normalised("edited-1", [service]), normalised("fresh-1", [other])
+
+    assert differences(one, one) == []
+    assert differences(one, two) == ["Service/NAME-service .spec.ports[0]: 1 instead of 2"]
+    assert differences(one, {}) == ["Service/NAME-service is left over"]
+    assert differences({}, one) == ["Service/NAME-service is missing"]

@@ -39,7 +39,7 @@ def _found(node: Any, path: str) -> Iterator[tuple[str, str, str, str]]:
     for field, value in node.items():
         yield from _found(value, f"{path}.{field}")
     if isinstance(reference := node.get("secretKeyRef"), dict):
-        value = _DATABASE if path.endswith("connectionString") else _value(path)
+        value = _DATABASE if path.endswith("connectionString") else "a-secret-value"
         yield "Secret", reference["name"], reference["key"], value
     if isinstance(reference := node.get("configMapKeyRef"), dict):
         yield "ConfigMap", reference["name"], reference["key"], "a value"
@@ -65,13 +65,6 @@ def certificate(name: str) -> str:
 def config(name: str) -> str:
     """A whole config.yaml, another one for each name."""
     return f"# {name}\n{text_of(DISTRIBUTIONS.known['starter'])}"
-
-
-def _value(path: str) -> str:
-    field = path.rpartition(".")[2]
-    if field in {"url", "base_url", "uri", "endpoint"}:
-        return "http://secret-host.example:9"
-    return "5432" if field in {"port", "grpc_port", "timeout"} else "a-secret-value"
 
 
 def _object(kind: str, name: str, data: dict[str, str]) -> Json:
