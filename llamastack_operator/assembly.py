@@ -11,6 +11,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import certifi
+
 from configs.distributions import Distributions
 from controller.llamastack.caches import Caches
 from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
@@ -18,11 +20,17 @@ from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.live_config import LiveConfig
 from controller.llamastack.plan import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
-from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from controller.llamastack.references import (
+    REFERENCE_INDEX,
+    Referenced,
+    is_always_kept,
+    reference,
+)
 from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.server_status import About
+from controller.llamastack.trust import TrustResolver
 from controller.llamastack.user_config_maps import ConfigMapResolver, Reach
 from controller.llamastack.watches import WATCHES
 from controller.llamastack.wiring import handlers
@@ -131,7 +139,11 @@ class Operator:
             writer=writer,
             recorder=recorder,
             planner=LabelledPlans(planner, self.image_configs, caches),
-            references=References(secrets, config_maps),
+            references=References(
+                secrets,
+                config_maps,
+                TrustResolver(caches, config_maps, certifi.contents(), _utc),
+            ),
             consistency=consistency,
             now=_now,
             servers=self.prober,
@@ -165,7 +177,10 @@ class Operator:
             )
 
     def _is_referenced(self, resource: Resource, obj: Object) -> bool:
-        return any(self._resources.by_index(REFERENCE_INDEX, reference(resource, key_of(obj))))
+        key = key_of(obj)
+        return is_always_kept(resource, key) or any(
+            self._resources.by_index(REFERENCE_INDEX, reference(resource, key))
+        )
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext:
@@ -175,5 +190,9 @@ def _trusted(ca_file: str) -> ssl.SSLContext:
     return context
 
 
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -108,6 +108,10 @@ class Reason(StrEnum):
     SECRET_RESOLUTION_FAILED = "SecretResolutionFailed"  # noqa: S105  # likewise
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONFIG_MAP_KEY_NOT_FOUND = "ConfigMapKeyNotFound"
+    CA_BUNDLE_NOT_USABLE = "CABundleNotUsable"
+    """What is named as a list of trusted certificates is none."""
+    CA_BUNDLE_QUESTIONABLE = "CABundleQuestionable"
+    """An Event: a trusted certificate expired, or was left out because it cannot be read."""
 
     # DeploymentUpdated, DeploymentReady, Available
     DEPLOYMENT_UPDATED = "DeploymentUpdated"

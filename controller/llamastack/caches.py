@@ -11,6 +11,7 @@ from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, POD, SECRET
 from controller.llamastack.ownership import belongs, controller_of, is_owned
 from controller.llamastack.pods import POD_INDEX
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from controller.llamastack.render.labels import COMPONENT, CONFIG
 from informers.ports import ObjectKey, Resource, key_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,11 @@ class Caches:
     def config_maps_of(self, cr: Object) -> list[Object]:
         """Metadata of the generated ConfigMaps that the resource controls."""
         owned = self.of(CONFIG_MAP).by_index(OWNER_INDEX, cr["metadata"]["uid"])
-        return [obj for obj in owned if is_owned(obj, cr)]
+        return [
+            obj
+            for obj in owned
+            if is_owned(obj, cr) and obj["metadata"]["labels"].get(COMPONENT) == CONFIG
+        ]
 
     def troubled_pods_of(self, cr: Object) -> list[Object]:
         """What is wrong with the pods of the resource's Deployment."""

@@ -69,8 +69,19 @@ class Findings(Generic[F]):
             ApiError: it could not be read for another reason than that it is not there.
         """
         found = self._findings.get(key)
-        if found is not None:
-            return found[1]
+        return found[1] if found is not None else (await self.read(key))[1]
+
+    def known(self, key: ObjectKey) -> F | None:
+        """What is known of an object; ``None`` if it would have to be read."""
+        found = self._findings.get(key)
+        return found[1] if found is not None else None
+
+    async def read(self, key: ObjectKey) -> tuple[Object | None, F]:
+        """The live object, for a look at more than a finding, and the finding; known from now on.
+
+        Raises:
+            ApiError: it could not be read for another reason than that it is not there.
+        """
         read = _Read()
         self._reads.setdefault(key, []).append(read)
         try:
@@ -83,7 +94,7 @@ class Findings(Generic[F]):
         # An answer that a change overtook serves this pass only: that change has queued another.
         if not read.overtaken:
             self._findings[key] = (versions(obj)[1] if obj else "", finding)
-        return finding
+        return obj, finding
 
     async def _examine(self, obj: Object | None) -> F:
         """For those who need longer than an event loop may be held up."""

@@ -64,6 +64,16 @@ RETAINED_FOR = "llamastack.io/retained-for"
 """Annotation on a claim without an owner: name of the resource that it belongs to, whichever
 incarnation of it there is."""
 
+CA_BUNDLE_HASH = "llamastack.io/ca-bundle-hash"
+"""Annotation on the pod template, and on the ConfigMap of trusted certificates: hash of them; other
+certificates roll the pods, the same in another order or object do not."""
+
+CA_BUNDLE_SOURCES = "llamastack.io/ca-bundle-sources"
+"""Annotation on that ConfigMap: hash of uid and resourceVersion of what it was made from."""
+
+CA_BUNDLE_NOTE = "llamastack.io/ca-bundle-note"
+"""Annotation on that ConfigMap: what is wrong with a certificate that is used all the same."""
+
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
 never of their values; a rotated Secret rolls the pods (D16)."""

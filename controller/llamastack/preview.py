@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
+from controller.llamastack.ca_bundle import Bundle
 from controller.llamastack.override import Source, source_of
-from controller.llamastack.render import configmap, deployment, names
+from controller.llamastack.render import ca_bundle, configmap, deployment, names
 from controller.llamastack.render.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
             )
         )
         inputs = replace(inputs, config_map_name=name)
+    bundle = _bundle(inputs)
+    if bundle is not None:
+        manifests.append(ca_bundle.child(owner, bundle, "").manifest)
+        inputs = replace(inputs, ca_bundle=bundle.digest)
     manifests += [child.manifest for child in (*children.wanted(inputs), deployment.render(inputs))]
     return [_without_owner(manifest) for manifest in manifests]
 
@@ -63,6 +69,20 @@ def _mounted(source: Source, owner: Object) -> str:
     """The user's ConfigMap; for a copy of one elsewhere a name that no content leads to."""
     name: str = owner["metadata"]["name"]
     return names.config_map(name, UNKNOWN) if source.elsewhere else source.key.name
+
+
+def _bundle(inputs: Inputs) -> Bundle | None:
+    """Stands for certificates that are in a cluster."""
+    tls = inputs.spec.networking.tls
+    if tls is None or tls.ca_bundle is None:
+        return None
+    named = tls.ca_bundle
+    home = named.config_map_namespace or inputs.namespace
+    text = (
+        f'# Here the operator puts the certificates of ConfigMap "{home}/{named.config_map_name}", '
+        f"keys: {', '.join(sorted(set(named.config_map_keys)))}; and the public ones.\n"
+    )
+    return Bundle(text, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def _without_owner(manifest: Manifest) -> Manifest:

@@ -20,6 +20,7 @@ import structlog
 from api.v1alpha2.reasons import Reason
 from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
+from controller.llamastack.ca_bundle import NO_TRUST
 from controller.llamastack.claim_status import Volume, next_look_s
 from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
 from controller.llamastack.hearing import heard_of
@@ -202,6 +203,7 @@ class LlamaStackReconciler:
     def forget_child(self, child: Object) -> None:
         """Likewise for a child."""
         self._children.forget(child)
+        self._references.forget_child(child)
 
     def _owned_deployment(self, cr: Object) -> Object | None:
         # Somebody else's Deployment says nothing about our server.
@@ -262,10 +264,13 @@ class LlamaStackReconciler:
             config_maps_hash=resolution.config_maps_hash if resolution else "",
             config_maps_seen=resolution.config_maps_seen if resolution else "",
         )
+        trust = resolution.trust if resolution else NO_TRUST
+        inputs = replace(inputs, ca_bundle=trust.digest)
         steps = {child.resource: self._ensure(cr, child) for child in children.wanted(inputs)}
         if inputs.generated.config_yaml is not None:
             steps[CONFIG_MAP] = self._ensure_config_map(inputs, inputs.generated.config_yaml)
-        made = dict(zip(steps, await _all(*steps.values()), strict=True))
+        bundle = [self._ensure(cr, trust.child)] if trust.child else []
+        made = dict(zip(steps, await _all(*steps.values(), *bundle), strict=False))
         config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
         inputs = replace(
             inputs,
@@ -280,6 +285,7 @@ class LlamaStackReconciler:
         except (ApiError, ResourceConflict) as error:
             error.add_note(child.resource.kind)  # its condition says so
             raise
+        self._references.wrote(child.resource, applied.live)
         self._note(cr, child.resource, applied)
         return applied
 
@@ -302,6 +308,9 @@ class LlamaStackReconciler:
             for kind in children.unwanted(inputs):
                 live = self._caches.owned(kind.resource, kind.name(inputs.name), cr)
                 await self._children.remove(cr, kind.resource, live)
+            if not inputs.ca_bundle:
+                live = self._caches.owned(CONFIG_MAP, names.ca_bundle(inputs.name), cr)
+                await self._children.remove(cr, CONFIG_MAP, live)
             owned = self._caches.config_maps_of(cr)
             await self._config_maps.prune(cr, owned, inputs.config_map_name)
         except ApiError as error:
@@ -356,6 +365,7 @@ class LlamaStackReconciler:
             registry_reset=reset,
             config_note=facts.config_note,
             network_note=facts.network_note,
+            trust_note=facts.resolution.trust.note if facts.resolution else "",
         ):
             self._recorder.event(
                 cr, type=event.type, reason=event.reason, action=event.action, note=event.note

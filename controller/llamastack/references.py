@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 REFERENCE_INDEX = "reference"
 """Index of custom resources: each object that they name, as :func:`reference` writes it."""
 
+ODH_CA_BUNDLE = "odh-trusted-ca-bundle"
+"""ConfigMap that Open Data Hub puts into every namespace: what the cluster's administrator trusts.
+Each resource refers to that of its namespace without saying so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
@@ -53,7 +57,18 @@ def referred_object(entry: str) -> tuple[Resource, ObjectKey]:
 def reference_index(obj: Object) -> list[str]:
     """Index function: every Secret and ConfigMap that a custom resource names, valid or not."""
     namespace = key_of(obj).namespace
-    return sorted({reference(*found) for found in _found(obj.get("spec"), namespace)})
+    implied = reference(CONFIG_MAP, ObjectKey(namespace, ODH_CA_BUNDLE))
+    return sorted({implied, *(reference(*found) for found in _found(obj.get("spec"), namespace))})
+
+
+def is_always_kept(resource: Resource, key: ObjectKey) -> bool:
+    """Whether an object is held in the cache even while no resource refers to it.
+
+    Of what is found, not named, absence is no error, so nothing would make us look for it: that it
+    is not in the cache has to mean that it is not there, for a resource made later, too. There is
+    one such name, so there are as many such objects as namespaces at most.
+    """
+    return resource == CONFIG_MAP and key.name == ODH_CA_BUNDLE
 
 
 _SECRET_FIELDS = ("secretName", "tlsSecretName")

@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
-from controller.llamastack.kinds import CONFIG_MAPS_SEEN, SECRETS_HASH
+from controller.llamastack.ca_bundle import NO_TRUST
+from controller.llamastack.kinds import CONFIG_MAP, CONFIG_MAPS_SEEN, SECRETS_HASH
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.user_config_maps import Judgement
 from informers.ports import key_of
@@ -21,23 +22,37 @@ from informers.ports import key_of
 if TYPE_CHECKING:
     from controller.llamastack.plan import Plan
     from controller.llamastack.secrets import SecretResolver
+    from controller.llamastack.trust import TrustResolver
     from controller.llamastack.user_config_maps import ConfigMapResolver
-    from informers.ports import Object
+    from informers.ports import Object, Resource
 
 _NO_CONFIG_MAPS = Judgement()
 
 
 class References:
-    """Both resolvers.
+    """All resolvers.
 
     Args:
         secrets: of all resources.
         config_maps: of all resources.
+        trust: of all resources.
     """
 
-    def __init__(self, secrets: SecretResolver, config_maps: ConfigMapResolver) -> None:
+    def __init__(
+        self, secrets: SecretResolver, config_maps: ConfigMapResolver, trust: TrustResolver
+    ) -> None:
         self._secrets = secrets
         self._config_maps = config_maps
+        self._trust = trust
+
+    def wrote(self, resource: Resource, live: Object) -> None:
+        """A child is as it should be now."""
+        if resource == CONFIG_MAP:
+            self._trust.wrote(live)
+
+    def forget_child(self, child: Object) -> None:
+        """A child is gone."""
+        self._trust.forget(child)
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.
@@ -51,18 +66,23 @@ class References:
             ApiError: an object could not be read for another reason than that it is not there.
         """
         found = await self._resolve_secrets(cr, deployment, plan)
+        # First who needs the content: the others make do with what is remembered of it.
+        trust = await self._trust.resolve(cr, plan.cr.spec) if plan.cr else NO_TRUST
         judgement = await self._resolve_config_maps(cr, deployment, plan)
-        if judgement is _NO_CONFIG_MAPS:
+        if judgement is _NO_CONFIG_MAPS and trust is NO_TRUST:
             return found
-        reasons = [str(reason) for reason, _ in judgement.problems]
+        problems = list(judgement.problems)
+        if not problems:  # what is not there says why there are no certificates in it
+            problems = [(Reason.CA_BUNDLE_NOT_USABLE, error) for error in trust.problems]
         return Resolution(
-            found.reason if found.errors or not reasons else reasons[0],
-            (*found.errors, *(error for _, error in judgement.problems)),
+            found.reason if found.errors or not problems else str(problems[0][0]),
+            (*found.errors, *(error for _, error in problems)),
             found.versions_hash,
             config_maps_hash=judgement.content_hash,
             config_maps_seen=judgement.record,
             override=judgement.config,
             override_digest=judgement.config_digest,
+            trust=trust,
         )
 
     async def _resolve_secrets(self, cr: Object, live: Object | None, plan: Plan) -> Resolution:

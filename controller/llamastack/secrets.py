@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
 from configs.secrets import is_unusable
+from controller.llamastack.ca_bundle import NO_TRUST, Trust
 from controller.llamastack.findings import Findings, versions
 from controller.llamastack.kinds import SECRET
 from informers.ports import Object, ObjectKey
@@ -66,6 +67,7 @@ class Resolution:
         config_maps_seen: what has to be recorded of those on the Deployment; empty without any.
         override: what the user's own configuration is, if there is one and it was looked at.
         override_digest: sha256 of it in hex, looked at or not; empty without one.
+        trust: the certificates among them.
     """
 
     reason: str
@@ -75,6 +77,7 @@ class Resolution:
     config_maps_seen: str = ""
     override: Examined | None = None
     override_digest: str = ""
+    trust: Trust = NO_TRUST
 
     @property
     def ok(self) -> bool:

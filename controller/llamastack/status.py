@@ -231,6 +231,8 @@ def _secrets(facts: Facts) -> Answer | None:
         return None
     if resolution.ok:
         text = "Every referenced Secret and ConfigMap is there, with its keys"
+        if resolution.trust.note:
+            text += f". {resolution.trust.note}"
         return Answer("True", resolution.reason, text)
     return Answer("False", resolution.reason, "; ".join(e.message for e in resolution.errors))
 

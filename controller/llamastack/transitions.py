@@ -56,6 +56,7 @@ _WARNINGS = {
 _ACTIONS = {
     Reason.IMAGE_CONFIG_UNAVAILABLE: "GenerateConfig",
     Reason.NETWORK_POLICY_OFF: "ReconcileNetwork",
+    Reason.CA_BUNDLE_QUESTIONABLE: "ResolveSecrets",
 }
 """Of the Warnings about a note that a condition carries although it is True."""
 
@@ -68,6 +69,7 @@ def between(
     registry_reset: Sequence[str] = (),
     config_note: str = "",
     network_note: str = "",
+    trust_note: str = "",
 ) -> list[Transition]:
     """Events for the step from one status to the next.
 
@@ -78,6 +80,7 @@ def between(
         registry_reset: what made the configuration use a new registry.
         config_note: what was used instead of the image's own config, and why.
         network_note: which restriction has no effect, and why.
+        trust_note: what is wrong with trusted certificates that are used all the same.
     """
     events: list[Transition] = []
     name = _config_map(new)
@@ -96,6 +99,7 @@ def between(
     notes = (
         (config_note, ConditionType.CONFIG_GENERATED, Reason.IMAGE_CONFIG_UNAVAILABLE),
         (network_note, ConditionType.SERVICE_READY, Reason.NETWORK_POLICY_OFF),
+        (trust_note, ConditionType.SECRETS_RESOLVED, Reason.CA_BUNDLE_QUESTIONABLE),
     )
     events += [
         Transition("Warning", reason, _ACTIONS[reason], note)

@@ -37,9 +37,7 @@ def unsupported(spec: Spec, generated: Generated | None = None) -> list[FieldErr
 
 
 def _paths(spec: Spec) -> Iterator[str]:
-    networking = spec.networking
     fields = {
         "spec.externalProviders": spec.external_providers,
-        "spec.networking.tls.caBundle": networking.tls.ca_bundle if networking.tls else None,
     }
     yield from (path for path, value in fields.items() if value is not None)

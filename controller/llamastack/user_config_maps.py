@@ -137,6 +137,10 @@ class ConfigMapResolver(Findings[Finding]):
         # What is used as a server's configuration, and so has to be read as one.
         self._configs: set[ObjectKey] = set()
 
+    def may_read(self, home: str, namespace: str) -> bool:
+        """Whether a resource in the one namespace may name a ConfigMap in the other (D12)."""
+        return self._reach.covers(home, namespace)
+
     def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:
         """The versions hash by the metadata cache; empty if that cannot tell.
 

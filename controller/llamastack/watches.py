@@ -128,7 +128,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(NETWORK_POLICY, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(POD_DISRUPTION_BUDGET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(AUTOSCALER, "get", "list", "watch", "create", "patch", "delete"),
-    *_rights(CONFIG_MAP, "get", "list", "watch", "create", "delete"),
+    *_rights(CONFIG_MAP, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(SECRET, "get", "list", "watch"),
     *_rights(EVENT, "create", "patch"),
 )

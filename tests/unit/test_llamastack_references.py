@@ -11,13 +11,17 @@ import pytest
 
 from controller.llamastack.kinds import CONFIG_MAP, SECRET
 from controller.llamastack.references import (
+    ODH_CA_BUNDLE,
     Referenced,
+    is_always_kept,
     reference,
     reference_index,
     referred_object,
 )
 from controller.llamastack.watches import WATCHES
 from informers.ports import ObjectKey, Resource
+
+IMPLIED = f"configmaps/n/{ODH_CA_BUNDLE}"
 
 
 def resource(**spec: Any) -> dict[str, Any]:
@@ -44,15 +48,21 @@ def resource(**spec: Any) -> dict[str, Any]:
     ],
 )
 def test_every_way_to_name_an_object_is_found(spec: dict[str, Any], named: str) -> None:
-    assert reference_index(resource(**spec)) == [named]
+    assert set(reference_index(resource(**spec))) == {named, IMPLIED}
 
 
 @pytest.mark.parametrize("odd", [None, 5, [], {"name": 5}, {"name": ""}, {"name": None}])
 def test_what_is_no_name_is_passed_over(odd: Any) -> None:
     spec = {"secretKeyRef": odd, "configMap": odd, "imagePullSecrets": odd, "configMapName": odd}
 
-    assert reference_index(resource(**spec)) == []
-    assert reference_index({"metadata": {"name": "demo"}}) == []
+    assert reference_index(resource(**spec)) == [IMPLIED]
+    assert reference_index({"metadata": {"name": "demo", "namespace": "n"}}) == [IMPLIED]
+
+
+def test_bundle_of_the_cluster_is_kept_before_anybody_refers_to_it() -> None:
+    assert is_always_kept(CONFIG_MAP, ObjectKey("any", ODH_CA_BUNDLE))
+    assert not is_always_kept(SECRET, ObjectKey("any", ODH_CA_BUNDLE))
+    assert not is_always_kept(CONFIG_MAP, ObjectKey(ODH_CA_BUNDLE, "other"))
 
 
 @pytest.mark.parametrize("kind", [SECRET, CONFIG_MAP])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.kinds import (
     AUTOSCALED,
+    CA_BUNDLE_HASH,
     CONFIG_MAPS_HASH,
     CONFIG_MAPS_SEEN,
     DEPLOYMENT,
@@ -72,6 +73,8 @@ def _template_metadata(inputs: Inputs) -> dict[str, Any]:
         annotations[SECRETS_HASH] = inputs.secrets_hash
     if inputs.config_maps_hash:
         annotations[CONFIG_MAPS_HASH] = inputs.config_maps_hash
+    if inputs.ca_bundle:
+        annotations[CA_BUNDLE_HASH] = inputs.ca_bundle
     metadata: dict[str, Any] = {"labels": {**user_labels, **labels.selector(inputs.name)}}
     if annotations:
         metadata["annotations"] = annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from configs.secrets import EnvFromSecret
+from controller.llamastack.render import ca_bundle
 from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.user import plain
 
@@ -34,6 +35,7 @@ def environment(inputs: Inputs) -> list[dict[str, Any]]:
 def _ours(inputs: Inputs) -> list[dict[str, Any]]:
     values = {
         "HF_HOME": inputs.mount_path,
+        **(ca_bundle.environment() if inputs.ca_bundle else {}),
         # The image runs as a user without a home of its own; everything else is read-only to it.
         "HOME": inputs.mount_path,
         "LLS_WORKERS": str(inputs.spec.workload.workers or 1),

@@ -47,6 +47,8 @@ class Inputs:
         config_maps_seen: what is recorded of every referenced ConfigMap; empty without any.
         claim: the live claim of the data volume, if there is one and the spec asks for it.
         options: what shapes children besides.
+        ca_bundle: changes with the certificates that the server trusts beside the public ones;
+            empty without any.
     """
 
     owner: Object
@@ -58,6 +60,7 @@ class Inputs:
     config_maps_seen: str = ""
     claim: Object | None = None
     options: Options = Options()
+    ca_bundle: str = ""
 
     @property
     def name(self) -> str:

@@ -49,6 +49,11 @@ def pod_disruption_budget(cr: str) -> str:
     return f"{cr}-pdb"
 
 
+def ca_bundle(cr: str) -> str:
+    """ConfigMap of the certificates that the server trusts."""
+    return f"{cr}-ca-bundle"
+
+
 def config_map(cr: str, config_hash: str, length: int = CONFIG_HASH_LENGTHS[0]) -> str:
     """Generated ConfigMap; its content never changes under one name.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from configs.server import TLS_FOLDER
-from controller.llamastack.render import names
+from controller.llamastack.render import ca_bundle, names
 from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
 from controller.llamastack.render.probes import probes
@@ -96,6 +96,8 @@ def _resource_claims(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, **_data(inputs)}]
+    if inputs.ca_bundle:
+        volumes.append(ca_bundle.volume(inputs.name))
     if inputs.config_map_name:
         config = {
             "name": inputs.config_map_name,
@@ -116,6 +118,8 @@ def _data(inputs: Inputs) -> dict[str, Any]:
 
 def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": DATA_VOLUME, "mountPath": inputs.mount_path}]
+    if inputs.ca_bundle:
+        mounts.append(ca_bundle.mount())
     if inputs.config_map_name:
         mounts.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
     if inputs.tls_secret:

@@ -13,6 +13,7 @@ then in ``requests[n].authorization``.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -52,16 +53,20 @@ class OpenAIEndpoint:
     Args:
         api_keys: if given, a request without one of them as its bearer token is answered 401.
         models: the identifiers that ``/models`` lists.
+        tls: to answer by HTTPS.
     """
 
     def __init__(
         self,
         api_keys: Collection[str] | None = None,
         models: Sequence[str] = ("fake/llama-3", "fake/embedding"),
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[Seen] = []
         self.models = list(models)
         self._api_keys = api_keys
+        self._tls = tls
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -72,7 +77,7 @@ class OpenAIEndpoint:
 
     def at(self, path: str) -> str:
         """A base URL with another path; every path works."""
-        return f"http://127.0.0.1:{self._port}{path}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}{path}"
 
     def seen(self, ending: str) -> list[Seen]:
         """The requests whose path ends so."""
@@ -83,7 +88,7 @@ class OpenAIEndpoint:
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         address: tuple[str, int] = self._runner.addresses[0]
         self._port = address[1]
