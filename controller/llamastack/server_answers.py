@@ -5,7 +5,9 @@
 
 Servers of many releases answer, and anything may listen on a port: what is not understood is said
 to be so and never an exception of another kind. Only the fields named here are taken. A provider's
-``config`` is not one of them: servers echo it, some with credentials in it.
+``config`` is not one of them: servers echo it, some with credentials in it. Nor is what a server
+says about a failure, which may quote anything; of its explanations only plain words of a provider
+without a failure are taken.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ from typing import Any, Final
 
 import orjson
 
-from controller.llamastack.redaction import shown
 from controller.llamastack.servers import Provider
 
 MOST_PROVIDERS: Final = 200  # the largest distribution has some forty
 LONGEST_WORD: Final = 253
 LONGEST_MESSAGE: Final = 200
+WITHOUT_FAILURE: Final = frozenset({"OK", "Not Implemented"})
 
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ,.")
 _VERSION_CHARACTERS: Final = frozenset(
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-_!"
 )
@@ -108,11 +111,14 @@ def _health(value: Any) -> tuple[str, str]:
         return _word(value), ""
     if not isinstance(value, Mapping):
         return "", ""
-    message = value.get("message")
-    text = shown(message[: 4 * LONGEST_MESSAGE]) if isinstance(message, str) else ""
-    if len(text) > LONGEST_MESSAGE:
-        text = f"{text[: LONGEST_MESSAGE - 3]}..."
-    return _word(value.get("status")), text
+    status, message = _word(value.get("status")), value.get("message")
+    plain = (
+        status in WITHOUT_FAILURE
+        and isinstance(message, str)
+        and len(message) <= LONGEST_MESSAGE
+        and _PLAIN.issuperset(message)
+    )
+    return status, str(message) if plain else ""
 
 
 def _word(value: Any) -> str:

@@ -41,7 +41,7 @@ class Provider:
         id: of the provider.
         type: e.g. ``remote::vllm``.
         health: the server's word; empty if it says none.
-        message: the server's explanation, redacted; empty if it gives none.
+        message: the server's explanation, if it cannot hold a secret; else empty.
     """
 
     api: str

@@ -1,0 +1,214 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The shell around the ledger, on virtual time: a bounded crowd, and nobody waits for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import pytest
+import structlog
+
+from controller.llamastack.servers import Heard, Server
+from informers.ports import ObjectKey
+from llamastack_operator.probing.asker import NotAllowed
+from llamastack_operator.probing.ledger import MOST_TRIES
+from llamastack_operator.probing.prober import MOST_AT_A_TIME, Prober
+from tests.support.llama_servers import server
+
+pytestmark = pytest.mark.looptime
+
+TIMEOUT_S = 5.0
+WELL = Heard("0.7.3", ())
+
+Behaviour = Callable[[Server], Awaitable[Heard]]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def well(_: Server) -> Heard:
+    await asyncio.sleep(0.1)
+    return WELL
+
+
+async def never(_: Server) -> Heard:
+    await asyncio.sleep(TIMEOUT_S)
+    return Heard(problem="no answer")
+
+
+@dataclass
+class Crowd:
+    """Servers that behave as told, by the first letter of their names."""
+
+    behaviours: dict[str, Behaviour]
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    at_once: int = 0
+    most: int = 0
+    closed: bool = False
+
+    async def __aenter__(self) -> Crowd:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.closed = True
+
+    async def ask(self, server: Server) -> Heard:
+        name = server.key.name
+        self.asked.append((round(now(), 6), name))
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            return await self.behaviours[name[0]](server)
+        finally:
+            self.at_once -= 1
+
+
+@dataclass
+class Bench:
+    prober: Prober
+    crowd: Crowd
+    woken: list[tuple[float, str]]
+
+    def look(self, name: str) -> Heard | None:
+        return self.prober.look(server(name), ready=True, known=False)
+
+
+@contextlib.asynccontextmanager
+async def bench(**behaviours: Behaviour) -> AsyncIterator[Bench]:
+    crowd = Crowd(behaviours)
+    woken: list[tuple[float, str]] = []
+
+    def wake(key: ObjectKey) -> None:
+        woken.append((round(now(), 6), key.name))
+
+    prober = Prober(crowd, wake=wake, clock=now, dice=lambda: 0.0)
+    task = asyncio.create_task(prober.run(), name="prober")
+    try:
+        yield Bench(prober, crowd, woken)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled(), "it ends by cancellation and nothing else"
+        assert crowd.closed
+
+
+async def test_pass_never_waits_and_is_woken_by_the_answer() -> None:
+    async with bench(a=well) as it:
+        assert it.look("a") is None
+        assert now() == 0.0
+
+        await asyncio.sleep(1.0)
+
+        assert it.woken == [(0.1, "a")]
+        assert it.look("a") == WELL
+
+
+async def test_known_server_is_never_asked_again() -> None:
+    async with bench(a=well) as it:
+        it.look("a")
+        for _ in range(10):
+            await asyncio.sleep(36_000.0)
+            it.look("a")
+
+        assert len(it.crowd.asked) == 1
+
+
+async def test_never_more_than_so_many_are_asked_at_a_time() -> None:
+    async with bench(n=never) as it:
+        for number in range(3 * MOST_AT_A_TIME):
+            it.look(f"n{number}")
+        await asyncio.sleep(100.0)
+
+        assert it.crowd.most == MOST_AT_A_TIME
+
+
+async def test_silent_servers_are_left_alone_in_the_end() -> None:
+    async with bench(n=never) as it:
+        for number in range(100):
+            it.look(f"n{number}")
+
+        await asyncio.sleep(600.0)
+        asked = len(it.crowd.asked)
+        await asyncio.sleep(86_400.0)
+
+        assert asked == 100 * MOST_TRIES
+        assert len(it.crowd.asked) == asked, "idle is silent"
+        assert sorted(name for _, name in it.woken) == sorted(f"n{n}" for n in range(100))
+
+
+async def test_new_server_does_not_wait_for_those_that_are_asked_again() -> None:
+    async with bench(n=never, a=well) as it:
+        for number in range(200):
+            it.look(f"n{number}")
+        await asyncio.sleep(60.0)
+        assert it.crowd.at_once == MOST_AT_A_TIME // 2, "repeats have half of the places"
+        began = round(now(), 6)
+
+        it.look("a")
+        await asyncio.sleep(1.0)
+
+        assert (began, "a") in it.crowd.asked
+        assert it.woken[-1] == (round(began + 0.1, 6), "a")
+
+
+async def test_refusal_is_one_line_in_the_log_a_namespace() -> None:
+    async def refuse(_: Server) -> Heard:
+        raise NotAllowed("403")
+
+    with structlog.testing.capture_logs() as logs:
+        async with bench(r=refuse) as it:
+            for number in range(20):
+                it.look(f"r{number}")
+            await asyncio.sleep(3600.0)
+
+            assert len(it.crowd.asked) == 20
+            assert it.woken == []
+            assert it.look("r1") is None
+    assert [(r["log_level"], r["namespace"]) for r in logs] == [("warning", "n")]
+
+
+async def test_bug_in_an_answer_ends_nothing_and_quotes_nothing() -> None:
+    async def wrong(_: Server) -> Heard:
+        raise KeyError("hunter2")
+
+    with structlog.testing.capture_logs() as logs:
+        async with bench(w=wrong, a=well) as it:
+            it.look("w")
+            await asyncio.sleep(100.0)
+            it.look("a")
+            await asyncio.sleep(1.0)
+
+            assert it.look("w") == Heard(problem="could not be understood")
+            assert it.look("a") == WELL
+    assert "hunter2" not in repr(logs)
+
+
+async def test_switched_off_asks_nobody() -> None:
+    async with bench(a=well) as it:
+        it.prober.switch_off()
+        it.look("a")
+        await asyncio.sleep(100.0)
+
+        assert it.crowd.asked == []
+
+
+async def test_forgotten_resource_wakes_nobody() -> None:
+    async with bench(a=well) as it:
+        it.look("a")
+        await asyncio.sleep(0.05)
+        it.prober.forget("uid-a")
+        await asyncio.sleep(10.0)
+
+        assert it.woken == []
