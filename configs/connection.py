@@ -37,6 +37,8 @@ SQL_PARTS: Final[tuple[Part, ...]] = ("host", "port", "db", "user_encoded", "pas
 OPTIONAL_PARTS: Final[frozenset[Part]] = frozenset({"password", "password_encoded", "ssl_mode"})
 """Parts that may be empty."""
 
+_PREFIX: Final = "LLSD_STORAGE_"
+
 _SCHEME = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9_]+)?", re.IGNORECASE)
 _KEYWORD = re.compile(r"\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))", re.IGNORECASE)
 _HINT: Final = "@ : / ? # and % in user and password are written as %40 %3A %2F %3F %23 and %25"
@@ -116,7 +118,12 @@ def secret_name(cr_name: str) -> str:
 
 def variable(family: Family, part: Part) -> str:
     """The variable of a part; also its key in the Secret."""
-    return f"LLSD_STORAGE_{family}_{part.upper()}"
+    return f"{_PREFIX}{family}_{part.upper()}"
+
+
+def is_variable(key: str) -> bool:
+    """Whether a key of the Secret is one that `variable` made, of this configuration or another."""
+    return key.startswith(_PREFIX)
 
 
 def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dict[str, str]:
@@ -153,8 +160,11 @@ def _usable(text: str, part: Part) -> str:
     """A part, if it reaches the server as a text.
 
     Raises:
-        ConnectionStringError: The server would convert it (D16) and not start.
+        ConnectionStringError: No variable can hold it, or the server would convert it (D16) and not
+            start.
     """
+    if "\0" in text:
+        raise ConnectionStringError(f"the {part} has a NUL in it, which no variable can hold")
     if text and part != "port" and is_unusable(text):
         name = part.removesuffix("_encoded")
         msg = f"the {name} reads as a number or a boolean, which the server converts; use another"

@@ -30,6 +30,7 @@ from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.server_status import About
+from controller.llamastack.storage_secret import StorageSecrets
 from controller.llamastack.trust import TrustResolver
 from controller.llamastack.user_config_maps import ConfigMapResolver, Reach
 from controller.llamastack.watches import WATCHES
@@ -104,6 +105,7 @@ class Operator:
         secrets = SecretResolver(caches.secrets, writer)
         reach = Reach(settings.allow_cross_namespace_config, frozenset(settings.namespaces))
         config_maps = ConfigMapResolver(caches.config_map, writer, reach)
+        storage = StorageSecrets(caches, writer, secrets)
         self.image_configs = ImageConfigResolver(
             Http(
                 tls=_trusted(settings.registry_ca_file),
@@ -143,7 +145,9 @@ class Operator:
                 secrets,
                 config_maps,
                 TrustResolver(caches, config_maps, certifi.contents(), _utc),
+                storage,
             ),
+            storage=storage,
             consistency=consistency,
             now=_now,
             servers=self.prober,

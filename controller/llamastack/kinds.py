@@ -77,3 +77,7 @@ CA_BUNDLE_NOTE = "llamastack.io/ca-bundle-note"
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
 never of their values; a rotated Secret rolls the pods (D16)."""
+
+STORAGE_SOURCES = "llamastack.io/storage-sources"
+"""Annotation on the Secret of connection strings, and on the pod template that uses it: hash of
+what it is made from, uid and resourceVersion of the user's Secrets included, never of values."""

@@ -28,6 +28,7 @@ from configs.secrets import EnvFromSecret
 from controller.llamastack.image_configs import Question, Wait, question_of
 from controller.llamastack.render import names
 from controller.llamastack.status import Problem
+from controller.llamastack.storage_content import own_references
 from controller.llamastack.unsupported import unsupported
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def make_plan(
         )
     except ConfigError as error:
         return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
-    missing = tuple(unsupported(cr.spec, generated))
+    missing = (*unsupported(cr.spec), *own_references(plan.secrets, generated.storage_secret))
     if missing:
         return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
     return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))

@@ -30,6 +30,7 @@ from controller.llamastack.kinds import (
     INGRESS,
     LLAMA_STACK,
     PERSISTENT_VOLUME_CLAIM,
+    SECRET,
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.override import Overrides
@@ -39,6 +40,7 @@ from controller.llamastack.render import deployment, ingress, names, network_pol
 from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.server_status import About
 from controller.llamastack.status import Facts, Problem, compute
+from controller.llamastack.storage_content import NO_STORAGE
 from controller.llamastack.transitions import between
 from controller.runtime.result import Result
 from informers.errors import (
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from controller.llamastack.render.manifest import Child
     from controller.llamastack.resolving import References
     from controller.llamastack.servers import Servers
+    from controller.llamastack.storage_content import Content
+    from controller.llamastack.storage_secret import StorageSecrets
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.ports import EventRecorder, WallClock, Writer
     from informers.ports import Resource
@@ -92,6 +96,7 @@ class LlamaStackReconciler:
         recorder: Events.
         planner: turns specs into plans.
         references: looks at what users made.
+        storage: keeps the Secrets of databases.
         consistency: is told of every write.
         now: wall clock for status.
         servers: knows what running servers said.
@@ -107,6 +112,7 @@ class LlamaStackReconciler:
         recorder: EventRecorder,
         planner: LabelledPlans,
         references: References,
+        storage: StorageSecrets,
         consistency: ConsistencyTracker,
         now: WallClock,
         servers: Servers,
@@ -118,6 +124,7 @@ class LlamaStackReconciler:
         self._recorder = recorder
         self._planner = planner
         self._references = references
+        self._storage = storage
         self._consistency = consistency
         self._now = now
         self._servers = servers
@@ -199,6 +206,7 @@ class LlamaStackReconciler:
         """A resource is gone: drop what was remembered of it."""
         self._planner.forget(cr["metadata"]["uid"])
         self._servers.forget(cr["metadata"]["uid"])
+        self._storage.forget(cr)
 
     def forget_child(self, child: Object) -> None:
         """Likewise for a child."""
@@ -252,7 +260,7 @@ class LlamaStackReconciler:
             applied.changed,
             inputs.config_map_name,
             Volume(inputs.spec.workload.storage, inputs.claim, refusal),
-            error=await self._clean_up(inputs),
+            error=await self._clean_up(inputs, applied.live),
         )
 
     async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
@@ -265,10 +273,13 @@ class LlamaStackReconciler:
             config_maps_seen=resolution.config_maps_seen if resolution else "",
         )
         trust = resolution.trust if resolution else NO_TRUST
-        inputs = replace(inputs, ca_bundle=trust.digest)
+        storage = resolution.storage if resolution else NO_STORAGE
+        inputs = replace(inputs, ca_bundle=trust.digest, storage_state=storage.state)
         steps = {child.resource: self._ensure(cr, child) for child in children.wanted(inputs)}
         if inputs.generated.config_yaml is not None:
             steps[CONFIG_MAP] = self._ensure_config_map(inputs, inputs.generated.config_yaml)
+        if storage.content is not None:
+            steps[SECRET] = self._write_storage(inputs, storage.content, facts.deployment)
         bundle = [self._ensure(cr, trust.child)] if trust.child else []
         made = dict(zip(steps, await _all(*steps.values(), *bundle), strict=False))
         config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
@@ -301,7 +312,14 @@ class LlamaStackReconciler:
         self._note(cr, CONFIG_MAP, applied)
         return applied
 
-    async def _clean_up(self, inputs: Inputs) -> ApiError | None:
+    async def _write_storage(
+        self, inputs: Inputs, content: Content, deployment: Object | None
+    ) -> Applied:
+        applied = await self._storage.write(inputs, content, deployment)
+        self._note(inputs.owner, SECRET, applied)
+        return applied
+
+    async def _clean_up(self, inputs: Inputs, live_deployment: Object) -> ApiError | None:
         """A leftover that stays harms nobody: the pass went well, but is tried again."""
         cr = inputs.owner
         try:
@@ -311,6 +329,7 @@ class LlamaStackReconciler:
             if not inputs.ca_bundle:
                 live = self._caches.owned(CONFIG_MAP, names.ca_bundle(inputs.name), cr)
                 await self._children.remove(cr, CONFIG_MAP, live)
+            await self._storage.clean_up(inputs, live_deployment)
             owned = self._caches.config_maps_of(cr)
             await self._config_maps.prune(cr, owned, inputs.config_map_name)
         except ApiError as error:

@@ -10,8 +10,10 @@ are still the same. If all three agree there is nothing to find out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from api.errors import FieldError
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.ca_bundle import NO_TRUST
 from controller.llamastack.kinds import CONFIG_MAP, CONFIG_MAPS_SEEN, SECRETS_HASH
@@ -22,11 +24,14 @@ from informers.ports import key_of
 if TYPE_CHECKING:
     from controller.llamastack.plan import Plan
     from controller.llamastack.secrets import SecretResolver
+    from controller.llamastack.storage_content import Prepared
+    from controller.llamastack.storage_secret import StorageSecrets
     from controller.llamastack.trust import TrustResolver
     from controller.llamastack.user_config_maps import ConfigMapResolver
     from informers.ports import Object, Resource
 
 _NO_CONFIG_MAPS = Judgement()
+_MOVING = FieldError("spec.storage", "A Secret changed while it was read; it is read again")
 
 
 class References:
@@ -36,14 +41,20 @@ class References:
         secrets: of all resources.
         config_maps: of all resources.
         trust: of all resources.
+        storage: of all resources.
     """
 
     def __init__(
-        self, secrets: SecretResolver, config_maps: ConfigMapResolver, trust: TrustResolver
+        self,
+        secrets: SecretResolver,
+        config_maps: ConfigMapResolver,
+        trust: TrustResolver,
+        storage: StorageSecrets,
     ) -> None:
         self._secrets = secrets
         self._config_maps = config_maps
         self._trust = trust
+        self._storage = storage
 
     def wrote(self, resource: Resource, live: Object) -> None:
         """A child is as it should be now."""
@@ -74,10 +85,10 @@ class References:
         problems = list(judgement.problems)
         if not problems:  # what is not there says why there are no certificates in it
             problems = [(Reason.CA_BUNDLE_NOT_USABLE, error) for error in trust.problems]
-        return Resolution(
-            found.reason if found.errors or not problems else str(problems[0][0]),
-            (*found.errors, *(error for _, error in problems)),
-            found.versions_hash,
+        return replace(
+            found,
+            reason=found.reason if found.errors or not problems else str(problems[0][0]),
+            errors=(*found.errors, *(error for _, error in problems)),
             config_maps_hash=judgement.content_hash,
             config_maps_seen=judgement.record,
             override=judgement.config,
@@ -87,12 +98,16 @@ class References:
 
     async def _resolve_secrets(self, cr: Object, live: Object | None, plan: Plan) -> Resolution:
         namespace = key_of(cr).namespace
+        wanted = plan.generated.storage_secret if plan.generated else None
+        # First: what it reads is known then, and not read again.
+        storage = await self._storage.prepare(cr, wanted)
         deployed = _of_template(live, SECRETS_HASH)
-        if deployed and _already_resolved(cr):
+        if deployed and storage.settled and _already_resolved(cr):
             cached = self._secrets.hash_of_cached(namespace, plan.secrets)
             if cached == deployed:
-                return Resolution(Reason.SECRETS_RESOLVED, (), deployed)
-        return await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
+                return Resolution(Reason.SECRETS_RESOLVED, (), deployed, storage=storage)
+        found = await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
+        return _with_storage(found, storage)
 
     async def _resolve_config_maps(self, cr: Object, live: Object | None, plan: Plan) -> Judgement:
         if not plan.config_maps:
@@ -104,6 +119,16 @@ class References:
             if cached == seen.versions_hash:
                 return seen
         return await self._config_maps.resolve(namespace, plan.config_maps)
+
+
+def _with_storage(found: Resolution, storage: Prepared) -> Resolution:
+    if found.ok and storage.errors:
+        reason = Reason.SECRET_VALUE_NOT_USABLE
+        return replace(found, reason=reason, errors=storage.errors)
+    if found.ok and storage.moving:
+        # It came while this pass looked: that event has queued another pass.
+        return replace(found, reason=Reason.SECRET_RESOLUTION_FAILED, errors=(_MOVING,))
+    return replace(found, storage=storage)
 
 
 def _annotation(obj: Object | None, name: str) -> str:

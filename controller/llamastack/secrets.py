@@ -23,6 +23,7 @@ from configs.secrets import is_unusable
 from controller.llamastack.ca_bundle import NO_TRUST, Trust
 from controller.llamastack.findings import Findings, versions
 from controller.llamastack.kinds import SECRET
+from controller.llamastack.storage_content import NO_STORAGE, Prepared
 from informers.ports import Object, ObjectKey
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Resolution:
         override: what the user's own configuration is, if there is one and it was looked at.
         override_digest: sha256 of it in hex, looked at or not; empty without one.
         trust: the certificates among them.
+        storage: what the Secret that is made from some of them shall hold.
     """
 
     reason: str
@@ -78,6 +80,7 @@ class Resolution:
     override: Examined | None = None
     override_digest: str = ""
     trust: Trust = NO_TRUST
+    storage: Prepared = NO_STORAGE
 
     @property
     def ok(self) -> bool:
@@ -96,6 +99,16 @@ class SecretResolver(Findings[Finding]):
     def __init__(self, metadata: Reader, writer: Writer) -> None:
         super().__init__(SECRET, writer, _look)
         self._metadata = metadata
+
+    def version_of(self, key: ObjectKey) -> tuple[str, str] | None:
+        """Uid and resourceVersion as known now, empty for one that is missing; ``None`` if unknown.
+
+        What was read may be newer than the cache; it is not known any more once that moves on.
+        """
+        if (finding := self.known(key)) is not None:
+            return finding.uid, finding.resource_version
+        meta = self._metadata.get(key)
+        return versions(meta) if meta is not None else None
 
     def hash_of_cached(self, namespace: str, references: Iterable[SecretReference]) -> str:
         """The hash of the versions in the metadata cache; empty if one of them is not there.

@@ -18,22 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.v1alpha2 import Spec
-    from configs.engine import Generated
 
 _MESSAGE = "is not supported by this version of the operator"
 
 
-def unsupported(spec: Spec, generated: Generated | None = None) -> list[FieldError]:
-    """One error for each such field that is set.
-
-    Args:
-        spec: of the resource.
-        generated: what it resolves to, if that is known.
-    """
-    errors = [FieldError(path, _MESSAGE) for path in _paths(spec)]
-    if generated is not None and generated.storage_secret is not None:
-        errors.append(FieldError("spec.storage", f"a database by connection string {_MESSAGE}"))
-    return errors
+def unsupported(spec: Spec) -> list[FieldError]:
+    """One error for each such field that is set."""
+    return [FieldError(path, _MESSAGE) for path in _paths(spec)]
 
 
 def _paths(spec: Spec) -> Iterator[str]:

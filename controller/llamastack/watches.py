@@ -33,6 +33,7 @@ from controller.llamastack.kinds import (
 )
 from controller.llamastack.pods import POD_INDEX, instance_index, keep_trouble
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference_index
+from controller.llamastack.storage_content import keep_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,6 +84,8 @@ WATCHES = (
     Watch(PERSISTENT_VOLUME_CLAIM, MANAGED_BY_SELECTOR),
     Watch(NETWORK_POLICY, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
+    # With the names of the keys that we wrote, which tells whether somebody changed them.
+    Watch(SECRET, MANAGED_BY_SELECTOR, metadata_only=True, transform=keep_held),
     # Only pods in trouble are kept, and of them only the trouble.
     Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
     # No label is demanded of users, so all are streamed, without data, and few are kept.
@@ -129,7 +132,7 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(POD_DISRUPTION_BUDGET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(AUTOSCALER, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(CONFIG_MAP, "get", "list", "watch", "create", "patch", "delete"),
-    *_rights(SECRET, "get", "list", "watch"),
+    *_rights(SECRET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(EVENT, "create", "patch"),
 )
 """Everything the controller does; ``deploy/rbac`` grants it and the start checks it."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from informers.ports import Object, Resource
     from workqueue import RateLimitingQueue
 
-CHILDREN = (*children.RESOURCES, CONFIG_MAP)
+CHILDREN = (*children.RESOURCES, CONFIG_MAP, SECRET)
 
 
 def handlers(

@@ -17,7 +17,7 @@ from tests.support.apicase import resource
 from tests.support.cluster.plane import ControlPlane
 from tests.support.crdplane import REFUSED, answer, collection, until
 from tests.support.operator_process import OperatorProcess
-from tests.support.samples import FOLDER, NOT_YET, SAMPLES, Sample
+from tests.support.samples import FOLDER, SAMPLES, Sample
 from tests.support.volumes import CLASSES, storage_class, volume
 from tests.support.world import World, condition, eventually, install
 
@@ -56,27 +56,16 @@ def test_sample_is_accepted_and_kept_whole(
     assert stored["spec"] == sample.resource["spec"]
 
 
-def test_samples_become_ready_but_for_those_that_the_controller_refuses(
+def test_samples_become_ready(
     operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str, default_class: str
 ) -> None:
     world = World(kwok_plane, kwok_namespace)
     kwok_plane.kubectl("apply", "-f", str(FOLDER), "-n", kwok_namespace)
 
-    def judged() -> dict[str, dict[str, str]] | None:
-        ready = {cr["metadata"]["name"]: condition(cr, "Ready") for cr in world.all("llsd")}
-        waiting = [
-            name
-            for name, answer in ready.items()
-            if answer.get("status") != ("False" if name in NOT_YET else "True")
-        ]
-        return None if waiting else ready
+    def waiting() -> list[str]:
+        answers = {cr["metadata"]["name"]: condition(cr, "Ready") for cr in world.all("llsd")}
+        return [name for name, answer in answers.items() if answer.get("status") != "True"]
 
-    ready = eventually("every sample is judged", judged, 60.0)
+    eventually("every sample is Ready", lambda: not waiting(), 60.0)
 
-    assert {name for name, found in ready.items() if found["status"] == "True"} == {
-        sample.name for sample in SAMPLES if sample.name not in NOT_YET
-    }
-    for name, path in NOT_YET.items():
-        assert ready[name]["reason"] == "ValidationFailed"
-        assert ready[name]["message"].startswith(f"{path}: ")
-        assert world.get("deployment", name) is None
+    assert {cr["metadata"]["name"] for cr in world.all("llsd")} == {s.name for s in SAMPLES}

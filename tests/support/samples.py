@@ -100,10 +100,3 @@ SAMPLES: Final = tuple(_read(path.name) for path in sorted(FOLDER.glob("*.yaml")
 """All of them, by name."""
 
 BY_NAME: Final = {sample.name: sample for sample in SAMPLES}
-
-NOT_YET: Final = {
-    "postgres": "spec.storage",
-    "redis": "spec.storage",
-}
-"""Samples that the controller still refuses, and the field that it refuses them for. A field that
-it learns to act on (``controller.llamastack.unsupported``) takes its sample out of here."""

@@ -16,7 +16,7 @@ from configs.distributions import Distributions
 from configs.secrets import EnvFromSecret, is_unusable
 from controller.llamastack.plan import make_plan
 from controller.llamastack.preview import preview
-from tests.support.samples import FOLDER, NOT_YET, PLACEHOLDER, SAMPLES, Sample
+from tests.support.samples import FOLDER, PLACEHOLDER, SAMPLES, Sample
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=[s.name for s in SAMPLES])
 
@@ -92,17 +92,15 @@ def test_every_variable_of_a_sample_has_a_source_in_its_file(sample: Sample) -> 
 
 
 @each_sample
-def test_controller_refuses_only_the_samples_that_are_known(sample: Sample) -> None:
+def test_controller_does_all_that_a_sample_asks_for(sample: Sample) -> None:
     plan = make_plan(sample.resource, Distributions.load())
 
-    assert [error.path for error in plan.errors] == [
-        path for name, path in NOT_YET.items() if name == sample.name
-    ]
-    if not plan.errors:
-        kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
-        volume = sample.read().spec.workload.storage
-        claim = ["PersistentVolumeClaim"] if volume else []
-        assert kinds == ["ConfigMap", "ServiceAccount", "Service", *claim, "Deployment"]
+    assert plan.errors == ()
+    kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
+    spec = sample.read().spec
+    own = ["PodDisruptionBudget"] if spec.workload.replicas > 1 else []
+    own += ["PersistentVolumeClaim"] if spec.workload.storage else []
+    assert kinds == ["ConfigMap", "ServiceAccount", "Service", *own, "Deployment"]
 
 
 @each_sample
@@ -132,14 +130,3 @@ def test_index_lists_every_sample_once() -> None:
     listed = re.findall(r"^\| \[([\w.-]+)\]\(([\w.-]+)\) \|", index, re.MULTILINE)
 
     assert sorted(listed) == [(sample.file, sample.file) for sample in SAMPLES]
-
-
-def test_index_says_which_samples_have_to_wait() -> None:
-    index = (FOLDER / "README.md").read_text("utf-8")
-    (paragraph,) = re.findall(
-        r"^This version of the operator still refuses .*$", index, re.MULTILINE
-    )
-
-    named = re.findall(r"`v1alpha2-([\w-]+)\.yaml`", paragraph)
-
-    assert sorted(named) == sorted(NOT_YET)

@@ -19,6 +19,7 @@ from controller.llamastack.kinds import (
     DEPLOYMENT,
     REGISTRY_STATE,
     SECRETS_HASH,
+    STORAGE_SOURCES,
 )
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
@@ -75,6 +76,8 @@ def _template_metadata(inputs: Inputs) -> dict[str, Any]:
         annotations[CONFIG_MAPS_HASH] = inputs.config_maps_hash
     if inputs.ca_bundle:
         annotations[CA_BUNDLE_HASH] = inputs.ca_bundle
+    if inputs.storage_state:
+        annotations[STORAGE_SOURCES] = inputs.storage_state
     metadata: dict[str, Any] = {"labels": {**user_labels, **labels.selector(inputs.name)}}
     if annotations:
         metadata["annotations"] = annotations

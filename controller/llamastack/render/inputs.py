@@ -45,6 +45,7 @@ class Inputs:
         secrets_hash: changes with every referenced Secret; empty without any.
         config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
         config_maps_seen: what is recorded of every referenced ConfigMap; empty without any.
+        storage_state: what the Secret of connection strings is made from; empty without one.
         claim: the live claim of the data volume, if there is one and the spec asks for it.
         options: what shapes children besides.
         ca_bundle: changes with the certificates that the server trusts beside the public ones;
@@ -58,6 +59,7 @@ class Inputs:
     secrets_hash: str = ""
     config_maps_hash: str = ""
     config_maps_seen: str = ""
+    storage_state: str = ""
     claim: Object | None = None
     options: Options = Options()
     ca_bundle: str = ""

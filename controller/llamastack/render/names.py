@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from configs import connection
+
 CONFIG_HASH_LENGTHS = (8, 16, 64)
 """Hex digits of a generated ConfigMap's name; longer ones only after a collision (D3)."""
 
@@ -52,6 +54,11 @@ def pod_disruption_budget(cr: str) -> str:
 def ca_bundle(cr: str) -> str:
     """ConfigMap of the certificates that the server trusts."""
     return f"{cr}-ca-bundle"
+
+
+def storage_secret(cr: str) -> str:
+    """Secret with the variables of databases."""
+    return connection.secret_name(cr)
 
 
 def config_map(cr: str, config_hash: str, length: int = CONFIG_HASH_LENGTHS[0]) -> str:

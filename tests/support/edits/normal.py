@@ -14,6 +14,7 @@ name of the resource reads the same everywhere. Three things depend on the past,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -61,8 +62,9 @@ def normalised(name: str, objects: Iterable[Json]) -> dict[str, Json]:
         plain = _plain(obj)
         if generated:
             plain["data"] = {key: _config(text, suffix) for key, text in obj["data"].items()}
-        renamed = json.loads(json.dumps(plain).replace(name, NAME))
-        shown = json.loads(_CONFIG_NAME.sub(f"{NAME}-config", json.dumps(renamed)))
+        renamed = json.dumps(plain).replace(name, NAME)
+        renamed = renamed.replace(_tables_of(metadata.get("namespace", ""), name), NAME)
+        shown = json.loads(_CONFIG_NAME.sub(f"{NAME}-config", renamed))
         found[f"{shown['kind']}/{shown['metadata']['name']}"] = shown
     return found
 
@@ -114,6 +116,11 @@ def _plain(obj: Json) -> Json:
     if obj["kind"] == "Deployment" and AUTOSCALED in annotations:
         plain["spec"] = {k: v for k, v in obj["spec"].items() if k != "replicas"}
     return plain
+
+
+def _tables_of(namespace: str, name: str) -> str:
+    """What the tables of a resource in a shared database begin with."""
+    return f"llsd_{hashlib.sha256(f'{namespace}/{name}'.encode()).hexdigest()[:8]}_"
 
 
 def _config_maps_of(deployment: Json) -> set[str]:
