@@ -72,7 +72,7 @@ verify: lint type ## Check everything but behaviour: also headers, generated fil
 
 .PHONY: bench
 bench: binaries ## Measure with N resources (1000) beside a bare client; a table and JSON
-	@$(BIN)/python -m tests.bench -n $(N)
+	@$(BIN)/python -m tests.bench -n $(N) --everything
 
 .PHONY: bench-configs
 bench-configs: .venv ## Measure the config engine: time and memory for three sizes, and 1,000 resources

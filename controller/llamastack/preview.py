@@ -13,7 +13,7 @@ from controller.llamastack import children
 from controller.llamastack.ca_bundle import Bundle
 from controller.llamastack.override import Source, source_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
-from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Options
 
 if TYPE_CHECKING:
     from controller.llamastack.plan import Plan
@@ -24,7 +24,7 @@ DEFAULT_NAMESPACE = "default"
 UNKNOWN = "00000000"
 
 
-def preview(obj: Object, plan: Plan) -> list[Manifest]:
+def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list[Manifest]:
     """All children, as a new resource would get them, in the order of creation.
 
     Owner references are left out: they need a uid, which only a cluster gives.
@@ -42,6 +42,7 @@ def preview(obj: Object, plan: Plan) -> list[Manifest]:
         spec=plan.cr.spec,
         generated=plan.generated,
         config_map_name=_mounted(source, owner) if source else "",
+        options=options,
     )
     manifests: list[Manifest] = []
     generated = plan.generated

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.llamastack import children
+from controller.llamastack.kinds import CONFIG_MAP
 from controller.llamastack.watches import WATCHES
 from tests.bench.__main__ import main
 from tests.bench.floor import Floor
@@ -27,7 +29,7 @@ from tests.bench.report import Report, table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
 from tests.bench.stages import Cold, Footprint
-from tests.bench.subjects import CHILDREN, Mix
+from tests.bench.subjects import EVERYTHING, Mix
 from tests.bench.tally import Role, Tally, rank, role, tally
 from tests.bench.usage import IDLE, OTHERS, Usage
 from tests.support.cluster.audit import AuditedRequest
@@ -40,7 +42,7 @@ N, NEW = 20, 3
 def report(binaries: Mapping[str, Path]) -> Report:
     """What a short run measured."""
     assert binaries  # obtained outside the time-out
-    return measure(Options(n=N, idle=3.0, new=NEW), print)
+    return measure(Options(n=N, idle=3.0, new=NEW, subject=EVERYTHING), print)
 
 
 @pytest.mark.apiserver
@@ -50,13 +52,8 @@ def test_cold_start_creates_each_child_and_event_once(report: Report) -> None:
 
     created = {kind: count for kind, count in work.items() if kind.startswith("create ")}
 
-    assert created == {
-        "create serviceaccounts": N,
-        "create configmaps": N,
-        "create services": N,
-        "create deployments": N,
-        "create events": 2 * N,
-    }
+    kinds = [kind.plural for kind in (*children.RESOURCES, CONFIG_MAP)]
+    assert created == {f"create {kind}": N for kind in kinds} | {"create events": 2 * N}
 
 
 @pytest.mark.apiserver
@@ -64,7 +61,7 @@ def test_cold_start_creates_each_child_and_event_once(report: Report) -> None:
 def test_cold_start_needs_no_more_requests_than_children_and_five(report: Report) -> None:
     counted = report.cold.tally
 
-    assert counted.work_total <= (CHILDREN + 5) * N
+    assert counted.work_total <= (EVERYTHING.children().total() + 5) * N
     assert counted.fixed["watch"] == len(WATCHES)  # none of them twice
     assert set(counted.failed) <= {"404 get leases"}  # the lease does not exist yet
 
@@ -186,7 +183,7 @@ def _report(**cold: float) -> Report:
     )
     floors = [Floor(8000, seconds, 9.0, {}, {}) for seconds in (8.0, 40 / 3)]  # 1000/s and 600/s
     environment = {"cpus": 2, "load": 0.1, "python": "3", "kubernetes": "v1"}
-    return Report(environment, {"n": 1000, "workers": 8}, measured, floors)
+    return Report(environment, {"n": 1000, "workers": 8, "children": 4}, measured, floors)
 
 
 def test_bars_compare_with_the_mean_rate_of_both_floors() -> None:

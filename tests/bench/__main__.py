@@ -24,6 +24,7 @@ from tests.bench.bare import RequestFailed
 from tests.bench.report import table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
+from tests.bench.subjects import EVERYTHING, SIMPLE
 from tests.support.cluster.errors import ClusterError
 
 DESCRIPTION = """\
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         new=given.new,
         profile=given.profile.absolute() if given.profile else None,
         keep=given.keep,
+        subject=EVERYTHING if given.everything else SIMPLE,
     )
     began = time.monotonic()
 
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=_positive, default=default.workers, help="at a time (%(default)s)")
     add("--idle", type=float, default=default.idle, metavar="S", help="seconds (%(default)s)")
     add("--new", type=_positive, default=default.new, metavar="N", help="added (%(default)s)")
+    add("--everything", action="store_true", help="resources with a child of every kind")
     add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     add("--strict", action="store_true", help="exit with 1 if a bar is missed")
     add("--keep", action="store_true", help="leave the control plane for a look, until Ctrl-C")

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.subjects import namespace, twin_definition
+from controller.llamastack.operator_config import CONFIG_NAME
+from tests.bench.subjects import STORAGE_CLASS, namespace, twin_definition, volume
 from tests.bench.usage import Usage
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.binaries import obtain
@@ -26,6 +27,7 @@ from tests.support.cluster.nodes import node, nodes_are_ready
 from tests.support.cluster.pki import ADMIN_GROUP
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.operator_process import COMMAND, ROOT, OperatorProcess
+from tests.support.volumes import VOLUMES, storage_class
 
 SYSTEM = "llama-stack-k8s-operator-system"
 OPERATOR = "llama-stack-k8s-operator-controller-manager"
@@ -99,11 +101,12 @@ class Arena:
 
 
 @contextmanager
-def arena(pods: int) -> Iterator[Arena]:
+def arena(pods: int, *, everything: bool = False) -> Iterator[Arena]:
     """Start everything; stop and remove it at the end.
 
     Args:
         pods: how many have to fit.
+        everything: whether there are volumes for as many claims, and network policies are on.
     """
     with ControlPlane(obtain(), PlaneOptions(scheduler=True, nodes=1)) as plane:
         _add_nodes(plane, math.ceil(pods / int(CAPACITY["pods"])))
@@ -117,9 +120,21 @@ def arena(pods: int) -> Iterator[Arena]:
         plane.client.create(
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", twin_definition()
         )
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=25s")
+        plane.wait_for_definitions()
         plane.client.create("/api/v1/namespaces", namespace(SUBJECTS))
+        if everything:
+            _prepare_everything(plane, claims=pods)
         yield Arena(plane)
+
+
+def _prepare_everything(plane: ControlPlane, claims: int) -> None:
+    """What resources with a child of each kind need of their cluster."""
+    storage_class(plane.client, STORAGE_CLASS)
+    for number in range(claims):
+        plane.client.create(VOLUMES, volume(number))
+    config = {"featureFlags": "enableNetworkPolicy: {enabled: true}"}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG_NAME}}
+    plane.client.create(f"/api/v1/namespaces/{SYSTEM}/configmaps", {**manifest, "data": config})
 
 
 def _add_nodes(plane: ControlPlane, count: int) -> None:

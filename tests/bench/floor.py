@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.bench.arena import Arena
 from tests.bench.bare import BareClient, bare_client
-from tests.bench.subjects import TWIN, Load, Mix, Writes, name_of, namespace, twin
+from tests.bench.subjects import TWIN, Load, Mix, Subject, Writes, name_of, namespace
 from tests.bench.tally import seconds, tally
 from tests.support.cluster.audit import Mark
 
@@ -50,7 +50,14 @@ class Floor:
 
 
 async def measure_floor(
-    arena: Arena, place: str, n: int, mix: Mix, *, workers: int, deadline_s: float
+    arena: Arena,
+    place: str,
+    n: int,
+    mix: Mix,
+    *,
+    subject: Subject,
+    workers: int,
+    deadline_s: float,
 ) -> Floor:
     """Measure in a new namespace.
 
@@ -59,6 +66,7 @@ async def measure_floor(
         place: the namespace.
         n: resources.
         mix: what is written for each, beside its children.
+        subject: what the resources look like.
         workers: resources at a time.
         deadline_s: for the rollouts of all Deployments.
     """
@@ -68,9 +76,9 @@ async def measure_floor(
     ):
         await referee.post("/api/v1/namespaces", namespace(place))
         twins = await referee.post_all(
-            TWIN.path(namespace=place), (twin(name_of(index)) for index in range(n))
+            TWIN.path(namespace=place), (subject.twin(name_of(index)) for index in range(n))
         )
-        load = Load(place, mix)
+        load = Load(place, mix, subject)
         work = [load.writes(index, t["metadata"]["uid"]) for index, t in enumerate(twins)]
         mark = await asyncio.to_thread(arena.plane.audit.mark)
         before = arena.usage()

@@ -13,12 +13,11 @@ from typing import Any
 
 from tests.bench.floor import Floor
 from tests.bench.stages import Cold, Newcomers, Restart
-from tests.bench.subjects import CHILDREN
 from tests.bench.tally import Role, rank
 from tests.bench.usage import IDLE, OTHERS
 
 MOST_OF_FLOOR = 1.5
-MOST_REQUESTS = CHILDREN + 5
+MORE_REQUESTS = 5  # than children
 MOST_MEDIAN_MS = 30.0
 MOST_P99_MS = 100.0
 MEMORY_MIB = {1_000: 150.0, 10_000: 400.0}
@@ -96,7 +95,8 @@ class Report:
         bars = []
         if self.floors:
             bars.append(Bar("cold start / floor", self.cold.total_s / self.floor_s, MOST_OF_FLOOR))
-        bars.append(Bar("requests a resource, cold", requests, MOST_REQUESTS))
+        most = int(self.options["children"]) + MORE_REQUESTS
+        bars.append(Bar("requests a resource, cold", requests, most))
         bars.append(Bar("memory", self.cold.footprint.rss_mib, memory, "MiB"))
         if self.idle is not None:
             others = {k: v for k, v in self.idle.items() if not _belongs_to_idling(k)}

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from controller.runtime.controller import DEFAULT_WORKERS
 from tests.bench.arena import Arena, arena
@@ -24,7 +25,7 @@ from tests.bench.bare import bare_client
 from tests.bench.floor import Floor, measure_floor
 from tests.bench.report import Report
 from tests.bench.stages import Cold, cold_start, idle, newcomers, populate, restart
-from tests.bench.subjects import Mix
+from tests.bench.subjects import SIMPLE, Mix, Subject
 from tests.support.cluster.versions import KUBERNETES
 
 FLOOR_BEFORE, FLOOR_AFTER = "floor-before", "floor-after"
@@ -41,6 +42,7 @@ class Options:
         new: resources that are added one at a time.
         profile: absolute path for a profile of the cold start; only that stage is run then.
         keep: leave the control plane for a look, until interrupted.
+        subject: what the resources look like.
     """
 
     n: int = 1000
@@ -49,6 +51,7 @@ class Options:
     new: int = 50
     profile: Path | None = None
     keep: bool = False
+    subject: Subject = SIMPLE
 
     @property
     def deadline_s(self) -> float:
@@ -74,7 +77,7 @@ def measure(options: Options, say: Callable[[str], None]) -> Report:
         "kubernetes": KUBERNETES,
     }
     say("starting a control plane")
-    with arena(pods=3 * options.n + options.new) as place:
+    with arena(pods=3 * options.n + options.new, everything=options.subject.everything) as place:
         stages = _profiled if options.profile else _all_stages
         report = asyncio.run(stages(place, options, environment, say))
         if options.keep:
@@ -91,7 +94,7 @@ async def _all_stages(
     before = await _floor(place, FLOOR_BEFORE, Mix(), options)
     async with bare_client(str(place.referee_kubeconfig()), user_agent="bench-referee") as referee:
         say(f"creating {n} resources")
-        await populate(referee, n, options.new)
+        await populate(referee, n, options.new, options.subject)
         flags = f"--workers={options.workers}"
         say("cold start of the operator")
         with closing(place.operator(flags)) as operator:
@@ -99,7 +102,9 @@ async def _all_stages(
             say(f"idle for {options.idle:g} s")
             idling = await idle(place, options.idle)
             say(f"{options.new} new resources, one at a time")
-            new = await newcomers(place, referee, n, options.new, deadline_s=60.0)
+            new = await newcomers(
+                place, referee, n, options.new, subject=options.subject, deadline_s=60.0
+            )
             status = await asyncio.to_thread(operator.terminate)
             if status:
                 raise operator.failure(f"SIGTERM ended the operator with exit status {status}")
@@ -109,7 +114,7 @@ async def _all_stages(
             await asyncio.to_thread(operator.terminate)
     say("floor: the same once more, with the operator's own mix of writes")
     after = await _floor(place, FLOOR_AFTER, _mix_of(cold, n), options)
-    return Report(environment, asdict(options), cold, [before, after], idling, new, again)
+    return Report(environment, _described(options), cold, [before, after], idling, new, again)
 
 
 async def _profiled(
@@ -118,7 +123,7 @@ async def _profiled(
     """The cold start alone, under the profiler."""
     async with bare_client(str(place.referee_kubeconfig()), user_agent="bench-referee") as referee:
         say(f"creating {options.n} resources")
-        await populate(referee, options.n, 0)
+        await populate(referee, options.n, 0, options.subject)
         say("cold start of the operator under the profiler")
         command = (sys.executable, "-m", "tests.bench.sampler", str(options.profile))
         flags = f"--workers={options.workers}"
@@ -127,7 +132,7 @@ async def _profiled(
                 place, referee, operator, options.n, deadline_s=options.deadline_s
             )
             await asyncio.to_thread(operator.terminate)
-    return Report(environment, asdict(options), cold)
+    return Report(environment, _described(options), cold)
 
 
 async def _floor(place: Arena, namespace: str, mix: Mix, options: Options) -> Floor:
@@ -136,9 +141,14 @@ async def _floor(place: Arena, namespace: str, mix: Mix, options: Options) -> Fl
         namespace,
         options.n,
         mix,
+        subject=options.subject,
         workers=options.workers,
         deadline_s=options.deadline_s,
     )
+
+
+def _described(options: Options) -> dict[str, Any]:
+    return asdict(options) | {"children": options.subject.children().total()}
 
 
 def _mix_of(cold: Cold, n: int) -> Mix:

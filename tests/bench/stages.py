@@ -17,6 +17,7 @@ from controller.llamastack.kinds import LLAMA_STACK
 from tests.bench import subjects
 from tests.bench.arena import SUBJECTS, Arena
 from tests.bench.bare import BareClient
+from tests.bench.subjects import Subject
 from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
 from tests.support.operator_process import OperatorProcess
 from tests.support.quickstart.road import is_ready
@@ -111,11 +112,11 @@ class Newcomers:
     server_ms: list[float]
 
 
-async def populate(referee: BareClient, n: int, extra: int) -> None:
+async def populate(referee: BareClient, n: int, extra: int, subject: Subject) -> None:
     """Create the resources, and Secrets for them and for those to come."""
     names = [subjects.name_of(index) for index in range(n + extra)]
     await referee.post_all(_SECRETS, map(subjects.secret, names))
-    await referee.post_all(_CRS, map(subjects.resource, names[:n]))
+    await referee.post_all(_CRS, map(subject.resource, names[:n]))
 
 
 async def cold_start(
@@ -164,7 +165,13 @@ async def idle(arena: Arena, period_s: float) -> dict[str, int]:
 
 
 async def newcomers(
-    arena: Arena, referee: BareClient, first: int, count: int, *, deadline_s: float
+    arena: Arena,
+    referee: BareClient,
+    first: int,
+    count: int,
+    *,
+    subject: Subject,
+    deadline_s: float,
 ) -> Newcomers:
     """Create resources one at a time; the next when the last is Ready and all is quiet again.
 
@@ -177,7 +184,7 @@ async def newcomers(
     async with arrivals:
         for index in range(first, first + count):
             name = subjects.name_of(index)
-            manifest = subjects.resource(name)
+            manifest = subject.resource(name)
             began = time.perf_counter()
             await referee.post(_CRS, manifest)
             create_ms.append((time.perf_counter() - began) * 1000)

@@ -14,6 +14,7 @@ Rendering takes longer than writing, so it is done once and the names are put in
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,10 @@ from api.crd import custom_resource_definition
 from api.v1alpha2.reasons import Reason
 from configs.distributions import Distributions
 from configs.yamlio import load_all
+from controller.llamastack import children
 from controller.llamastack.compare import stamped
 from controller.llamastack.kinds import (
+    CONFIG_MAP,
     FIELD_MANAGER,
     LLAMA_STACK,
     MANAGED_BY_VALUE,
@@ -32,6 +35,7 @@ from controller.llamastack.kinds import (
 )
 from controller.llamastack.plan import Plan, make_plan
 from controller.llamastack.preview import preview
+from controller.llamastack.render.inputs import Options
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.status import Facts, compute
 from informers.ports import Object, Resource
@@ -43,20 +47,27 @@ from tests.support.operator_process import ROOT
 
 SAMPLE = ROOT / "deploy" / "samples" / "v1alpha2-simple.yaml"
 TWIN = Resource("bench.llamastack.io", "v1alpha2", LLAMA_STACK.kind, LLAMA_STACK.plural)
-CHILDREN = 4
-"""ServiceAccount, ConfigMap, Service, Deployment."""
+POLICIES = Options(network_policies=True)
+STORAGE_CLASS = "bench"
+_EVERYTHING: dict[str, Any] = {
+    "networking": {"expose": {"hostname": "llama.example.org"}},
+    "workload": {
+        "autoscaling": {"maxReplicas": 3},
+        "storage": {
+            "size": "1Gi",
+            "storageClassName": STORAGE_CLASS,
+            "accessModes": ["ReadWriteMany"],
+        },
+    },
+}
+"""What makes a resource have a child of each kind that one can have without another service."""
 
 _OTHER_LABEL = MANAGED_BY_VALUE[::-1]
 _MODEL_NAME = "llsd-00000"
 _MODEL_UID = "00000000-0000-0000-0000-00000000000a"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_PLURALS = {
-    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
-    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
-    "Service": "/api/v1/namespaces/{}/services",
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
-}
+_KINDS = {kind.kind: kind for kind in (*children.RESOURCES, CONFIG_MAP)}
 
 
 def name_of(number: int) -> str:
@@ -76,17 +87,54 @@ def secret(name: str) -> dict[str, Any]:
     return manifest
 
 
-def resource(name: str) -> dict[str, Any]:
-    """The sample with a Secret of its own."""
-    manifest: dict[str, Any] = copy.deepcopy(_SAMPLES[LLAMA_STACK.kind])
-    manifest["metadata"] = {"name": name}
-    manifest["spec"]["providers"]["inference"]["apiKey"]["secretKeyRef"]["name"] = name
-    return manifest
+def volume(number: int) -> dict[str, Any]:
+    """A volume for one claim of any resource."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"bench-{number:05d}"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": STORAGE_CLASS,
+            "hostPath": {"path": "/bench"},
+        },
+    }
 
 
-def twin(name: str) -> dict[str, Any]:
-    """The same resource of the other API group."""
-    return {**resource(name), "apiVersion": TWIN.api_version}
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a resource looks like.
+
+    Attributes:
+        everything: whether it asks for a child of each kind, or is the sample.
+    """
+
+    everything: bool = False
+
+    def resource(self, name: str) -> dict[str, Any]:
+        """The sample with a Secret of its own."""
+        manifest: dict[str, Any] = copy.deepcopy(_SAMPLES[LLAMA_STACK.kind])
+        manifest["metadata"] = {"name": name}
+        manifest["spec"]["providers"]["inference"]["apiKey"]["secretKeyRef"]["name"] = name
+        if self.everything:
+            manifest["spec"] |= copy.deepcopy(_EVERYTHING)
+        return manifest
+
+    def twin(self, name: str) -> dict[str, Any]:
+        """The same resource of the other API group."""
+        return {**self.resource(name), "apiVersion": TWIN.api_version}
+
+    def children(self) -> Counter[str]:
+        """How many children of which kind it gets."""
+        owner = self.resource(_MODEL_NAME)
+        plan = make_plan(owner, Distributions.load())
+        return Counter(child["kind"] for child in preview(owner, plan, self.options))
+
+    @property
+    def options(self) -> Options:
+        """Of the operator that it is made for."""
+        return POLICIES if self.everything else Options()
 
 
 def twin_definition() -> dict[str, Any]:
@@ -100,6 +148,9 @@ def twin_definition() -> dict[str, Any]:
 
 
 _SAMPLES = {manifest["kind"]: manifest for manifest in load_all(SAMPLE.read_bytes())}
+
+
+SIMPLE, EVERYTHING = Subject(), Subject(everything=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +185,14 @@ class Load:
     Args:
         namespace: where.
         mix: how many of what.
+        subject: what the resources look like.
     """
 
-    def __init__(self, namespace: str, mix: Mix) -> None:
+    def __init__(self, namespace: str, mix: Mix, subject: Subject = SIMPLE) -> None:
         self._namespace = namespace
         self._mix = mix
         owner = {
-            **resource(_MODEL_NAME),
+            **subject.resource(_MODEL_NAME),
             "metadata": {
                 "name": _MODEL_NAME,
                 "namespace": namespace,
@@ -150,8 +202,9 @@ class Load:
             },
         }
         plan = make_plan(owner, Distributions.load())
-        self._children = {m["kind"]: _child(m, namespace) for m in preview(owner, plan)}
-        deployment = next(m for m in preview(owner, plan) if m["kind"] == "Deployment")
+        manifests = preview(owner, plan, subject.options)
+        self._children = {m["kind"]: _child(m, namespace) for m in manifests}
+        deployment = next(m for m in manifests if m["kind"] == "Deployment")
         self._statuses = tuple(
             _status_patch(owner, plan, _live(deployment, available=n)) for n in (0, 1)
         )
@@ -197,7 +250,7 @@ def _child(manifest: dict[str, Any], namespace: str) -> Request:
         ],
     }
     body = orjson.dumps({**manifest, "metadata": metadata})
-    path = _PLURALS[manifest["kind"]].format(namespace)
+    path = _KINDS[manifest["kind"]].path(namespace=namespace)
     return Request(
         "POST",
         f"{path}?fieldManager={FIELD_MANAGER}",

@@ -26,7 +26,6 @@ NAME = "llama-stack-k8s-operator-controller-manager"
 METRICS = f"{NAME}-metrics-service"
 METRICS_PORT = 8080
 _READY_S = 120.0
-_CRD = "customresourcedefinitions/llamastackdistributions.llamastack.io"
 
 
 class InCluster:
@@ -55,7 +54,7 @@ class InCluster:
             ClusterError: something is refused, or does not become ready; with what Pods say.
         """
         self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "default"))
-        self.plane.kubectl("wait", "--for=condition=Established", _CRD)
+        self.plane.wait_for_definitions()
         self.system.wait_for_deployment(NAME, seconds=_READY_S)
 
     def deployment(self) -> dict[str, Any]:

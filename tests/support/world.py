@@ -64,8 +64,7 @@ def install(plane: ControlPlane) -> Path:
     """Our API, namespace and rights; the kubeconfig of the operator's ServiceAccount."""
     for base in ("crd", "policy", "namespace", "rbac"):
         plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(DEPLOY / base))
-    crd = "customresourcedefinitions/llamastackdistributions.llamastack.io"
-    plane.kubectl("wait", "--for=condition=Established", crd)
+    plane.wait_for_definitions()
     return plane.kubeconfig_for_service_account(SYSTEM, ACCOUNT)
 
 

@@ -33,6 +33,9 @@ class Options:
     operator_namespace: str = ""
 
 
+DEFAULT_OPTIONS = Options()
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that decides what the children look like.
@@ -61,7 +64,7 @@ class Inputs:
     config_maps_seen: str = ""
     storage_state: str = ""
     claim: Object | None = None
-    options: Options = Options()
+    options: Options = DEFAULT_OPTIONS
     ca_bundle: str = ""
 
     @property

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.support.cluster import flags, keeper, state
 from tests.support.cluster.audit import POLICY, AuditLog
@@ -276,6 +277,22 @@ class ControlPlane:
             raise ClusterError(msg)
         return result.stdout
 
+    def wait_for_definitions(self, seconds: float = 25.0) -> None:
+        """Wait until every custom resource is served.
+
+        ``kubectl wait`` ends with an error when it finds a definition that has no conditions yet.
+
+        Raises:
+            ClusterError: one is not in time.
+        """
+        deadline = time.monotonic() + seconds
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        while waiting := [d for d in self.client.get(path)["items"] if not _is_established(d)]:
+            if time.monotonic() > deadline:
+                names = ", ".join(d["metadata"]["name"] for d in waiting)
+                raise ClusterError(f"not established after {seconds:.0f} s: {names}")
+            time.sleep(0.05)
+
     # --- parts -----------------------------------------------------------------------------
 
     @property
@@ -376,3 +393,8 @@ class ControlPlane:
         return write_kubeconfig(
             path, server=self.server, ca=self.pki.ca, user=user, credential=credential, token=token
         )
+
+
+def _is_established(definition: dict[str, Any]) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
