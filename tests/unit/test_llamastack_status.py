@@ -16,6 +16,7 @@ from api.v1alpha2 import parse
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.engine import Generated
 from controller.llamastack.claim_status import Volume
+from controller.llamastack.pods import TROUBLE
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.status import Facts, Problem, compute
 from tests.support.apicase import with_workload
@@ -334,3 +335,24 @@ def test_growing_volume_keeps_a_server_from_being_called_ready() -> None:
     assert told(growing) == (Phase.INITIALIZING, "StorageResizing", "StorageResizing")
     pods = replace(growing, deployment=deployment(0))
     assert told(pods)[1] == "Progressing", "what keeps the server from serving comes first"
+
+
+@pytest.mark.parametrize(
+    ("phase", "message", "reason"),
+    [
+        ("Pending", "no volume", Reason.PROGRESSING),
+        ("Bound", "pod has unbound immediate PersistentVolumeClaims", Reason.PROGRESSING),
+        ("Bound", "no node can mount the volume", Reason.VOLUME_PENDING),
+    ],
+)
+def test_pod_that_waits_for_a_claim_to_be_bound_is_no_trouble_of_the_deployment(
+    phase: str, message: str, reason: str
+) -> None:
+    """Every first start has a second of it; it would be a Warning a resource."""
+    trouble = {"reason": Reason.VOLUME_PENDING, "message": message}
+    pod = {"metadata": {"name": "p"}, TROUBLE: trouble}
+    facts = replace(stored(claim(phase=phase)), deployment=deployment(0), pods=(pod,))
+
+    found = condition({"status": compute(facts)}, "DeploymentReady")
+
+    assert found["reason"] == reason
