@@ -26,7 +26,6 @@ from controller.llamastack.references import (
     is_always_kept,
     reference,
 )
-from controller.llamastack.render.inputs import Options
 from controller.llamastack.resolving import References
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.server_status import About
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from llamastack_operator.kube.rest import Client
     from llamastack_operator.observability.metrics import Metrics
     from llamastack_operator.settings import Settings
+    from llamastack_operator.surroundings import Surroundings
 
 CONTROLLER_NAME = "llamastackdistribution"
 
@@ -71,6 +71,7 @@ class Operator:
         recorder: Events.
         settings: from flags and environment.
         metrics: all of them.
+        surroundings: the cluster.
         may_write: whether a pass may start; false while leadership is in doubt.
     """
 
@@ -84,11 +85,12 @@ class Operator:
         settings: Settings,
         metrics: Metrics,
         *,
+        surroundings: Surroundings,
         may_write: Callable[[], bool],
     ) -> None:
         self.informers = InformerSet(
             client,
-            WATCHES,
+            (*WATCHES, *surroundings.watches),
             namespaces=settings.namespaces,
             referenced=self._is_referenced,
             metrics=metrics,
@@ -118,15 +120,16 @@ class Operator:
             timeout_s=settings.registry_timeout_s,
         )
         planner = Planner(Distributions.load())
-        namespace = settings.leader_elect_namespace
         live = LiveConfig(
             planner=planner,
             queue=self.queue,
             resources=self._resources.values,
             recorder=recorder,
-            options=Options(operator_namespace=namespace),
+            options=surroundings.options,
         )
-        self.config = OperatorConfigWatch(client, namespace, live, metrics=metrics)
+        self.config = OperatorConfigWatch(
+            client, settings.leader_elect_namespace, live, metrics=metrics
+        )
         self.prober = Prober(
             Asker(
                 route_of(settings.probe_servers, client.connection),

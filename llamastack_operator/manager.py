@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from controller.llamastack.watches import RIGHTS
 from llamastack_operator.assembly import Operator
 from llamastack_operator.election.core import Timings
 from llamastack_operator.election.elector import Elector, new_identity
@@ -33,13 +32,12 @@ from llamastack_operator.election.lease import KubeLeaseStore
 from llamastack_operator.events.recorder import Recorder
 from llamastack_operator.guard import GuardedWriter
 from llamastack_operator.kube.config import Source, connect
-from llamastack_operator.kube.preflight import check_rights, check_served
 from llamastack_operator.kube.rest import Client
 from llamastack_operator.observability.health import Checks, HttpServer, health_app, metrics_app
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
-from llamastack_operator.operator_config import RIGHTS as OWN_RIGHTS
 from llamastack_operator.probing.permission import may_probe
+from llamastack_operator.surroundings import look_around
 from llamastack_operator.version import USER_AGENT, VERSION
 
 if TYPE_CHECKING:
@@ -74,6 +72,9 @@ class Manager:
         self._metrics = Metrics(version=VERSION)
         self._healthz = Checks()
         self._readyz = Checks()
+        # Before anything else, because an answer without a check says "ready".
+        self._readyz.add("informers", self._cache_problem)
+        self._operator: Operator | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop.
@@ -100,8 +101,14 @@ class Manager:
                 instance=self._identity(),
                 metrics=self._metrics.events(),
             )
-            operator = Operator(
-                client, writer, recorder, settings, self._metrics, may_write=may_write
+            self._operator = operator = Operator(
+                client,
+                writer,
+                recorder,
+                settings,
+                self._metrics,
+                surroundings=await look_around(client, settings),
+                may_write=may_write,
             )
             self._add_checks(operator, elector)
             async with asyncio.TaskGroup() as group:
@@ -158,11 +165,12 @@ class Manager:
                 "leader-election",
                 lambda: None if elector.healthy() else "the lease ran out and was not given up",
             )
-        self._readyz.add(
-            "informers",
-            lambda: None if operator.informers.has_synced() else "caches are filling",
-        )
         self._readyz.add("operator-config", lambda: operator.config.problem or None)
+
+    def _cache_problem(self) -> str | None:
+        if self._operator is None:
+            return "the cluster was not looked at yet"
+        return None if self._operator.informers.has_synced() else "caches are filling"
 
 
 class _Run:
@@ -188,9 +196,6 @@ class _Run:
 
     async def main(self, client: Client, settings: Settings) -> None:
         """Start, wait to be stopped, stop."""
-        await check_served(client, self._operator.resource)
-        await check_rights(client, settings.namespaces, RIGHTS)
-        await self._check_own_namespace(client, settings)
         if not await may_probe(client, settings):
             self._operator.prober.switch_off()
         self._start("watchdog", self._watchdog().run())
@@ -209,12 +214,6 @@ class _Run:
             if not await self._stopped_before("configured"):
                 await self._lead()
         await self._shut_down()
-
-    async def _check_own_namespace(self, client: Client, settings: Settings) -> None:
-        """Where the operator lives, if that is not where it works: the same rights hold there."""
-        own = settings.leader_elect_namespace
-        if own and settings.namespaces and own not in settings.namespaces:
-            await check_rights(client, (own,), OWN_RIGHTS)
 
     def _watchdog(self) -> Watchdog:
         """A loop that stood still for a whole renew deadline has lost the lease (row E10)."""

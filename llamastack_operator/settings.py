@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from controller.runtime.controller import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS
 from llamastack_operator import settings_values as values
@@ -33,6 +33,8 @@ ENV_PREFIX: Final = "LLAMASTACK_OPERATOR_"
 OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from the downward API
 
 MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
+
+FixedUids: TypeAlias = Literal["auto", "true", "false"]
 
 
 class SettingsError(Exception):
@@ -58,6 +60,8 @@ class Settings:
         reconcile_timeout_s: seconds that one reconcile may take.
         resync_s: seconds between two looks at everything without an event.
         allow_cross_namespace_config: whether resources may name ConfigMaps of other namespaces.
+        fixed_uids: whether pods name user and group ids: ``true``, ``false``, or ``auto``, which is
+            not where the cluster assigns them.
         registry_ca_file: PEM file with CAs to trust besides the system's; empty for none.
         registry_plain_http: registries, host and perhaps port, that are spoken to without TLS.
         registry_timeout_s: seconds for reading the labels of one image.
@@ -78,6 +82,7 @@ class Settings:
     reconcile_timeout_s: float
     resync_s: float
     allow_cross_namespace_config: bool
+    fixed_uids: FixedUids
     registry_ca_file: str
     registry_plain_http: tuple[str, ...]
     registry_timeout_s: float
@@ -234,6 +239,14 @@ FLAGS: Final = (
         metavar="",
         text="let resources name ConfigMaps of other namespaces, which the operator then reads "
         "for whoever may edit a resource",
+    ),
+    _Flag(
+        flag="--fixed-uids",
+        field="fixed_uids",
+        parse=values.choice("auto", "true", "false"),
+        default="auto",
+        metavar="WHEN",
+        text="whether pods name user and group ids: true, false or auto, which is not on OpenShift",
     ),
     _Flag(
         flag="--registry-ca-file",

@@ -21,6 +21,8 @@ from controller.llamastack.kinds import (
     NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD_DISRUPTION_BUDGET,
+    ROLE_BINDING,
+    ROUTE,
     SERVICE,
     SERVICE_ACCOUNT,
 )
@@ -31,6 +33,8 @@ from controller.llamastack.render import (
     network_policy,
     pdb,
     pvc,
+    role_binding,
+    route,
     service,
     service_account,
 )
@@ -38,7 +42,7 @@ from controller.llamastack.render import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from controller.llamastack.render.inputs import Inputs
+    from controller.llamastack.render.inputs import Inputs, Options
     from controller.llamastack.render.manifest import Child
     from informers.ports import Resource
 
@@ -52,12 +56,14 @@ class ChildKind:
         render: what it should be; ``None`` if the resource asks for none.
         name: of the object, from the name of the resource.
         kept: whether an edit that no longer asks for it leaves it, because it holds data.
+        there: whether this cluster has the kind at all; if not, nothing is asked of it.
     """
 
     resource: Resource
     render: Callable[[Inputs], Child | None]
     name: Callable[[str], str]
     kept: bool = False
+    there: Callable[[Options], bool] = lambda _: True
 
 
 PREREQUISITES: tuple[ChildKind, ...] = (
@@ -68,6 +74,13 @@ PREREQUISITES: tuple[ChildKind, ...] = (
     ChildKind(INGRESS, ingress.render, names.ingress),
     ChildKind(PERSISTENT_VOLUME_CLAIM, pvc.render, names.claim, kept=True),
     ChildKind(NETWORK_POLICY, network_policy.render, names.network_policy),
+    ChildKind(ROUTE, route.render, names.route, there=lambda options: options.routes),
+    ChildKind(
+        ROLE_BINDING,
+        role_binding.render,
+        names.role_binding,
+        there=lambda options: options.role_bindings,
+    ),
 )
 """All but the Deployment."""
 
@@ -77,7 +90,7 @@ RESOURCES: tuple[Resource, ...] = (DEPLOYMENT, *(kind.resource for kind in PRERE
 
 def wanted(inputs: Inputs) -> Iterator[Child]:
     """The prerequisites that a resource asks for."""
-    for kind in PREREQUISITES:
+    for kind in _there(inputs):
         child = kind.render(inputs)
         if child is not None:
             yield child
@@ -85,6 +98,10 @@ def wanted(inputs: Inputs) -> Iterator[Child]:
 
 def unwanted(inputs: Inputs) -> Iterator[ChildKind]:
     """The kinds of which an object that is there has to go."""
-    for kind in PREREQUISITES:
+    for kind in _there(inputs):
         if not kind.kept and kind.render(inputs) is None:
             yield kind
+
+
+def _there(inputs: Inputs) -> Iterator[ChildKind]:
+    return (kind for kind in PREREQUISITES if kind.there(inputs.options))

@@ -21,7 +21,22 @@ AUTOSCALER = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizonta
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+ROUTE = Resource("route.openshift.io", "v1", "Route", "routes")
+ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLE = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False
+)
+SECURITY_CONTEXT_CONSTRAINTS = Resource(
+    "security.openshift.io",
+    "v1",
+    "SecurityContextConstraints",
+    "securitycontextconstraints",
+    namespaced=False,
+)
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
+
+ANYUID_ROLE = "system:openshift:scc:anyuid"
+"""ClusterRole of OpenShift: its pods may have any user id. The Go operator's servers had it."""
 
 FIELD_MANAGER = "llamastack-operator"
 """Owns the fields of children. Part of the API: renaming it orphans fields (row G1)."""

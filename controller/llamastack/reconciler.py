@@ -27,7 +27,6 @@ from controller.llamastack.hearing import heard_of
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
-    INGRESS,
     LLAMA_STACK,
     PERSISTENT_VOLUME_CLAIM,
     SECRET,
@@ -35,8 +34,9 @@ from controller.llamastack.kinds import (
 )
 from controller.llamastack.override import Overrides
 from controller.llamastack.ownership import BeingDeleted, ResourceConflict
+from controller.llamastack.reaching import reached
 from controller.llamastack.registry_state import recorded
-from controller.llamastack.render import deployment, ingress, names, network_policy, service
+from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.server_status import About
 from controller.llamastack.status import Facts, Problem, compute
@@ -185,16 +185,11 @@ class LlamaStackReconciler:
             config_map_name=outcome.config_map_name,
             volume=outcome.volume or _failed(facts.volume, outcome.problem),
             update_problem=outcome.problem,
-            service_url="" if outcome.problem else service.url(self._inputs(facts.cr, plan)),
-            route_url=None if outcome.problem else self._route_url(facts.cr, plan),
-            network_note=(
-                "" if outcome.problem else network_policy.note(self._inputs(facts.cr, plan))
-            ),
         )
         if outcome.problem is None:
             inputs = self._inputs(facts.cr, plan)
             heard = heard_of(inputs, outcome.deployment, self._caches, self._servers)
-            facts = replace(facts, heard=heard)
+            facts = replace(reached(facts, inputs, self._caches), heard=heard)
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:
             raise outcome.error
@@ -228,10 +223,6 @@ class LlamaStackReconciler:
         if plan.cr is None or plan.generated is None:
             raise ValueError("a plan with a problem has nothing to render")
         return Inputs(cr, plan.cr.spec, plan.generated, options=self._options())
-
-    def _route_url(self, cr: Object, plan: Plan) -> str:
-        live = self._caches.owned(INGRESS, names.ingress(cr["metadata"]["name"]), cr)
-        return ingress.url(self._inputs(cr, plan), live)
 
     async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
         """Everything the Deployment needs, side by side; then the Deployment, in one write."""

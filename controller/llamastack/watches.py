@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.caches import OWNER_INDEX, owner_index
 from controller.llamastack.kinds import (
+    ANYUID_ROLE,
     AUTOSCALER,
+    CLUSTER_ROLE,
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
@@ -26,6 +28,8 @@ from controller.llamastack.kinds import (
     POD,
     POD_DISRUPTION_BUDGET,
     REPLICA_SET,
+    ROLE_BINDING,
+    ROUTE,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -93,6 +97,12 @@ WATCHES = (
     Watch(SECRET, metadata_only=True, referenced_only=True),
 )
 
+OPTIONAL_WATCHES = (
+    Watch(ROUTE, MANAGED_BY_SELECTOR),
+    Watch(ROLE_BINDING, MANAGED_BY_SELECTOR),
+)
+"""Only where the cluster has them (`llamastack_operator.surroundings`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Right:
@@ -135,4 +145,18 @@ RIGHTS: tuple[Right, ...] = (
     *_rights(SECRET, "get", "list", "watch", "create", "patch", "delete"),
     *_rights(EVENT, "create", "patch"),
 )
-"""Everything the controller does; ``deploy/rbac`` grants it and the start checks it."""
+"""What the controller does in every cluster; ``deploy/rbac`` grants it, the start checks it."""
+
+ROUTE_RIGHTS: tuple[Right, ...] = (
+    *_rights(ROUTE, "get", "list", "watch", "create", "patch", "delete"),
+    # OpenShift asks for them when a Route names its host or certificate, or another one.
+    *_rights(ROUTE, "create", "update", subresource="custom-host"),
+)
+"""Where there are Routes; ``deploy/rbac`` grants them, too: what is not served is not granted."""
+
+BINDING_RIGHTS: tuple[Right, ...] = (
+    *_rights(ROLE_BINDING, "get", "list", "watch", "create", "patch", "delete"),
+    Right("get", CLUSTER_ROLE, name=ANYUID_ROLE),
+    Right("bind", CLUSTER_ROLE, name=ANYUID_ROLE),
+)
+"""Granted by ``deploy/openshift-anyuid`` only; without them no RoleBinding is made."""

@@ -82,38 +82,42 @@ async def check_served(client: Client, resource: Resource) -> None:
         )
 
 
-async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterable[Right]) -> None:
-    """Whether we may do all that we are going to do.
+class Rules:
+    """What somebody may do, as far as the API server can list it.
+
+    Args:
+        answers: by a namespace in words (empty: anywhere): its rules, and whether those are all.
+    """
+
+    def __init__(self, answers: Sequence[tuple[str, list[dict[str, Any]], bool]]) -> None:
+        self._answers = answers
+
+    def allow(self, right: Right) -> bool:
+        """Whether a right is given in all of them; not if nobody can tell."""
+        return all(any(_allows(rule, right) for rule in rules) for _, rules, _ in self._answers)
+
+    def missing(self, rights: Iterable[Right]) -> list[str]:
+        """Those that are not given, in words; without those that nobody can tell of."""
+        needed = list(rights)
+        return [
+            f"{_in_words(right)}{where}"
+            for where, rules, complete in self._answers
+            for right in needed
+            if complete and not any(_allows(rule, right) for rule in rules)
+        ]
+
+
+async def rules_in(client: Client, namespaces: Sequence[str]) -> Rules:
+    """What we may do; one review a namespace.
 
     Args:
         client: as whom.
         namespaces: to be watched; empty for all, where the rights must come from cluster roles.
-        rights: what is needed in each.
-
-    Raises:
-        NotFit: a right is missing.
-        ApiError: the review failed.
-    """
-    missing = await missing_rights(client, namespaces, rights)
-    if missing:
-        raise NotFit("\n".join(f"missing right: {text}" for text in missing))
-
-
-async def missing_rights(
-    client: Client, namespaces: Sequence[str], rights: Iterable[Right]
-) -> list[str]:
-    """The rights that we lack, in words; one review a namespace.
-
-    Args:
-        client: as whom.
-        namespaces: to be watched; empty for all, where the rights must come from cluster roles.
-        rights: what is looked for in each.
 
     Raises:
         ApiError: the review failed.
     """
-    missing: list[str] = []
-    needed = list(rights)
+    answers = []
     for namespace in namespaces or ("default",):
         body = {
             "apiVersion": "authorization.k8s.io/v1",
@@ -122,14 +126,44 @@ async def missing_rights(
         }
         answer = await client.request("POST", _REVIEWS, body=body, timeout_s=_TIMEOUT_S)
         status = answer.get("status") or {}
-        if status.get("incomplete"):
-            continue  # an authorizer that cannot list its rules; the first request will tell
-        rules = status.get("resourceRules") or []
         where = f" in namespace {namespace}" if namespaces else ""
-        missing += [
-            f"{_in_words(r)}{where}" for r in needed if not any(_allows(x, r) for x in rules)
-        ]
-    return missing
+        # An authorizer that cannot list its rules: the first request will tell.
+        complete = not status.get("incomplete")
+        answers.append((where, status.get("resourceRules") or [], complete))
+    return Rules(answers)
+
+
+async def check_rights(client: Client, namespaces: Sequence[str], rights: Iterable[Right]) -> Rules:
+    """Whether we may do all that we are going to do.
+
+    Args:
+        client: as whom.
+        namespaces: to be watched; empty for all, where the rights must come from cluster roles.
+        rights: what is needed in each.
+
+    Returns:
+        All that we may do.
+
+    Raises:
+        NotFit: a right is missing.
+        ApiError: the review failed.
+    """
+    rules = await rules_in(client, namespaces)
+    missing = rules.missing(rights)
+    if missing:
+        raise NotFit("\n".join(f"missing right: {text}" for text in missing))
+    return rules
+
+
+async def missing_rights(
+    client: Client, namespaces: Sequence[str], rights: Iterable[Right]
+) -> list[str]:
+    """The rights that we lack, in words; see :func:`rules_in`.
+
+    Raises:
+        ApiError: the review failed.
+    """
+    return (await rules_in(client, namespaces)).missing(rights)
 
 
 def _in_words(right: Right) -> str:

@@ -34,6 +34,8 @@ _PATHS = {
     "replicaset": "/apis/apps/v1/namespaces/{0}/replicasets",
     "ingress": "/apis/networking.k8s.io/v1/namespaces/{0}/ingresses",
     "networkpolicy": "/apis/networking.k8s.io/v1/namespaces/{0}/networkpolicies",
+    "route": "/apis/route.openshift.io/v1/namespaces/{0}/routes",
+    "rolebinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{0}/rolebindings",
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from configs.yamlio import load_all
+from controller.llamastack.kinds import ANYUID_ROLE
 from controller.llamastack.operator_config import (
     CONFIG_NAME,
     FEATURE_FLAGS,
@@ -22,7 +23,7 @@ from controller.llamastack.operator_config import (
     Reading,
     read,
 )
-from controller.llamastack.watches import RIGHTS
+from controller.llamastack.watches import BINDING_RIGHTS, RIGHTS, ROUTE_RIGHTS, Right
 from llamastack_operator.election.core import Timings
 from llamastack_operator.manager import DRAIN_S, FLUSH_S, LEASE_NAME
 from llamastack_operator.settings import Settings, add_arguments, from_args
@@ -54,6 +55,13 @@ def _expanded(role: dict[str, Any]) -> Iterator[Rule]:
             for resource in rule["resources"]:
                 for verb in rule["verbs"]:
                     yield group, resource, verb
+
+
+def _rules(rights: Iterable[Right]) -> set[Rule]:
+    return {
+        (r.resource.group, "/".join(filter(None, (r.resource.plural, r.subresource))), r.verb)
+        for r in rights
+    }
 
 
 def _manager() -> dict[str, Any]:
@@ -109,15 +117,24 @@ def test_objects_are_in_the_namespace_that_is_created() -> None:
 
 
 def test_operator_is_granted_exactly_what_the_code_declares() -> None:
-    needed = {
-        (r.resource.group, "/".join(filter(None, (r.resource.plural, r.subresource))), r.verb)
-        for r in RIGHTS
-    }
-
     granted = list(_expanded(_only("rbac/manager_role.yaml")))
 
-    assert set(granted) == needed
+    assert set(granted) == _rules((*RIGHTS, *ROUTE_RIGHTS))
     assert len(granted) == len(set(granted))
+
+
+def test_right_to_bind_is_for_one_role_and_granted_apart() -> None:
+    role = _only("openshift-anyuid/anyuid_role.yaml")
+
+    assert set(_expanded(role)) == _rules(BINDING_RIGHTS)
+    named = {
+        rule["resources"][0]: (rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]
+    }
+    assert named["clusterroles"] == ([ANYUID_ROLE], ["bind", "get"])
+    for path in sorted((_DEPLOY / "rbac").glob("*_role.yaml")):
+        (other,) = _documents(path)
+        assert "bind" not in {verb for _, _, verb in _expanded(other)}
+        assert "rbac.authorization.k8s.io" not in {group for group, _, _ in _expanded(other)}
 
 
 def test_example_of_the_operators_config_map_holds_the_defaults() -> None:
@@ -164,6 +181,7 @@ def test_rules_and_verbs_are_in_alphabetical_order(path: Path) -> None:
     [
         ("rbac/manager_role_binding.yaml", "rbac/manager_role.yaml"),
         ("rbac/leader_election_role_binding.yaml", "rbac/leader_election_role.yaml"),
+        ("openshift-anyuid/anyuid_role_binding.yaml", "openshift-anyuid/anyuid_role.yaml"),
     ],
 )
 def test_roles_are_bound_to_the_operators_account(binding: str, role: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.kinds import INGRESS
-from controller.llamastack.render import names
+from controller.llamastack.render import names, route
 from controller.llamastack.render.manifest import Child, child
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def render(inputs: Inputs) -> Child | None:
-    """All paths to the Service; ``None`` for a resource that is not exposed."""
+    """All paths to the Service; ``None`` for a resource that is not exposed, or by a Route."""
     expose = _exposed(inputs)
     if expose is None:
         return None
@@ -62,7 +62,8 @@ def url(inputs: Inputs, live: Object | None) -> str:
 
 def _exposed(inputs: Inputs) -> Expose | None:
     expose = inputs.spec.networking.expose
-    return expose if expose is not None and expose.enabled else None
+    wanted = expose is not None and expose.enabled and not route.is_used(inputs)
+    return expose if wanted else None
 
 
 def _address(live: Object | None) -> str:

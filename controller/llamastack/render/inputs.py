@@ -26,11 +26,15 @@ class Options:
         fixed_uids: write user and group ids into the pods; off on OpenShift, which assigns them.
         network_policies: give every server a NetworkPolicy.
         operator_namespace: where the operator runs; empty if it does not know.
+        routes: the cluster has the Routes of OpenShift.
+        role_bindings: the cluster has the ClusterRole to bind, and we may bind it.
     """
 
     fixed_uids: bool = True
     network_policies: bool = False
     operator_namespace: str = ""
+    routes: bool = False
+    role_bindings: bool = False
 
 
 DEFAULT_OPTIONS = Options()

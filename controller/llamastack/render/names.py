@@ -36,6 +36,16 @@ def claim(cr: str) -> str:
     return f"{cr}-pvc"
 
 
+def route(cr: str) -> str:
+    """Route, if the server is exposed on OpenShift."""
+    return f"{cr}-route"
+
+
+def role_binding(cr: str) -> str:
+    """RoleBinding of the ServiceAccount, where there is one."""
+    return f"{cr}-rb"
+
+
 def network_policy(cr: str) -> str:
     """NetworkPolicy of the pods, where policies are switched on."""
     return f"{cr}-network-policy"

@@ -1,0 +1,34 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""How a server is reached, and by whom, as a pass tells it once the children are in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from controller.llamastack.kinds import INGRESS, ROUTE
+from controller.llamastack.render import ingress, names, network_policy, route, service
+
+if TYPE_CHECKING:
+    from controller.llamastack.caches import Caches
+    from controller.llamastack.render.inputs import Inputs
+    from controller.llamastack.status import Facts
+
+
+def reached(facts: Facts, inputs: Inputs, caches: Caches) -> Facts:
+    """The facts, and the addresses of the server."""
+    return replace(
+        facts,
+        service_url=service.url(inputs),
+        route_url=_route_url(inputs, caches),
+        network_note=network_policy.note(inputs),
+    )
+
+
+def _route_url(inputs: Inputs, caches: Caches) -> str:
+    if route.is_used(inputs):
+        live = caches.owned(ROUTE, names.route(inputs.name), inputs.owner)
+        return route.url(inputs, live)
+    return ingress.url(inputs, caches.owned(INGRESS, names.ingress(inputs.name), inputs.owner))
