@@ -9,6 +9,7 @@ import functools
 import ssl
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certifi
@@ -119,7 +120,7 @@ class Operator:
             clock=time.monotonic,
             timeout_s=settings.registry_timeout_s,
         )
-        planner = Planner(Distributions.load())
+        planner = Planner(_distributions(settings.distributions_file))
         live = LiveConfig(
             planner=planner,
             queue=self.queue,
@@ -188,6 +189,10 @@ class Operator:
         return is_always_kept(resource, key) or any(
             self._resources.by_index(REFERENCE_INDEX, reference(resource, key))
         )
+
+
+def _distributions(file: str) -> Distributions:
+    return Distributions.read(Path(file).read_bytes()) if file else Distributions.load()
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext:

@@ -62,6 +62,7 @@ class Settings:
         allow_cross_namespace_config: whether resources may name ConfigMaps of other namespaces.
         fixed_uids: whether pods name user and group ids: ``true``, ``false``, or ``auto``, which is
             not where the cluster assigns them.
+        distributions_file: a table of distributions to use instead of the built-in one.
         registry_ca_file: PEM file with CAs to trust besides the system's; empty for none.
         registry_plain_http: registries, host and perhaps port, that are spoken to without TLS.
         registry_timeout_s: seconds for reading the labels of one image.
@@ -83,6 +84,7 @@ class Settings:
     resync_s: float
     allow_cross_namespace_config: bool
     fixed_uids: FixedUids
+    distributions_file: str
     registry_ca_file: str
     registry_plain_http: tuple[str, ...]
     registry_timeout_s: float
@@ -247,6 +249,16 @@ FLAGS: Final = (
         default="auto",
         metavar="WHEN",
         text="whether pods name user and group ids: true, false or auto, which is not on OpenShift",
+    ),
+    _Flag(
+        flag="--distributions-file",
+        field="distributions_file",
+        parse=values.distributions_file,
+        default="",
+        metavar="FILE",
+        text="table of distributions to use instead of the built-in one, of the form of "
+        "configs/data/distributions.json; read once, at the start",
+        shown_default="the built-in one",
     ),
     _Flag(
         flag="--registry-ca-file",

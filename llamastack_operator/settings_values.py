@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from configs.distributions import BadTable, Distributions
 from llamastack_operator.observability.bind import BindAddress
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -91,6 +93,18 @@ def ca_file(text: str) -> str:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
     except (OSError, ValueError):
         raise ValueError("a file with certificates in PEM form that can be read") from None
+    return text
+
+
+def distributions_file(text: str) -> str:
+    """A file with a table of distributions, or nothing."""
+    try:
+        if text:
+            Distributions.read(Path(text).read_bytes())
+    except OSError:
+        raise ValueError("a file that can be read") from None
+    except BadTable as error:
+        raise ValueError(f"a table of distributions: it {error}") from None
     return text
 
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from configs.distributions import Distributions
 from controller.llamastack.operator_config import CONFIG_NAME, OperatorConfig, read
 from informers.ports import key_of
 from workqueue import LOW_PRIORITY
@@ -93,7 +92,8 @@ class LiveConfig:
         Args:
             obj: the ConfigMap; ``None`` if there is none.
         """
-        reading = read((obj or {}).get("data") or {}, self._config)
+        names = self._planner.distributions.known
+        reading = read((obj or {}).get("data") or {}, self._config, names=names)
         if obj is not None:
             self._tell(obj, reading.errors, reading.warnings)
         self.problem = ""
@@ -105,7 +105,7 @@ class LiveConfig:
     def _switch(self, config: OperatorConfig) -> None:
         self._config = config
         self._options = replace(self._options, network_policies=config.network_policies)
-        self._planner.use(Distributions.load(dict(config.image_overrides)))
+        self._planner.use(self._planner.distributions.overridden(dict(config.image_overrides)))
         for resource in self._resources():
             self._queue.add(key_of(resource), priority=LOW_PRIORITY)
         log.info(

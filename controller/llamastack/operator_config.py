@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from configs.distributions import Distributions
 from configs.yamlio import YamlError, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 CONFIG_NAME: Final = "llama-stack-operator-config"
 """Of the ConfigMap, in the operator's namespace."""
@@ -75,13 +75,20 @@ class _Wrong(Exception):
     """Why a key is not taken, in one line that begins with a place."""
 
 
-def read(data: Mapping[str, str], last: OperatorConfig | None = None) -> Reading:
+def read(
+    data: Mapping[str, str],
+    last: OperatorConfig | None = None,
+    *,
+    names: Collection[str] | None = None,
+) -> Reading:
     """Read the ConfigMap.
 
     Args:
         data: of the ConfigMap; empty if it is absent.
         last: what held before; ``None`` if nothing was read yet.
+        names: of the distributions; those that the operator brings by default.
     """
+    known = Distributions.load().known if names is None else names
     errors: list[str] = []
     warnings = [
         f"{_shown(key)}: not a key of this ConfigMap; its keys are {FEATURE_FLAGS} and "
@@ -91,7 +98,7 @@ def read(data: Mapping[str, str], last: OperatorConfig | None = None) -> Reading
     taken: dict[str, Any] = {}
     for key, field, parse in _KEYS:
         try:
-            taken[field], more = parse(_document(data.get(key, "")))
+            taken[field], more = parse(_document(data.get(key, "")), known)
         except _Wrong as error:
             errors.append(f"{key}: {error}")
         else:
@@ -113,7 +120,7 @@ def _document(text: str) -> dict[str, Any]:
     return content
 
 
-def _flags(content: dict[str, Any]) -> tuple[bool, list[str]]:
+def _flags(content: dict[str, Any], _: Collection[str]) -> tuple[bool, list[str]]:
     unknown = sorted(set(content) - {NETWORK_POLICY})
     warnings = [
         f"{_shown(name)}: not a flag that this operator knows; it knows {NETWORK_POLICY}"
@@ -136,7 +143,9 @@ def _flags(content: dict[str, Any]) -> tuple[bool, list[str]]:
     return enabled, warnings
 
 
-def _overrides(content: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+def _overrides(
+    content: dict[str, Any], known: Collection[str]
+) -> tuple[tuple[tuple[str, str], ...], list[str]]:
     wrong = [
         f"{_shown(name)}: must be an image such as registry.example.org/server:1.2, not "
         f"{_kind(image)}"
@@ -145,7 +154,6 @@ def _overrides(content: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], li
     ]
     if wrong:
         raise _Wrong("; ".join(wrong))
-    known = Distributions.load().images
     warnings = [
         f"{_shown(name)}: not a distribution; distributions are {', '.join(sorted(known))}"
         for name in sorted(set(content) - set(known))
@@ -153,7 +161,9 @@ def _overrides(content: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], li
     return tuple(sorted((n, image) for n, image in content.items() if n in known)), warnings
 
 
-_KEYS: tuple[tuple[str, str, Callable[[dict[str, Any]], tuple[Any, list[str]]]], ...] = (
+_Parse: TypeAlias = "Callable[[dict[str, Any], Collection[str]], tuple[Any, list[str]]]"
+
+_KEYS: tuple[tuple[str, str, _Parse], ...] = (
     (FEATURE_FLAGS, "network_policies", _flags),
     (IMAGE_OVERRIDES, "image_overrides", _overrides),
 )

@@ -152,8 +152,7 @@ def _question(cr: LlamaStackDistribution, distributions: Distributions) -> Quest
         return None
     if spec.override_config or not needs_config(spec, resolved):
         return None
-    pinned = Distributions.load().images.get(spec.distribution.name or "")
-    if spec.distribution.image is None and resolved.image == pinned:
+    if spec.distribution.image is None and not resolved.is_overridden:
         return None
     return question_of(
         spec,
@@ -251,6 +250,11 @@ class Planner:
         if len(self._plans) > self._remembered:
             del self._plans[next(iter(self._plans))]
         return plan
+
+    @property
+    def distributions(self) -> Distributions:
+        """What ``distribution.name`` can mean now."""
+        return self._distributions
 
     def use(self, distributions: Distributions) -> None:
         """Names mean something else from now on: plans are made anew."""

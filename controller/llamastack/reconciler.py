@@ -42,6 +42,7 @@ from controller.llamastack.server_status import About
 from controller.llamastack.status import Facts, Problem, compute
 from controller.llamastack.storage_content import NO_STORAGE
 from controller.llamastack.transitions import between
+from controller.llamastack.upgrade import blame
 from controller.runtime.result import Result
 from informers.errors import (
     ApiError,
@@ -155,9 +156,8 @@ class LlamaStackReconciler:
         if facts.deleting:
             await self._report(facts, deployment_changed=False)
             return Result.done()
-        plan = self._planner.plan(
-            cr, recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
-        )
+        registry = recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
+        plan = blame(self._planner.plan(cr, registry), cr)
         if plan.cr is not None and plan.waiting is None:
             resolution = await self._references.resolve(cr, facts.deployment, plan)
             facts = replace(facts, resolution=resolution)

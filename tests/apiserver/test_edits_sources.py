@@ -251,3 +251,35 @@ def test_source_goes_there_and_back_with_a_config_map_to_spare(world: World) -> 
     assert world.config_maps() == first
     assert pod(world) == template
     assert world.get("configmap", "mine") is not None
+
+
+# --- what cannot be generated --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (
+            {"disabled": ["toolRuntime"], "resources": {"tools": ["websearch"]}},
+            "MissingProviderForResource",
+        ),
+        ({"providers": {"inference": {"provider": "nobody-knows"}}}, "ConfigGenerationFailed"),
+        ({"distribution": {"image": "127.0.0.1:9/mine:1"}}, "ImageConfigUnavailable"),
+    ],
+)
+def test_failed_generation_leaves_pods_config_and_environment(
+    world: World, spec: dict[str, Any], reason: str
+) -> None:
+    world.create("llsd", resource("demo", GENERATED))
+    world.wait_ready()
+    before, old = world.must_get("deployment", "demo")["spec"], replica_sets(world)
+    config_maps = world.config_maps()
+
+    variable = {"name": "NEW", "value": "1"}
+    replace_spec(world, {**GENERATED, **spec, "workload": {"overrides": {"env": [variable]}}})
+    answer = world.wait_condition("ConfigGenerated", "False")
+
+    assert answer["reason"] == reason
+    assert world.must_get("deployment", "demo")["spec"] == before
+    assert replica_sets(world) == old
+    assert world.config_maps() == config_maps

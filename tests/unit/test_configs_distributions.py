@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from api.v1alpha2 import ConfigSource, Reason
 from api.v1alpha2.distribution import Distribution
 from configs.base import EmbeddedResolver, read_base
-from configs.distributions import Distributions
+from configs.distributions import BadTable, Distributions
 from configs.errors import ConfigError
 from tests.support.config_specs import DISTRIBUTIONS
 
@@ -35,6 +36,46 @@ def test_an_override_changes_the_image_and_nothing_else() -> None:
     assert overridden.image == "registry.local/starter@sha256:0"
     assert (overridden.era, overridden.base) == (original.era, original.base)
     assert known.unknown_overrides == ("typo",)
+
+
+def test_overrides_replace_each_other_and_know_what_they_replaced() -> None:
+    once = DISTRIBUTIONS.overridden({"starter": "x:1"})
+    other = once.overridden({"remote-vllm": "y:1"})
+
+    assert once.known["starter"].is_overridden
+    assert not other.known["starter"].is_overridden
+    assert other.images["starter"] == DISTRIBUTIONS.images["starter"]
+    assert other.images["remote-vllm"] == "y:1"
+
+
+def test_another_table_takes_the_place_of_the_embedded_one() -> None:
+    entry = {"image": "mine:1", "era": "0.7", "base": "starter.yaml"}
+    table = Distributions.read(json.dumps({"mine": entry, "bare": {**entry, "base": None}}))
+
+    assert table.images == {"bare": "mine:1", "mine": "mine:1"}
+    assert table.known["bare"].base is None
+    assert not table.known["mine"].is_overridden
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not an object of distributions by name"),
+        ("{}", "is not an object of distributions by name"),
+        ('{"a": 1}', "a: is not an object with always, base, era, image"),
+        ('{"a": {"imagee": ""}}', "a: is not an object with always, base, era, image"),
+        ('{"a": {"era": "0.7"}}', "a.image: is not an image"),
+        ('{"a": {"image": "x", "era": "9"}}', "a.era: is not one of 0.4, 0.5-0.6, 0.7, ogx"),
+        ('{"a": {"image": "x", "era": "0.7", "base": "../x"}}', "a.base: is not one of "),
+        ('{"a": {"image": "x", "era": "0.7", "always": 1}}', "a.always: is neither"),
+    ],
+)
+def test_a_bad_table_is_refused_with_the_place(text: str, problem: str) -> None:
+    with pytest.raises(BadTable) as refused:
+        Distributions.read(text)
+
+    assert str(refused.value).startswith(problem)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

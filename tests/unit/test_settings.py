@@ -23,8 +23,10 @@ from llamastack_operator.settings import (
     add_arguments,
     from_args,
 )
+from tests.support.generated import ROOT
 
 CA_FILE = certifi.where()
+TABLE = str(ROOT / "configs" / "data" / "distributions.json")
 NO_POD = Path("/nonexistent/namespace")
 
 
@@ -56,6 +58,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         resync_s=36000.0,
         allow_cross_namespace_config=False,
         fixed_uids="auto",
+        distributions_file="",
         registry_ca_file="",
         registry_plain_http=(),
         registry_timeout_s=30.0,
@@ -75,7 +78,7 @@ def test_every_flag_is_heard() -> None:
         *("--metrics-bind-address", "0", "--health-probe-bind-address=127.0.0.1:0"),
         *("--log-level", "debug", "--log-format", "json"),
         *("--reconcile-timeout", "90s", "--resync", "1h30m"),
-        "--allow-cross-namespace-config",
+        *("--allow-cross-namespace-config", "--distributions-file", TABLE),
         "--fixed-uids=false",
         *("--registry-ca-file", CA_FILE, "--registry-timeout", "5s"),
         *("--registry-plain-http", "a:5000", "--registry-plain-http=[::1]"),
@@ -97,6 +100,7 @@ def test_every_flag_is_heard() -> None:
         resync_s=5400.0,
         allow_cross_namespace_config=True,
         fixed_uids="false",
+        distributions_file=TABLE,
         registry_ca_file=CA_FILE,
         registry_plain_http=("a:5000", "[::1]"),
         registry_timeout_s=5.0,
@@ -122,6 +126,7 @@ def test_every_flag_has_a_variable() -> None:
             "LLAMASTACK_OPERATOR_RESYNC": "0.5s",
             "LLAMASTACK_OPERATOR_ALLOW_CROSS_NAMESPACE_CONFIG": "yes",
             "LLAMASTACK_OPERATOR_FIXED_UIDS": "true",
+            "LLAMASTACK_OPERATOR_DISTRIBUTIONS_FILE": TABLE,
             "LLAMASTACK_OPERATOR_REGISTRY_CA_FILE": CA_FILE,
             "LLAMASTACK_OPERATOR_REGISTRY_PLAIN_HTTP": "a, b:5000",
             "LLAMASTACK_OPERATOR_REGISTRY_TIMEOUT": "1m",
@@ -145,6 +150,7 @@ def test_every_flag_has_a_variable() -> None:
         resync_s=0.5,
         allow_cross_namespace_config=True,
         fixed_uids="true",
+        distributions_file=TABLE,
         registry_ca_file=CA_FILE,
         registry_plain_http=("a", "b:5000"),
         registry_timeout_s=60.0,
@@ -201,6 +207,8 @@ def test_leader_election_outside_a_cluster_needs_to_be_told_where() -> None:
         ("--registry-ca-file", "/nonexistent", "a file with certificates in PEM form"),
         ("--registry-ca-file", __file__, "a file with certificates in PEM form"),
         ("--registry-plain-http", "http://a", "HOST or HOST:PORT"),
+        ("--distributions-file", "/nonexistent", "a file that can be read"),
+        ("--distributions-file", __file__, "a table of distributions: it is not JSON"),
         ("--resync", "10", "a duration above zero, such as 90s"),
         ("--resync", "-1h", "a duration above zero, such as 90s"),
         ("--leader-elect", "maybe", "true or false"),
