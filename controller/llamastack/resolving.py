@@ -107,7 +107,7 @@ class References:
             if cached == deployed:
                 return Resolution(Reason.SECRETS_RESOLVED, (), deployed, storage=storage)
         found = await self._secrets.resolve(namespace, plan.secrets, converted=plan.converted)
-        return _with_storage(found, storage)
+        return with_storage(found, storage)
 
     async def _resolve_config_maps(self, cr: Object, live: Object | None, plan: Plan) -> Judgement:
         if not plan.config_maps:
@@ -121,7 +121,8 @@ class References:
         return await self._config_maps.resolve(namespace, plan.config_maps)
 
 
-def _with_storage(found: Resolution, storage: Prepared) -> Resolution:
+def with_storage(found: Resolution, storage: Prepared) -> Resolution:
+    """Pure: the resolution of the references, with what the Secret that is made from them needs."""
     if found.ok and storage.errors:
         reason = Reason.SECRET_VALUE_NOT_USABLE
         return replace(found, reason=reason, errors=storage.errors)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -28,8 +29,17 @@ from configs.connection import ConnectionStringError, StorageSecret, StorageValu
 from configs.eras import ERAS
 from configs.secrets import EnvFromSecret
 from controller.llamastack import transitions
+from controller.llamastack.caches import Caches
+from controller.llamastack.kinds import SECRET
+from controller.llamastack.references import Referenced
+from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.resolving import with_storage
 from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.status import Facts, compute
+from controller.llamastack.storage_content import Content
+from controller.llamastack.storage_secret import StorageSecrets
+from controller.runtime.ports import Manifest
+from informers.errors import Invalid
 from informers.ports import Object, ObjectKey, Resource
 from tests.support.config_specs import spec_of
 from tests.support.spec_strategies import AnySpec, any_valid_spec, plan_of
@@ -131,6 +141,13 @@ class _Server:
         }
         return {"metadata": metadata, "data": self._data}
 
+    async def create(self, resource: Resource, manifest: Manifest, *, manager: str) -> Object:
+        """Refuses it, and says what it got."""
+        del resource, manager
+        data = {key: base64.b64decode(value).decode() for key, value in manifest["data"].items()}
+        causes = tuple(("FieldValueInvalid", key, value) for key, value in data.items())
+        raise Invalid(f"denied: {manifest} {data}", code=422, reason="Invalid", causes=causes)
+
 
 class _Nothing:
     """A cache that knows of no Secret."""
@@ -139,6 +156,17 @@ class _Nothing:
         """Nothing."""
         del key
         return None
+
+
+def _said_when_refused(storage: StorageSecrets, inputs: Inputs, content: Content) -> str:
+    """All that a log can show of a write that an admission plug-in answers with what it got."""
+    with pytest.raises(Invalid) as caught:
+        asyncio.run(storage.write(inputs, content, None))
+    said = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert "left out" in said
+    for encoded in content.data.values():
+        assert len(encoded) <= LONGEST or encoded not in said
+    return said
 
 
 def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
@@ -152,11 +180,22 @@ def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
     converted = frozenset(
         item.path for item in generated.env if isinstance(item, EnvFromSecret) and item.is_text
     )
+    storage = StorageSecrets(
+        Caches({SECRET: _Nothing(), Referenced(SECRET): _Nothing()}),  # type: ignore[dict-item]
+        _Server(values),  # type: ignore[arg-type]
+        resolver,
+    )
+    prepared = asyncio.run(storage.prepare(resource, generated.storage_secret))
     resolution = asyncio.run(
         resolver.resolve("team-a", secret_refs(spec_of(spec.sections)), converted=converted)
     )
+    resolution = with_storage(resolution, prepared)
     yield repr(resolution)
     yield repr(vars(resolver))
+    yield repr(vars(storage))
+    if prepared.content is not None:
+        inputs = Inputs(resource, spec_of(spec.sections), generated, storage_state=prepared.state)
+        yield _said_when_refused(storage, inputs, prepared.content)
     facts = Facts(
         cr=resource,
         now="2026-01-01T00:00:00Z",
@@ -189,6 +228,30 @@ def test_values_of_secrets_are_in_no_output_of_a_pass(era: str) -> None:
 
     check()
     assert seen
+
+
+_WHOLE = st.text(_FOREIGN, min_size=4, max_size=9)
+
+
+@settings(max_examples=40)
+@given(
+    url=st.builds("postgresql://{}:{}@{}/{}".format, _WHOLE, _WHOLE, _WHOLE, _WHOLE),
+    kv=st.sampled_from(["postgres", "redis"]),
+)
+def test_values_that_are_used_are_in_no_output_either(url: str, kv: str) -> None:
+    source = {"secretKeyRef": {"name": "db", "key": "url"}}
+    stores = {
+        "postgres": {"type": "postgres", "connectionString": source},
+        "redis": {"type": "redis", "endpoint": "redis://r:6379", "password": source},
+    }
+    storage = {"kv": stores[kv], "sql": stores["postgres"]}
+    spec = AnySpec("0.7", {"distribution": {"name": "starter"}, "storage": storage})
+
+    with structlog.testing.capture_logs() as logs:
+        texts = [*_outputs(spec, {"url": url}), repr(logs)]
+
+    assert any("was refused" in text for text in texts), "the values did not get as far as a write"
+    assert [leak for text in texts for leak in leaks(url, text, _FOREIGN)] == []
 
 
 def test_a_leak_would_be_found() -> None:
