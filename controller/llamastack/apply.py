@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from controller.llamastack.compare import in_place, stamped
+from controller.llamastack.exclusions import clearing_patch
 from controller.llamastack.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.migrate import ownership_patch
 from controller.llamastack.ownership import check_writable, is_owned
@@ -84,8 +85,12 @@ class ChildWriter:
         try:
             return await self._bring_in_line(cr, child, _fitted(child.fit, wanted, live), live)
         except (Forbidden, Invalid) as error:
+            if isinstance(error, NamespaceTerminating):
+                raise
+            if child.resource == DEPLOYMENT:
+                return await self._clear_and_apply(cr, wanted, live, error)
             less = _fitted(child.fallback, wanted, live)
-            if less == _fitted(child.fit, wanted, live) or isinstance(error, NamespaceTerminating):
+            if less == _fitted(child.fit, wanted, live):
                 raise
             applied = await self._bring_in_line(cr, child, less, live)
             return replace(applied, refusal=error.message)
@@ -96,6 +101,19 @@ class ChildWriter:
         if in_place(wanted, live) or self._is_settled(wanted, live):
             return Applied(live, changed=False)
         return await self._apply(cr, child.resource, wanted, live)
+
+    async def _clear_and_apply(
+        self, cr: Object, wanted: Manifest, live: Object, refusal: Forbidden | Invalid
+    ) -> Applied:
+        patch = clearing_patch(wanted, live)
+        if isinstance(refusal, Forbidden) or not patch:
+            raise refusal
+        key = key_of(live)
+        cleared = await self._writer.json_patch(DEPLOYMENT, key, patch, manager=FIELD_MANAGER)
+        log.info("Replaced fields that exclude ours", kind=DEPLOYMENT.kind, object=str(key))
+        self._migrated.discard(live["metadata"]["uid"])
+        applied = await self._apply(cr, DEPLOYMENT, wanted, cleared)
+        return replace(applied, changed=True)
 
     async def _apply(
         self, cr: Object, resource: Resource, wanted: Manifest, old: Object

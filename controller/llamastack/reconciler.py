@@ -174,7 +174,7 @@ class LlamaStackReconciler:
         )
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
-            return _until_next_look(plan)
+            return _until_next_look(plan, next_look_s(facts.volume, cr))
         return await self._bring_about(facts, plan)
 
     async def _bring_about(self, facts: Facts, plan: Plan) -> Result:
@@ -195,7 +195,7 @@ class LlamaStackReconciler:
             raise outcome.error
         if outcome.recheck_s is not None:
             return Result.after(outcome.recheck_s)
-        return _until_next_look(plan, next_look_s(facts.volume))
+        return _until_next_look(plan, next_look_s(facts.volume, facts.cr))
 
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""

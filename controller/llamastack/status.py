@@ -182,6 +182,8 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
     config = _config(facts)
     secrets = _secrets(facts)
     volume = claim_status.judge(facts.volume, facts.pods) if facts.volume else None
+    if rollout.state is State.PROGRESSING:
+        volume = claim_status.worth_telling(volume, facts.cr, facts.now)
     updated = _updated(facts)
     available = Answer(
         "True" if rollout.minimum_available else "False",

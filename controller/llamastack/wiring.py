@@ -9,7 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
-from controller.llamastack.claim_status import of_interest
+from controller.llamastack.claim_status import is_news
 from controller.llamastack.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -131,15 +131,11 @@ def _content_changed(old: Object, new: Object) -> bool:
     return before != after or old.get("spec") != new.get("spec")
 
 
-def _other_claim(old: Object, new: Object) -> bool:
-    return bool(of_interest(old) != of_interest(new))
-
-
 _PREDICATES: dict[Resource, Predicate] = {
     DEPLOYMENT: _says_something_new,
     AUTOSCALER: _content_changed,
     POD_DISRUPTION_BUDGET: _content_changed,
-    PERSISTENT_VOLUME_CLAIM: _other_claim,
+    PERSISTENT_VOLUME_CLAIM: is_news,
 }
 """Which updates of a child are of interest; all of them where there is no row."""
 

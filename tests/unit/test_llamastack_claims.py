@@ -19,9 +19,10 @@ from controller.llamastack.claim_status import (
     State,
     Verdict,
     Volume,
+    is_news,
     judge,
     next_look_s,
-    of_interest,
+    worth_telling,
 )
 from controller.llamastack.claims import fitted, held, is_single_node
 from tests.support.apicase import with_workload
@@ -378,7 +379,32 @@ def test_failed_growth_names_its_cause_and_a_way_out(status: dict[str, Any], sai
 def test_only_what_no_event_will_tell_is_looked_at_again(
     volume: Volume | None, expected: float | None
 ) -> None:
-    assert next_look_s(volume) == expected
+    assert next_look_s(volume, {}) == expected
+
+
+def pending(since: str) -> dict[str, Any]:
+    found = {"type": "StorageReady", "status": "False", "reason": "StoragePending"}
+    return {"status": {"conditions": [found | {"message": "m", "lastTransitionTime": since}]}}
+
+
+def test_what_was_not_told_at_once_is_told_later() -> None:
+    cr = pending("2026-01-01T00:00:00Z")
+    bound = verdict(claim())
+
+    soon = worth_telling(bound, cr, "2026-01-01T00:00:09Z")
+    later = worth_telling(bound, cr, "2026-01-01T00:00:10Z")
+
+    assert soon == Verdict(State.WAITING, Reason.STORAGE_PENDING, "m")
+    assert later == bound
+    assert next_look_s(Volume(asked(), claim()), cr) == PENDING_RECHECK_S
+
+
+def test_bad_news_is_told_at_once() -> None:
+    lost = verdict(claim(phase="Lost"))
+
+    assert worth_telling(lost, pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z") == lost
+    assert worth_telling(None, pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z") is None
+    assert worth_telling(verdict(claim()), {}, "2026-01-01T00:00:01Z") == verdict(claim())
 
 
 def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
@@ -396,7 +422,7 @@ def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
-    assert of_interest(new) == of_interest(claim())
+    assert not is_news(claim(), new)
 
 
 @pytest.mark.parametrize(
@@ -416,4 +442,10 @@ def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
     ],
 )
 def test_what_a_pass_would_act_on_or_report_is_news(new: dict[str, Any]) -> None:
-    assert of_interest(new) != of_interest(claim())
+    assert is_news(claim(), new)
+
+
+def test_binding_itself_can_wait_for_the_pods_but_losing_a_volume_cannot() -> None:
+    assert not is_news(claim(phase="Pending"), claim())
+    assert is_news(claim(phase="Pending", storage_class=None), claim(storage_class="fast"))
+    assert is_news(claim(), claim(phase="Lost"))

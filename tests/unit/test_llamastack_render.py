@@ -427,7 +427,7 @@ def inputs_of(**spec: Any) -> Inputs:
     return Inputs(owner=obj, spec=plan.cr.spec, generated=plan.generated)
 
 
-RECREATE = {"type": "Recreate", "rollingUpdate": None}
+RECREATE = {"type": "Recreate"}
 ROLLED = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
 

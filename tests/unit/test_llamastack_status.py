@@ -356,3 +356,18 @@ def test_pod_that_waits_for_a_claim_to_be_bound_is_no_trouble_of_the_deployment(
     found = condition({"status": compute(facts)}, "DeploymentReady")
 
     assert found["reason"] == reason
+
+
+def test_bound_volume_waits_for_the_pods_to_be_told_but_not_for_long() -> None:
+    starting = replace(READY, deployment=deployment(0))
+    asked = stored(claim()).volume
+    first = compute(replace(stored(claim(phase="Pending")), deployment=deployment(0)))
+
+    soon = compute(replace(starting, cr=cr(first), volume=asked))
+    later = compute(replace(starting, cr=cr(first), volume=asked, now=LATER))
+    done = compute(replace(READY, cr=cr(first), volume=asked))
+
+    assert soon == first
+    assert condition({"status": later}, "StorageReady")["status"] == "True"
+    assert ready_of(later)["reason"] == "Progressing"
+    assert condition({"status": done}, "StorageReady")["status"] == "True"

@@ -59,9 +59,7 @@ def render(inputs: Inputs) -> Child:
 
 def _strategy(inputs: Inputs) -> dict[str, Any]:
     if inputs.one_pod_at_a_time:
-        # The null takes the other strategy's numbers away from whoever wrote them: Recreate is
-        # refused beside them.
-        return {"type": "Recreate", "rollingUpdate": None}
+        return {"type": "Recreate"}
     # Never fewer pods than before while the new ones start.
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 
