@@ -47,6 +47,7 @@ _ELSEWHERE = frozenset({"vllm", "ollama", "openai", "azure"})
 _LISTED_S = 30.0
 _POLL_S = 0.05
 
+_VLLM = "http://vllm.example.svc.cluster.local:8000/v1"
 _REDIS_HOST = "redis.example.svc.cluster.local:6379"
 _POSTGRES_HOST = "postgres.example.svc.cluster.local:5432"
 
@@ -85,8 +86,15 @@ def folder(bed: Bed) -> Iterator[Path]:
 async def endpoint() -> AsyncIterator[OpenAIEndpoint]:
     """Every service of the samples at once: it serves all of their models."""
     models = {model.name for sample in SAMPLES for model in sample.read().spec.resources.models}
+    models |= {item["model_id"] for item in registered(BY_NAME["override"])}
     async with OpenAIEndpoint(models=sorted(models)) as found:
         yield found
+
+
+def registered(sample: Sample) -> list[dict[str, Any]]:
+    """The models in the config of a sample."""
+    found: list[dict[str, Any]] = yamlio.load(sample.config)["registered_resources"]["models"]
+    return found
 
 
 @pytest.fixture
@@ -105,12 +113,13 @@ def ready(
             provider["endpoint"] = url
     secrets = moved(dict(sample.secrets), hosts or {})
     generated = from_resource(resource)
-    assert generated.config_yaml is not None
     inside = bed.inside(folder)
     write_certificate(folder)
-    config = generated.config_yaml.replace(TLS_FOLDER, inside)
+    own = sample.config.replace(_VLLM, url)
+    config = (generated.config_yaml or own).replace(TLS_FOLDER, inside)
     places = {DATA_VARIABLE: inside, FILES_VARIABLE: f"{inside}/files"}
-    return Ready(generated, config, environment(generated, secrets) | places)
+    env = environment(generated, secrets) | given(sample, secrets)
+    return Ready(generated, config, env | places)
 
 
 def _inference(resource: dict[str, Any]) -> list[dict[str, Any]]:
@@ -127,6 +136,13 @@ def moved(value: Any, hosts: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {key: moved(item, hosts) for key, item in value.items()}
     return [moved(item, hosts) for item in value] if isinstance(value, list) else value
+
+
+def given(sample: Sample, secrets: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """The variables of a sample that its user sets from Secrets."""
+    variables = sample.read().spec.workload.overrides.env
+    sources = {v.name: v.value_from.secret_key_ref for v in variables if v.value_from}
+    return {name: secrets[ref.name, ref.key] for name, ref in sources.items() if ref}
 
 
 def environment(generated: Generated, secrets: Mapping[tuple[str, str], str]) -> dict[str, str]:
@@ -167,7 +183,8 @@ async def test_sample_boots_and_does_what_it_shows(
 
     async with LlamaServer(bed, RELEASE, found.config, found.env) as server:
         await _offers_what_the_config_says(server, found)
-        if any(p["provider"] in _ELSEWHERE for p in _inference(sample.resource)):
+        own = found.generated.source == "override"
+        if own or any(p["provider"] in _ELSEWHERE for p in _inference(sample.resource)):
             await _answers_with_the_key_of_the_sample(server, sample, found, endpoint)
 
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.references import CONFIG_KEY
 from api.v1alpha2 import LlamaStackDistribution, parse
 from configs.distributions import Distributions
 from configs.engine import Generated, generate
@@ -62,6 +63,24 @@ class Sample:
             if document["kind"] == "Secret"
             for key, value in document["stringData"].items()
         }
+
+    @property
+    def config_maps(self) -> dict[tuple[str, str], str]:
+        """The texts of its ConfigMaps by name and key."""
+        return {
+            (document["metadata"]["name"], key): text
+            for document in self.documents
+            if document["kind"] == "ConfigMap"
+            for key, text in document["data"].items()
+        }
+
+    @property
+    def config(self) -> str:
+        """The config.yaml that its server runs with: generated, or its own."""
+        override = self.read().spec.override_config
+        if override is None:
+            return self.generated().config_yaml or ""
+        return self.config_maps[override.config_map_name, CONFIG_KEY]
 
     @property
     def announced_warnings(self) -> set[str]:

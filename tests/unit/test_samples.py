@@ -47,9 +47,10 @@ def test_sample_is_named_after_its_resource_and_brings_what_it_refers_to_first(
     kinds = [document["kind"] for document in sample.documents]
 
     assert sample.resource["metadata"]["name"] == sample.name
-    assert kinds == [*("Secret" for _ in kinds[1:]), "LlamaStackDistribution"]
+    assert kinds[-1] == "LlamaStackDistribution"
+    assert set(kinds[:-1]) <= {"Secret", "ConfigMap"}
     assert {(ref.name, ref.key) for ref in secret_refs(spec)} == set(sample.secrets)
-    assert config_map_refs(spec) == ()  # when one comes, its ConfigMap has to be in the file, too
+    assert {(ref.name, ref.key) for ref in config_map_refs(spec)} == set(sample.config_maps)
 
 
 @each_sample
@@ -62,7 +63,7 @@ def test_every_secret_of_a_sample_is_a_placeholder_that_the_server_can_use(sampl
 
 @each_sample
 def test_no_secret_of_a_sample_gets_into_its_config(sample: Sample) -> None:
-    config = sample.generated().config_yaml or ""
+    config = sample.config
 
     assert [value for value in sample.secrets.values() if value in config] == []
 
@@ -100,7 +101,8 @@ def test_controller_does_all_that_a_sample_asks_for(sample: Sample) -> None:
     spec = sample.read().spec
     own = ["PodDisruptionBudget"] if spec.workload.replicas > 1 else []
     own += ["PersistentVolumeClaim"] if spec.workload.storage else []
-    assert kinds == ["ConfigMap", "ServiceAccount", "Service", *own, "Deployment"]
+    config = [] if spec.override_config else ["ConfigMap"]
+    assert kinds == [*config, "ServiceAccount", "Service", *own, "Deployment"]
 
 
 @each_sample
