@@ -36,6 +36,8 @@ _PATHS = {
     "networkpolicy": "/apis/networking.k8s.io/v1/namespaces/{0}/networkpolicies",
     "route": "/apis/route.openshift.io/v1/namespaces/{0}/routes",
     "rolebinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{0}/rolebindings",
+    "autoscaler": "/apis/autoscaling/v2/namespaces/{0}/horizontalpodautoscalers",
+    "budget": "/apis/policy/v1/namespaces/{0}/poddisruptionbudgets",
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",
