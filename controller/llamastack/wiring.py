@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from informers.ports import Object, Resource
     from workqueue import RateLimitingQueue
 
+PATIENCE_S = 1.0
+"""What only explains, a pod or a claim, is told together with what it explains: a pod is in some
+trouble or other for a moment of each start, and a claim that is bound is not yet a server."""
+
 CHILDREN = (*children.RESOURCES, CONFIG_MAP, SECRET)
 
 
@@ -76,6 +80,7 @@ def handlers(
                 owner=LLAMA_STACK,
                 predicate=_PREDICATES.get(child),
                 tracker=consistency,
+                patience_s=PATIENCE_S if child == PERSISTENT_VOLUME_CLAIM else 0.0,
             ),
         )
     yield (
@@ -88,7 +93,16 @@ def handlers(
             tracker=consistency,
         ),
     )
-    yield POD, EnqueueMapped(queue, POD, mapper=_owners_of_pod, predicate=_other_trouble)
+    yield (
+        POD,
+        EnqueueMapped(
+            queue,
+            POD,
+            mapper=_owners_of_pod,
+            predicate=_other_trouble,
+            patience_s=PATIENCE_S,
+        ),
+    )
     # Users may name a ConfigMap that has our label, too.
     for cache in (Referenced(SECRET), Referenced(CONFIG_MAP), CONFIG_MAP):
         kind = cache.resource if isinstance(cache, Referenced) else cache

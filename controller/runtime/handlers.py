@@ -47,6 +47,10 @@ class Adder(Protocol):
         """Somebody has to look at this key."""
         ...
 
+    def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
+        """Likewise, but not at once; an `add` in the meantime replaces it."""
+        ...
+
 
 Predicate: TypeAlias = Callable[[Object, Object], bool]
 """Whether an update from the first object to the second is of interest."""
@@ -100,6 +104,7 @@ class _Enqueue:
         *,
         predicate: Predicate | None = None,
         tracker: ConsistencyTracker | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """One handler for one informer (or several of the same resource).
 
@@ -109,11 +114,13 @@ class _Enqueue:
             predicate: which updates are of interest; all of them by default. Additions,
                 deletions and resyncs are not asked about.
             tracker: recognises own writes; without it they wake like all others.
+            patience_s: how long an event may wait for another one that says more.
         """
         self._queue = queue
         self._resource = resource
         self._predicate = predicate
         self._tracker = tracker
+        self._patience_s = patience_s
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:
         """The keys to reconcile."""
@@ -158,7 +165,13 @@ class _Enqueue:
     ) -> None:
         for owner in owners:
             if echo.foreign or not self._is_quiet(owner, echo, old, new):
-                self._queue.add(owner)
+                self._look_at(owner)
+
+    def _look_at(self, owner: ObjectKey) -> None:
+        if self._patience_s:
+            self._queue.add_after(owner, self._patience_s)
+        else:
+            self._queue.add(owner)
 
     def _is_quiet(self, owner: ObjectKey, echo: Echo, old: Object | None, new: Object) -> bool:
         """Whether the event is, or may turn out to be, nothing but a write of this owner."""
@@ -206,9 +219,12 @@ class EnqueueOwner(_Enqueue):
         owner: Resource,
         predicate: Predicate | None = None,
         tracker: ConsistencyTracker | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """``owner`` is the kind that is reconciled; for the rest see :class:`EnqueueSelf`."""
-        super().__init__(queue, resource, predicate=predicate, tracker=tracker)
+        super().__init__(
+            queue, resource, predicate=predicate, tracker=tracker, patience_s=patience_s
+        )
         self._owner = owner
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:
@@ -236,9 +252,12 @@ class EnqueueMapped(_Enqueue):
         mapper: Callable[[Object], Iterable[ObjectKey]],
         predicate: Predicate | None = None,
         tracker: ConsistencyTracker | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """``mapper`` gives the keys; for the rest see :class:`EnqueueSelf`."""
-        super().__init__(queue, resource, predicate=predicate, tracker=tracker)
+        super().__init__(
+            queue, resource, predicate=predicate, tracker=tracker, patience_s=patience_s
+        )
         self._mapper = mapper
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:

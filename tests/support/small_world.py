@@ -32,7 +32,7 @@ PARTS = ("a", "b")
 
 
 class Clocked:
-    """The queue's core with the one method that handlers use."""
+    """The queue's core with the methods that handlers use."""
 
     def __init__(self) -> None:
         self.core = QueueCore[ObjectKey]()
@@ -40,6 +40,9 @@ class Clocked:
 
     def add(self, key: ObjectKey, *, priority: int = 0) -> None:
         self.core.add(key, self.now, priority=priority)
+
+    def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
+        self.core.add(key, self.now, priority=priority, delay=delay_s)
 
 
 @dataclass

@@ -145,6 +145,9 @@ class Surroundings:
     def add(self, key: ObjectKey, *, priority: int = 0) -> None:
         self.added.append((key, priority))
 
+    def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
+        raise AssertionError("a new configuration waits for nothing")
+
     def event(self, regarding: Object, *, type: str, reason: str, action: str, note: str) -> None:
         assert regarding["metadata"]["name"] == "llama-stack-operator-config"
         self.events.append((reason, note))

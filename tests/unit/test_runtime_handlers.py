@@ -31,8 +31,15 @@ PART = ObjectKey("ns", "part")
 class Added(list[tuple[ObjectKey, int]]):
     """A queue that only remembers what was added."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: list[tuple[ObjectKey, float]] = []
+
     def add(self, key: ObjectKey, *, priority: int = 0) -> None:
         self.append((key, priority))
+
+    def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
+        self.later.append((key, delay_s))
 
 
 @pytest.fixture
@@ -364,3 +371,15 @@ def test_what_may_change_in_an_event_that_is_only_ours(
 
 def test_creation_can_be_only_ours() -> None:
     assert only_ours(None, thing(), itself=False)
+
+
+def test_patient_handler_lets_changes_wait_but_no_deletion(queue: Added) -> None:
+    handler = EnqueueOwner(queue, PARTS, owner=THINGS, patience_s=1.5)
+
+    handler.on_add(part(1), initial=True)
+    handler.on_add(part(1), initial=False)
+    handler.on_update(part(1), part(2, status=1))
+    handler.on_delete(part(2), final_state_unknown=False)
+
+    assert queue.later == [(OWNER, 1.5), (OWNER, 1.5)]
+    assert queue == [(OWNER, LOW_PRIORITY), (OWNER, 0)]
