@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, POD, SECRET
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    LLAMA_STACK,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SECRET,
+)
 from controller.llamastack.ownership import belongs, controller_of, is_owned
 from controller.llamastack.pods import POD_INDEX
 from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference
+from controller.llamastack.render import names
 from controller.llamastack.render.labels import COMPONENT, CONFIG
 from informers.ports import ObjectKey, Resource, key_of
 
@@ -87,6 +94,11 @@ class Caches:
             for obj in owned
             if is_owned(obj, cr) and obj["metadata"]["labels"].get(COMPONENT) == CONFIG
         ]
+
+    def registry_records_of(self, cr: Object) -> list[Object]:
+        """What tells of a registry where no Deployment does: see ``registry_state``."""
+        claim = self.owned(PERSISTENT_VOLUME_CLAIM, names.claim(cr["metadata"]["name"]), cr)
+        return [*self.config_maps_of(cr), *([claim] if claim else [])]
 
     def troubled_pods_of(self, cr: Object) -> list[Object]:
         """What is wrong with the pods of the resource's Deployment."""

@@ -156,7 +156,7 @@ class LlamaStackReconciler:
         if facts.deleting:
             await self._report(facts, deployment_changed=False)
             return Result.done()
-        registry = recorded(facts.deployment, lambda: self._caches.config_maps_of(cr))
+        registry = recorded(facts.deployment, lambda: self._caches.registry_records_of(cr))
         plan = blame(self._planner.plan(cr, registry), cr)
         if plan.cr is not None and plan.waiting is None:
             resolution = await self._references.resolve(cr, facts.deployment, plan)

@@ -6,7 +6,8 @@
 It stands on the Deployment, written together with the configuration it speaks of: both are true or
 none is. The generated ConfigMaps carry it as well, as it was when they were made, so that a
 Deployment which somebody deleted, or whose annotations somebody cleared, does not start over with
-a registry that it cannot use. What is written by hand on the Deployment is believed.
+a registry that it cannot use. A claim that outlives its resource carries it for the next one, whose
+server finds the registry in the volume. What is written by hand on the Deployment is believed.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 
-def recorded(deployment: Object | None, config_maps: Callable[[], Iterable[Object]]) -> str:
+def recorded(deployment: Object | None, records: Callable[[], Iterable[Object]]) -> str:
     """What is known of the registry in use, as text; empty if nothing is.
 
     Args:
         deployment: the live one, if it is ours.
-        config_maps: the generated ConfigMaps; asked for only if the Deployment does not say.
+        records: the generated ConfigMaps and a kept claim; asked for only if the Deployment does
+            not say.
     """
     if deployment is not None:
         text = _annotation(deployment)
         if text and registry_key.load(text) is not None:
             return text
-    states = (registry_key.load(_annotation(config_map)) for config_map in config_maps())
+    states = (registry_key.load(_annotation(record)) for record in records())
     latest = registry_key.latest(state for state in states if state is not None)
     return latest.dump() if latest else ""
 

@@ -111,6 +111,24 @@ def test_claim_that_found_no_class_can_be_given_one(world: World) -> None:
     world.wait_ready()
 
 
+def test_server_on_a_kept_volume_begins_a_new_registry_when_a_model_changed(world: World) -> None:
+    """It would not start on the old one, which is in the volume."""
+    kept = {"storage": {"storageClassName": world.namespace, "retainOnDelete": True}}
+    world.resource("demo", "m1", workload=kept)
+    world.wait_ready()
+    world.delete("llsd", "demo")
+    eventually("the pods are gone", lambda: world.get("deployment", "demo") is None)
+    eventually("the configuration, too", lambda: world.config_maps() == [])
+
+    changed = {"models": [{"name": "m1", "contextLength": 4096}]}
+    world.resource("demo", workload=kept, resources=changed)
+    world.wait_ready()
+
+    (name,) = world.config_maps()
+    config = world.must_get("configmap", name)["data"]["config.yaml"]
+    assert "/registry-2.db" in config
+
+
 def test_quota_that_forbids_the_claim_is_said_and_its_end_noticed(world: World) -> None:
     path = f"/api/v1/namespaces/{world.namespace}/resourcequotas"
     quota = {"metadata": {"name": "small"}, "spec": {"hard": {"persistentvolumeclaims": "0"}}}

@@ -427,6 +427,22 @@ def inputs_of(**spec: Any) -> Inputs:
     return Inputs(owner=obj, spec=plan.cr.spec, generated=plan.generated)
 
 
+def test_kept_claim_tells_the_next_server_what_the_registry_in_it_knows() -> None:
+    models = {"models": ["m"]}
+    kept = inputs_of(
+        providers=VLLM, resources=models, workload={"storage": {"retainOnDelete": True}}
+    )
+    goes = inputs_of(providers=VLLM, resources=models, workload={"storage": {}})
+
+    made, other = pvc.render(kept), pvc.render(goes)
+
+    assert made is not None
+    assert other is not None
+    assert kept.registry
+    assert made.manifest["metadata"]["annotations"]["llamastack.io/registry-state"] == kept.registry
+    assert "annotations" not in other.manifest["metadata"]
+
+
 RECREATE = {"type": "Recreate"}
 ROLLED = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
 

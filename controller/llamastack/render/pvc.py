@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.claims import DEFAULT_SIZE, access_modes, fitted, held
-from controller.llamastack.kinds import PERSISTENT_VOLUME_CLAIM, RETAINED_FOR
+from controller.llamastack.kinds import PERSISTENT_VOLUME_CLAIM, REGISTRY_STATE, RETAINED_FOR
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 
@@ -41,4 +41,7 @@ def render(inputs: Inputs) -> Child | None:
         metadata = made.manifest["metadata"]
         del metadata["ownerReferences"]
         metadata["annotations"] = {RETAINED_FOR: inputs.name}
+        # The registry is in the volume: the next server has to know what it knows (D16c).
+        if inputs.registry:
+            metadata["annotations"][REGISTRY_STATE] = inputs.registry
     return replace(made, fit=fitted, fallback=held)
