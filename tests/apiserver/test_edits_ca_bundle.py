@@ -19,6 +19,7 @@ import pytest
 from controller.llamastack.references import ODH_CA_BUNDLE
 from controller.llamastack.render.ca_bundle import CA_BUNDLE_DIRECTORY, CA_BUNDLE_PATH, VARIABLES
 from tests.support.authority import Authority
+from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, condition, eventually, install
@@ -252,6 +253,42 @@ def test_variable_of_the_user_wins(world: World) -> None:
     assert variables(world)["REQUESTS_CA_BUNDLE"] == CA_BUNDLE_PATH
 
 
+def test_bundle_costs_one_write_and_one_read_and_none_where_there_is_no_certificate(
+    world: World,
+) -> None:
+    put(world, {KEY: ONE.pem})
+    mark = world.plane.audit.mark()
+    world.resource("without")
+    world.wait_ready("without")
+    without = requests(world, mark)
+    mark = world.plane.audit.mark()
+    world.resource(networking=TRUST)
+    world.wait_ready()
+    trusting = requests(world, mark)
+
+    assert [r for r in without if r.resource == "configmaps" and r.verb == "get"] == []
+    assert [(r.verb, r.name) for r in trusting if r.resource == "configmaps"].count(
+        ("get", "company")
+    ) == 1
+    children = 5  # ServiceAccount, Service, Deployment, two ConfigMaps
+    assert len(trusting) <= children + 5, [(r.verb, r.resource, r.name) for r in trusting]
+
+
+def requests(world: World, mark: Mark) -> list[AuditedRequest]:
+    """About this namespace; the lists and watches of all are not."""
+    return [r for r in world.requests_since(mark) if r.namespace == world.namespace]
+
+
+def test_another_namespace_is_not_read(world: World) -> None:
+    elsewhere = {"configMapName": "company", "configMapNamespace": "kube-system"}
+    world.resource(networking={"tls": {"caBundle": elsewhere}})
+
+    answer = world.wait_condition("SecretsResolved", "False")
+
+    assert answer["reason"] == "CrossNamespaceReference"
+    assert world.get("configmap", BUNDLE) is None
+
+
 def test_restart_over_an_unchanged_world_reads_and_writes_nothing(
     world: World, operator: OperatorProcess, kubeconfig: Path
 ) -> None:
@@ -273,3 +310,26 @@ def test_restart_over_an_unchanged_world_reads_and_writes_nothing(
     assert mine == []
     read = [r.name for r in requests if r.resource == "configmaps" and r.verb == "get"]
     assert read in ([ODH_CA_BUNDLE], []), "for the new resource"
+
+
+def test_another_namespace_is_read_and_followed_where_that_is_allowed(
+    world: World, operator: OperatorProcess, kubeconfig: Path
+) -> None:
+    operator.terminate()
+    home = world.plane.client
+    path = "/api/v1/namespaces/kube-system/configmaps"
+    name = f"company-{world.namespace}"
+    home.create(path, {"metadata": {"name": name}, "data": {KEY: ONE.pem}})
+    elsewhere = {"configMapName": name, "configMapNamespace": "kube-system"}
+
+    with OperatorProcess(kubeconfig, "--allow-cross-namespace-config") as allowed:
+        allowed.wait_logged("Started workers")
+        world.resource(networking={"tls": {"caBundle": elsewhere}})
+        world.wait_ready()
+        assert ONE.pem in bundle(world)
+        before = template_hash(world)
+
+        change = {"data": {KEY: TWO.pem}}
+        home.raw("PATCH", f"{path}/{name}", change, content_type="application/merge-patch+json")
+        eventually("the new one", lambda: template_hash(world) != before)
+        assert TWO.pem in bundle(world)
