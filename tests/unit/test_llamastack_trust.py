@@ -97,12 +97,14 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-def resolver(cluster: Cluster, reach: Reach = OWN_ONLY) -> TrustResolver:
+def resolver(
+    cluster: Cluster, reach: Reach = OWN_ONLY, *, public: str = EVERYBODYS.pem
+) -> TrustResolver:
     """As after a start: it knows nothing."""
     cached = Cached(cluster)
     caches = Caches({CONFIG_MAP: cached, Referenced(CONFIG_MAP): cached})
     config_maps = ConfigMapResolver(caches.config_map, cluster, reach)
-    return TrustResolver(caches, config_maps, EVERYBODYS.pem, lambda: datetime.now(UTC))
+    return TrustResolver(caches, config_maps, public, lambda: datetime.now(UTC))
 
 
 def resource(name: str = "demo", namespace: str = "n") -> Json:
@@ -293,6 +295,39 @@ async def test_bundle_of_a_resource_is_no_source_lest_two_follow_each_other_for_
 
     (problem,) = trust.problems
     assert "is a bundle that the operator made" in problem.message
+
+
+async def test_other_keys_or_other_public_authorities_lead_to_another_bundle(
+    cluster: Cluster,
+) -> None:
+    cluster.put("company", data={"a": ONE.pem, "b": TWO.pem})
+    first = resolver(cluster)
+    await made(cluster, first, resource(), spec(configMapKeys=["a"]))
+    upgraded = resolver(cluster, public=TWO.pem)
+
+    other_keys = await first.resolve(resource(), spec(configMapKeys=["b"]))
+    other_public = await upgraded.resolve(resource(), spec(configMapKeys=["a"]))
+
+    assert other_keys.child is not None
+    assert other_public.child is not None
+    assert TWO.pem in other_public.child.manifest["data"]["ca-bundle.crt"]
+
+
+async def test_damaged_certificate_is_named_by_its_number_for_each_place_it_is_in(
+    cluster: Cluster,
+) -> None:
+    resolving = resolver(cluster)
+    text = f"{ONE.pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    found = []
+    for name in ("company", "other"):
+        cluster.put(name, data={"ca-bundle.crt": text})
+        trust = await resolving.resolve(resource(), spec(configMapName=name))
+        found += [problem.message for problem in trust.problems]
+
+    assert [message.partition(" is no")[0] for message in found] == [
+        f'certificate 2 in key "ca-bundle.crt" of ConfigMap "n/{name}"'
+        for name in ("company", "other")
+    ]
 
 
 async def test_mistake_is_remembered_and_not_read_at_every_pass(cluster: Cluster) -> None:

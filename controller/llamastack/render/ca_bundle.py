@@ -25,6 +25,7 @@ from controller.llamastack.render.manifest import Child
 
 if TYPE_CHECKING:
     from controller.llamastack.ca_bundle import Bundle
+    from controller.llamastack.render.inputs import Inputs
     from informers.ports import Object
 
 CA_BUNDLE_KEY = "ca-bundle.crt"
@@ -41,20 +42,22 @@ def environment() -> dict[str, str]:
     return dict.fromkeys(VARIABLES, CA_BUNDLE_PATH)
 
 
-def volume(cr: str) -> dict[str, Any]:
-    """The bundle as a volume of the pod.
-
-    Args:
-        cr: name of the resource.
-    """
+def volume(inputs: Inputs) -> dict[str, Any]:
+    """The bundle as a volume of the pod."""
     items = [{"key": CA_BUNDLE_KEY, "path": CA_BUNDLE_KEY}]
-    source = {"name": names.ca_bundle(cr), "items": items}
-    return {"name": CA_BUNDLE_VOLUME, "configMap": source}
+    source = {"name": names.ca_bundle(inputs.name), "items": items}
+    return {"name": _volume_name(inputs), "configMap": source}
 
 
-def mount() -> dict[str, Any]:
+def mount(inputs: Inputs) -> dict[str, Any]:
     """Where the container finds it."""
-    return {"name": CA_BUNDLE_VOLUME, "mountPath": CA_BUNDLE_DIRECTORY, "readOnly": True}
+    return {"name": _volume_name(inputs), "mountPath": CA_BUNDLE_DIRECTORY, "readOnly": True}
+
+
+def _volume_name(inputs: Inputs) -> str:
+    """Another one where a volume of the user has it: the cluster's bundle comes unasked."""
+    taken = {volume.get("name") for volume in inputs.spec.workload.overrides.volumes}
+    return f"llama-stack-{CA_BUNDLE_VOLUME}" if CA_BUNDLE_VOLUME in taken else CA_BUNDLE_VOLUME
 
 
 def child(cr: Object, bundle: Bundle, sources: str) -> Child:

@@ -97,7 +97,7 @@ def _resource_claims(inputs: Inputs) -> list[dict[str, Any]]:
 def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, **_data(inputs)}]
     if inputs.ca_bundle:
-        volumes.append(ca_bundle.volume(inputs.name))
+        volumes.append(ca_bundle.volume(inputs))
     if inputs.config_map_name:
         config = {
             "name": inputs.config_map_name,
@@ -119,7 +119,7 @@ def _data(inputs: Inputs) -> dict[str, Any]:
 def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": DATA_VOLUME, "mountPath": inputs.mount_path}]
     if inputs.ca_bundle:
-        mounts.append(ca_bundle.mount())
+        mounts.append(ca_bundle.mount(inputs))
     if inputs.config_map_name:
         mounts.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
     if inputs.tls_secret:
