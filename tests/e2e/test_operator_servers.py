@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.asking import Asking
 from tests.support.cluster.node.pods import Namespace, wait_for
+from tests.support.images import server
 from tests.support.samples import BY_NAME
 from tests.support.world import World, condition, eventually
 
@@ -42,6 +43,18 @@ def test_the_simple_sample_becomes_ready_and_its_server_answers(
         (p["api"], p["provider_id"], p["provider_type"]) for p in providers
     ]
     assert sample.announced_models <= {model["id"] for model in models}
+    told = eventually("the status tells what the server said", lambda: _told(world, "simple"), 60)
+    assert told["version"]["llamaStackServerVersion"] == server.RELEASE.version
+    assert [p["provider_id"] for p in told["distributionConfig"]["providers"]] == [
+        p["provider_id"] for p in providers
+    ]
+
+
+def _told(world: World, name: str) -> dict[str, Any] | None:
+    """The status, once the operator has asked the server."""
+    status: dict[str, Any] = world.must_get("llsd", name)["status"]
+    heard = "providers" in status.get("distributionConfig", {})
+    return status if heard and "llamaStackServerVersion" in status.get("version", {}) else None
 
 
 _SMALL = {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}

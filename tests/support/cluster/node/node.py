@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ from tests.support.images import probe
 _ROOT = Path(__file__).parents[4]
 _READY_SECONDS = 60.0
 _LOAD_SECONDS = 300.0
+_OFFER_SECONDS = 20.0
 
 # A server's image takes 1.7 GB, once packed and once unpacked. In memory it is loaded in half
 # the time, and removed in none at all.
@@ -224,6 +226,21 @@ class Node:
         words = ("images", "tag", "--force", name, alias)
         _ctr(self._binaries["ctr"], Path(self._remains.socket), *words)
 
+    def offer(self, port: int) -> None:
+        """Make a server that listens on this machine's loopback reachable for Pods.
+
+        Args:
+            port: of the server; it is the same at `host`.
+
+        Raises:
+            ClusterError: the port is taken there.
+        """
+        if (name := f"relay-{port}") not in self._programs:
+            module = "tests.support.cluster.node.relay"
+            words = ("-m", module, self.host, str(port), str(port))
+            relay = self._start(name, [sys.executable, *words])
+            relay.wait_until(lambda: _accepts(self.host, port), seconds=_OFFER_SECONDS)
+
     def kill(self, uid: str, word: str) -> int:
         """SIGKILL to the processes of a Pod that have a word in their command line.
 
@@ -291,6 +308,14 @@ class Node:
         ids = {n: p.id for n, p in self._programs.items() if p.id is not None}
         state.Record(str(self.plane.kubeconfig), ids).write(self.directory)
         return program
+
+
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_of_pod(process: psutil.Process, uid: str, word: str) -> bool:

@@ -56,6 +56,32 @@ def create(client: Client, network: Network, api_port: int) -> None:
     )
 
 
+def publish(client: Client, namespace: str, name: str, port: int, target: tuple[str, int]) -> None:
+    """Give a server outside of the cluster a name in it: a Service without Pods.
+
+    Args:
+        client: the administrator's.
+        namespace: of the Service.
+        name: of the Service.
+        port: of the Service.
+        target: address and port of the server.
+
+    Raises:
+        ApiFailure: the API server refuses.
+    """
+    _create(
+        client,
+        f"/api/v1/namespaces/{namespace}/services",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"ports": [{"name": "main", "port": port}]},
+        },
+    )
+    _replace(client, namespace, _slice(name, target[0], ({"name": "main", "port": target[1]},)))
+
+
 def is_ready(client: Client, name: str) -> bool:
     """Whether a node is Ready and takes Pods."""
     try:
