@@ -16,8 +16,10 @@ from typing import Any
 import certifi
 import pytest
 
+from controller.llamastack.ownership import owner_reference_to
 from controller.llamastack.references import ODH_CA_BUNDLE
 from controller.llamastack.render.ca_bundle import CA_BUNDLE_DIRECTORY, CA_BUNDLE_PATH, VARIABLES
+from controller.llamastack.render.labels import of_objects
 from tests.support.authority import Authority
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.plane import ControlPlane
@@ -241,6 +243,37 @@ def test_edited_or_deleted_bundle_is_mended_without_a_restart(world: World) -> N
 
     assert bundle(world) == good
     assert replica_sets(world) == 1
+
+
+def test_bundle_of_the_go_operator_is_taken_over_with_all_its_keys(world: World) -> None:
+    world.resource(networking=TRUST)
+    world.wait_condition("SecretsResolved", "False")
+    owner = world.must_get("llsd", "demo")
+    reference = owner_reference_to(owner)
+    metadata = {"name": BUNDLE, "labels": of_objects(), "ownerReferences": [reference]}
+    theirs = {"metadata": metadata, "data": {KEY: TWO.pem, "left-over": "x"}}
+    path = f"{world.path('configmap')}?fieldManager=manager"
+    status, _ = world.client.raw("POST", path, theirs)
+    assert status == 201
+
+    put(world, {KEY: ONE.pem})
+    world.wait_ready()
+
+    assert set(world.must_get("configmap", BUNDLE)["data"]) == {KEY}
+    assert ONE.pem in bundle(world)
+    assert TWO.pem not in bundle(world)
+
+
+def test_config_map_of_somebody_else_is_told_of_and_left_alone(world: World) -> None:
+    put(world, {"mine": "x"}, BUNDLE)
+    put(world, {KEY: ONE.pem})
+    world.resource(networking=TRUST)
+
+    answer = world.wait_condition("Ready", "False")
+
+    assert answer["reason"] == "ResourceConflict"
+    assert f'ConfigMap "{BUNDLE}"' in answer["message"]
+    assert world.must_get("configmap", BUNDLE)["data"] == {"mine": "x"}
 
 
 def test_variable_of_the_user_wins(world: World) -> None:
