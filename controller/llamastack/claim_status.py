@@ -42,6 +42,8 @@ unless there is something new to say."""
 
 REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
 
+_UNBOUND = "unbound immediate PersistentVolumeClaims"  # kube-scheduler, volumebinding
+
 _PROVISIONERS = (
     "volume.kubernetes.io/storage-provisioner",
     "volume.beta.kubernetes.io/storage-provisioner",
@@ -134,6 +136,24 @@ def _broken(asked: VolumeStorage, claim: Object, failure: str) -> Verdict | None
         )
         return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
     return None
+
+
+def blamed(volume: Volume | None, pods: tuple[Object, ...]) -> tuple[Object, ...]:
+    """Pods whose trouble is the Deployment's.
+
+    That a pod waits for a claim to be bound is the claim's: each first start has a second of it,
+    and ``StorageReady`` tells if it stays. The scheduler notices last, so its words may be old.
+    """
+    claim = volume.claim if volume else None
+    if claim is None:
+        return pods
+    bound = is_bound(claim)
+    return tuple(
+        pod
+        for pod in pods
+        if pod[TROUBLE]["reason"] != Reason.VOLUME_PENDING
+        or (bound and _UNBOUND not in pod[TROUBLE]["message"])
+    )
 
 
 def next_look_s(volume: Volume | None, cr: Object) -> float | None:

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 from api.meta import set_condition
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
 from controller.llamastack import claim_status
-from controller.llamastack.claims import is_bound
-from controller.llamastack.pods import TROUBLE
 from controller.llamastack.render import labels
 from controller.llamastack.rollout import Rollout, State, assess
 from controller.llamastack.server_status import PASSED, About, account, described, sentence
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     from controller.llamastack.server_status import Account
     from controller.llamastack.servers import Heard
     from informers.ports import Object
-
-
-_UNBOUND = "unbound immediate PersistentVolumeClaims"  # kube-scheduler, volumebinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +117,7 @@ class Answer:
 def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
-    rollout = assess(facts.deployment, _blamed(facts))
+    rollout = assess(facts.deployment, claim_status.blamed(facts.volume, facts.pods))
     server = account(old, facts.deployment, facts.heard)
     answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
@@ -157,24 +152,6 @@ def compute(facts: Facts) -> dict[str, Any]:
     status.update(described(server, facts.about, facts.cr, now=facts.now))
     status.update(_resolved(facts, old))
     return status
-
-
-def _blamed(facts: Facts) -> tuple[Object, ...]:
-    """Pods whose trouble is the Deployment's.
-
-    That a pod waits for a claim to be bound is the claim's: each first start has a second of it,
-    and ``StorageReady`` tells if it stays. The scheduler notices last, so its words may be old.
-    """
-    claim = facts.volume.claim if facts.volume else None
-    if claim is None:
-        return facts.pods
-    bound = is_bound(claim)
-    return tuple(
-        pod
-        for pod in facts.pods
-        if pod[TROUBLE]["reason"] != Reason.VOLUME_PENDING
-        or (bound and _UNBOUND not in pod[TROUBLE]["message"])
-    )
 
 
 def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answer | None]:

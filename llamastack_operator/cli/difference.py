@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from configs.yamlio import dump
-from controller.llamastack.kinds import CONFIG_HASH, CONFIG_MAP, DEPLOYMENT, REGISTRY_STATE
+from controller.llamastack.claims import fitted
+from controller.llamastack.kinds import (
+    CONFIG_HASH,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    REGISTRY_STATE,
+)
 from controller.llamastack.render.configmap import CONFIG_KEY
 
 if TYPE_CHECKING:
@@ -54,8 +61,35 @@ def compare(old: Sequence[Manifest], new: Sequence[Manifest]) -> Difference:
         old: the objects of the resource as it was; empty if it is new, or its objects unknown.
         new: as it will be.
     """
+    new, notes = _with_claims_kept(old, new)
     lines = [line for before, after in _texts(old, new) for line in _unified(before, after)]
-    return Difference(tuple(lines), _summary(old, new) if lines else "nothing changes")
+    summary = _summary(old, new) if lines else "nothing changes"
+    return Difference(tuple(lines), "; ".join((summary, *notes)))
+
+
+def _with_claims_kept(
+    old: Sequence[Manifest], new: Sequence[Manifest]
+) -> tuple[list[Manifest], list[str]]:
+    """As a cluster will have it, and what it will not do: no edit deletes or shrinks a claim."""
+    claims = {_name(m): m for m in old if m["kind"] == PERSISTENT_VOLUME_CLAIM.kind}
+    kept, notes = [], []
+    for manifest in new:
+        before = claims.pop(_name(manifest), None)
+        if before is None:
+            kept.append(manifest)
+            continue
+        spec = {**before["spec"], "volumeName": "-"}
+        after = fitted(manifest, {**before, "spec": spec, "status": {"phase": "Bound"}})
+        kept.append(after)
+        asked, gets = manifest["spec"], after["spec"]
+        stay = [_CLAIM_FIELDS[k] for k in _CLAIM_FIELDS if k in asked and asked[k] != gets.get(k)]
+        if stay:
+            notes.append(f"{_short(manifest)} keeps its {', '.join(stay)}")
+    notes += [f"{_short(claim)} stays" for claim in claims.values()]
+    return [*kept, *claims.values()], notes
+
+
+_CLAIM_FIELDS = {"resources": "size", "storageClassName": "class", "accessModes": "access modes"}
 
 
 # --- texts -------------------------------------------------------------------------------------

@@ -92,6 +92,33 @@ def test_last_line_says_what_will_happen(
     assert capsys.readouterr().out.splitlines()[-1] == f"default/demo: {summary}"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "summary"),
+    [
+        ("{}", None, "pods restart: volumes; PersistentVolumeClaim demo-pvc stays"),
+        ("{size: 1Gi}", "{size: 2Gi}", "no pod restarts; PersistentVolumeClaim demo-pvc changes"),
+        ("{}", "{size: 1Gi}", "nothing changes; PersistentVolumeClaim demo-pvc keeps its size"),
+        (
+            "{}",
+            "{storageClassName: a, accessModes: [ReadWriteOncePod]}",
+            "nothing changes; PersistentVolumeClaim demo-pvc keeps its class, access modes",
+        ),
+        ("{storageClassName: a}", "{}", "nothing changes"),
+    ],
+)
+def test_claim_is_shown_as_a_cluster_will_have_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str | None, summary: str
+) -> None:
+    before = changed(workload=f"{{storage: {old}}}")
+    after = OLD if new is None else changed(workload=f"{{storage: {new}}}")
+
+    diff(tmp_path, after, old=before)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"default/demo: {summary}"
+    assert "+++ /dev/null" not in lines
+
+
 def test_object_that_appears_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Several replicas are guarded; scaling is no reason for any pod to restart."""
     assert diff(tmp_path, changed(workload="{replicas: 3}")) == 1
