@@ -14,13 +14,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from controller.llamastack.operator_config import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
+from controller.llamastack.children import RESOURCES
+from controller.llamastack.kinds import CONFIG_MAP
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.edits.arena import Arena
+from tests.support.edits.full import EVERY_FEATURE, IN_SYSTEM
 from tests.support.edits.normal import differences, normalised
 from tests.support.edits.pairs import drawn_pairs
 from tests.support.edits.pending import pending
@@ -39,12 +42,6 @@ READY = [row for row in ROWS if not pending(row)]
 STEPS = ("set", "changed", "removed")
 PAIRS = 30
 SEED = int(os.environ.get("LLAMASTACK_OPERATOR_TESTS_SEED", "1"))
-EVERY_FEATURE = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": CONFIG_NAME},
-    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY}: {{enabled: true}}"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +49,26 @@ def plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
     with ControlPlane(binaries, PlaneOptions(controller_manager=False)) as made:
         kubeconfig = install(made)
         made.client.create(f"/api/v1/namespaces/{SYSTEM}/configmaps", EVERY_FEATURE)
-        with OperatorProcess(kubeconfig, "--workers=16") as operator:
+        with OperatorProcess(kubeconfig, "--workers=16", env=IN_SYSTEM) as operator:
             operator.wait_logged("Started workers")
             yield made
 
 
+@dataclass
+class Outcomes:
+    """What came of the edits.
+
+    Attributes:
+        kinds: of all children that were seen.
+        found: by row and step, where the children are not those of a fresh resource.
+    """
+
+    kinds: set[str]
+    found: dict[tuple[str, str], list[str]]
+
+
 @pytest.fixture(scope="module")
-def outcomes(plane: ControlPlane) -> dict[tuple[str, str], list[str]]:
-    """By row and step: where the children are not those of a fresh resource."""
+def outcomes(plane: ControlPlane) -> Outcomes:
     arena = Arena(plane, "edits")
     fresh = _fresh_names()
     edited = {row.name: f"edited-{number:04d}" for number, row in enumerate(READY)}
@@ -68,6 +77,7 @@ def outcomes(plane: ControlPlane) -> dict[tuple[str, str], list[str]]:
     arena.create({edited[row.name]: row.absent for row in READY})
     trouble = arena.settle([*fresh.values(), *edited.values()])
     wanted = arena.children()
+    kinds = {child.partition("/")[0] for children in wanted.values() for child in children}
     found: dict[tuple[str, str], list[str]] = {}
     for number, step in enumerate(STEPS):
         arena.edit({edited[row.name]: row.steps[number] for row in READY})
@@ -78,7 +88,7 @@ def outcomes(plane: ControlPlane) -> dict[tuple[str, str], list[str]]:
             found[row.name, step] = [trouble[name] for name in names if name in trouble] or (
                 differences(live[names[0]], wanted[names[1]])
             )
-    return found
+    return Outcomes(kinds, found)
 
 
 def _fresh_names() -> dict[str, str]:
@@ -93,10 +103,12 @@ def _key(spec: Json) -> str:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("row", READY, ids=str)
-def test_children_are_those_of_a_fresh_resource(
-    row: Row, step: str, outcomes: dict[tuple[str, str], list[str]]
-) -> None:
-    assert outcomes[row.name, step] == []
+def test_children_are_those_of_a_fresh_resource(row: Row, step: str, outcomes: Outcomes) -> None:
+    assert outcomes.found[row.name, step] == []
+
+
+def test_rows_make_children_of_every_kind(outcomes: Outcomes) -> None:
+    assert {resource.kind for resource in (*RESOURCES, CONFIG_MAP)} <= outcomes.kinds
 
 
 def test_any_spec_becomes_any_other(plane: ControlPlane) -> None:

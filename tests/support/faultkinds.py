@@ -176,7 +176,9 @@ class Rule:
 
     def matches(self, verb: str, path: str) -> bool:
         """Whether this request is hit; counts it."""
-        if self.verb not in {"", verb} or not re.search(self.path, path):
+        if self.verb and verb not in self.verb.split("|"):
+            return False
+        if not re.search(self.path, path):
             return False
         if self.skip:
             self.skip -= 1

@@ -155,7 +155,8 @@ class FaultProxy:
 
         Args:
             fault: what.
-            verb: get, list, watch, create, update, patch or delete; empty for all.
+            verb: get, list, watch, create, update, patch or delete, or several of them with ``|``
+                between; empty for all.
             path: regular expression that is searched in the path; empty for all.
             times: how many requests are hit; ``None`` for all.
             skip: how many are let through first.

@@ -15,7 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from controller.llamastack.children import RESOURCES
-from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
+from controller.llamastack.kinds import (
+    CONFIG_MAP,
+    LLAMA_STACK,
+    MANAGED_BY,
+    MANAGED_BY_VALUE,
+    SECRET,
+)
 from informers.ports import Resource
 from tests.support.cluster.plane import ControlPlane
 from tests.support.edits import materials
@@ -25,7 +31,8 @@ Json = dict[str, Any]
 
 _HANDS: Final = 8  # requests side by side
 _POLL_S: Final = 0.2
-_CHILDREN: Final = tuple(dict.fromkeys((*RESOURCES, CONFIG_MAP, SECRET)))
+CHILDREN: Final = tuple(dict.fromkeys((*RESOURCES, CONFIG_MAP, SECRET)))
+"""Every kind that a child can be of."""
 _UPDATED: Final = frozenset({"ConfigGenerated", "SecretsResolved", "DeploymentUpdated"})
 
 
@@ -86,7 +93,7 @@ class Arena:
         while True:
             trouble = {
                 item["metadata"]["name"]: why
-                for item in self._list(LLAMA_STACK)
+                for item in self.all(LLAMA_STACK)
                 if item["metadata"]["name"] in waiting and (why := unsettled(item))
             }
             if trouble.keys() != last:
@@ -99,21 +106,40 @@ class Arena:
     def children(self) -> dict[str, dict[str, Json]]:
         """The children of every resource, by its name, so that they can be compared."""
         found: dict[str, list[Json]] = {}
-        for resource in _CHILDREN:
-            for obj in self._list(resource):
+        for resource in CHILDREN:
+            for obj in self.all(resource):
                 for reference in obj["metadata"].get("ownerReferences") or ():
                     if reference.get("kind") == LLAMA_STACK.kind:
                         whole = {"kind": resource.kind, **obj}
                         found.setdefault(reference["name"], []).append(whole)
         return {name: normalised(name, objects) for name, objects in found.items()}
 
-    # --- parts -----------------------------------------------------------------------------
-
-    def _list(self, resource: Resource) -> list[Json]:
+    def all(self, resource: Resource) -> list[Json]:
+        """All objects of a kind."""
         status, answer = self._client.raw("GET", resource.path(namespace=self._namespace))
         assert status == 200, answer
         items: list[Json] = json.loads(answer)["items"]
         return items
+
+    def delete(self, name: str) -> None:
+        """Delete a resource."""
+        self._client.delete(LLAMA_STACK.path(namespace=self._namespace, name=name))
+
+    def left(self) -> list[str]:
+        """Resources, and objects that our operator made."""
+        found = [
+            f"{resource.kind}/{obj['metadata']['name']}"
+            for resource in CHILDREN
+            for obj in self.all(resource)
+            if (obj["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGED_BY_VALUE
+        ]
+        return found + [obj["metadata"]["name"] for obj in self.all(LLAMA_STACK)]
+
+    def close(self) -> None:
+        """Remove the namespace and all in it."""
+        self._client.delete(f"/api/v1/namespaces/{self._namespace}")
+
+    # --- parts -----------------------------------------------------------------------------
 
     def _create(self, resource: Resource, obj: Json) -> None:
         path = resource.path(namespace=self._namespace)

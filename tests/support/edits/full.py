@@ -1,0 +1,73 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""A spec that asks for a child of every kind, and what the operator makes of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from controller.llamastack import children
+from controller.llamastack.kinds import LLAMA_STACK
+from controller.llamastack.operator_config import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
+from controller.llamastack.plan import make_plan
+from controller.llamastack.render import deployment, names
+from controller.llamastack.render.inputs import Inputs, Options
+from controller.llamastack.render.manifest import Child
+from tests.support.config_specs import DISTRIBUTIONS
+from tests.support.edits.row import MINIMAL, Json, merged
+from tests.support.world import SYSTEM
+
+FULL: Final = merged(
+    MINIMAL,
+    {
+        "networking": {"expose": {"hostname": "a.example"}},
+        "workload": {
+            "autoscaling": {"maxReplicas": 3},
+            "podDisruptionBudget": {"maxUnavailable": 1},
+            "storage": {"accessModes": ["ReadWriteMany"]},
+        },
+    },
+)
+"""A child of every kind, if network policies are on."""
+
+EVERY_FEATURE: Final[Json] = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": CONFIG_NAME, "namespace": SYSTEM},
+    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY}: {{enabled: true}}"},
+}
+"""The operator's ConfigMap that turns everything on."""
+
+IN_SYSTEM: Final = {"OPERATOR_NAMESPACE": SYSTEM}
+"""The environment of an operator that finds its ConfigMap."""
+
+
+def resource(name: str, namespace: str, spec: Json = FULL) -> Json:
+    """A resource with a spec."""
+    return {
+        "apiVersion": LLAMA_STACK.api_version,
+        "kind": LLAMA_STACK.kind,
+        "metadata": {"name": name, "namespace": namespace, "uid": "u", "generation": 1},
+        "spec": spec,
+    }
+
+
+def children_of(name: str, namespace: str) -> list[Child]:
+    """The children of a resource with the spec, but for the generated ConfigMap."""
+    inputs = _inputs(name, namespace)
+    return [*children.wanted(inputs), deployment.render(inputs)]
+
+
+def config_map_names_of(name: str, namespace: str) -> list[str]:
+    """Every name that its generated ConfigMap may have."""
+    config_hash = _inputs(name, namespace).generated.config_hash
+    return [names.config_map(name, config_hash, length) for length in names.CONFIG_HASH_LENGTHS]
+
+
+def _inputs(name: str, namespace: str) -> Inputs:
+    obj: Any = resource(name, namespace)
+    plan = make_plan(obj, DISTRIBUTIONS)
+    assert plan.cr is not None
+    assert plan.generated is not None
+    return Inputs(obj, plan.cr.spec, plan.generated, options=Options(network_policies=True))
