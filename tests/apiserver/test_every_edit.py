@@ -19,11 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.children import RESOURCES
-from controller.llamastack.kinds import CONFIG_MAP
 from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.edits.arena import Arena
-from tests.support.edits.full import EVERY_FEATURE, IN_SYSTEM
+from tests.support.edits.full import EVERY_FEATURE, IN_SYSTEM, KINDS
 from tests.support.edits.normal import differences, normalised
 from tests.support.edits.pairs import drawn_pairs
 from tests.support.edits.pending import pending
@@ -108,7 +106,7 @@ def test_children_are_those_of_a_fresh_resource(row: Row, step: str, outcomes: O
 
 
 def test_rows_make_children_of_every_kind(outcomes: Outcomes) -> None:
-    assert {resource.kind for resource in (*RESOURCES, CONFIG_MAP)} <= outcomes.kinds
+    assert {resource.kind for resource in KINDS} <= outcomes.kinds
 
 
 def test_any_spec_becomes_any_other(plane: ControlPlane) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.children import PREREQUISITES
 from controller.llamastack.kinds import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.render import labels
 from controller.llamastack.render.manifest import Child
@@ -27,6 +26,7 @@ from tests.support.edits.full import (
     EVERY_FEATURE,
     FULL,
     IN_SYSTEM,
+    KINDS,
     children_of,
     config_map_names_of,
 )
@@ -36,7 +36,6 @@ from tests.support.world import World, condition, eventually, install
 
 pytestmark = pytest.mark.apiserver
 
-KINDS = [*(kind.resource for kind in PREREQUISITES), DEPLOYMENT, CONFIG_MAP]
 CASES = [(kind, labelled) for kind in KINDS for labelled in (True, False)]
 IDS = [f"{kind.kind}-{'labelled' if labelled else 'plain'}" for kind, labelled in CASES]
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from controller.llamastack.children import RESOURCES
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     LLAMA_STACK,
@@ -25,14 +24,15 @@ from controller.llamastack.kinds import (
 from informers.ports import Resource
 from tests.support.cluster.plane import ControlPlane
 from tests.support.edits import materials
+from tests.support.edits.full import KINDS
 from tests.support.edits.normal import normalised
 
 Json = dict[str, Any]
 
 _HANDS: Final = 8  # requests side by side
 _POLL_S: Final = 0.2
-CHILDREN: Final = tuple(dict.fromkeys((*RESOURCES, CONFIG_MAP, SECRET)))
-"""Every kind that a child can be of."""
+CHILDREN: Final = tuple(dict.fromkeys((*KINDS, SECRET)))
+"""What is looked at."""
 _UPDATED: Final = frozenset({"ConfigGenerated", "SecretsResolved", "DeploymentUpdated"})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from controller.llamastack import children
-from controller.llamastack.kinds import LLAMA_STACK
+from controller.llamastack.kinds import CONFIG_MAP, DEPLOYMENT, LLAMA_STACK
 from controller.llamastack.operator_config import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
 from controller.llamastack.plan import make_plan
 from controller.llamastack.render import deployment, names
@@ -30,6 +30,16 @@ FULL: Final = merged(
     },
 )
 """A child of every kind, if network policies are on."""
+
+OPTIONS: Final = Options(network_policies=True)
+"""What an operator does that is told to do everything, on a plain Kubernetes."""
+
+KINDS: Final = (
+    *(kind.resource for kind in children.PREREQUISITES if kind.there(OPTIONS)),
+    DEPLOYMENT,
+    CONFIG_MAP,
+)
+"""Every kind that a child can be of."""
 
 EVERY_FEATURE: Final[Json] = {
     "apiVersion": "v1",
@@ -70,4 +80,4 @@ def _inputs(name: str, namespace: str) -> Inputs:
     plan = make_plan(obj, DISTRIBUTIONS)
     assert plan.cr is not None
     assert plan.generated is not None
-    return Inputs(obj, plan.cr.spec, plan.generated, options=Options(network_policies=True))
+    return Inputs(obj, plan.cr.spec, plan.generated, options=OPTIONS)
