@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -53,6 +54,10 @@ def test_content_is_copied_followed_and_pruned(world: World) -> None:
         "data": {"config.yaml": BASE},
     }
     world.client.request("POST", SOURCE, source)
+    # The name that the copy would have is somebody else's.
+    digest = hashlib.sha256(BASE.encode()).hexdigest()
+    foreign = {"kind": "ConfigMap", "metadata": {"name": f"demo-config-{digest[:8]}"}}
+    world.create("configmap", {"apiVersion": "v1", **foreign})
     override = {"configMapName": "base", "configMapNamespace": SHARED}
     spec = {"distribution": {"name": "starter"}, "overrideConfig": override}
     world.create("llsd", {**manifest("demo"), "spec": spec})
@@ -69,13 +74,13 @@ def test_content_is_copied_followed_and_pruned(world: World) -> None:
         world.wait_ready()
     eventually("the oldest copy is gone", lambda: first not in world.config_maps())
 
-    assert first.startswith("demo-config-")
+    assert first == f"demo-config-{digest[:16]}"
     assert copy["data"] == {"config.yaml": BASE}
     assert copy["immutable"] is True
     assert copy["metadata"]["ownerReferences"][0]["name"] == "demo"
     assert status["resolvedDistribution"]["configSource"] == "override"
     assert "configGeneration" not in status
-    assert world.config_maps() == names[1:]
+    assert world.config_maps() == [f"demo-config-{digest[:8]}", *names[1:]]
 
 
 def _other_than(world: World, names: list[str]) -> str:

@@ -110,6 +110,24 @@ def test_content_rolls_the_pods_once_and_an_equal_rewrite_does_not(world: World)
     assert len(replica_sets(world)) == 2
 
 
+def test_label_of_the_operator_on_a_users_config_map_changes_nothing(world: World) -> None:
+    """It moves the object into the cache of our own; that is followed all the same."""
+    ours = {"app.kubernetes.io/managed-by": "llama-stack-operator"}
+    made = config_map(mode="fast")
+    made["metadata"]["labels"] = ours
+    world.create("configmap", made)
+    resource_with_variable(world)
+    world.wait_ready()
+    before = template_hash(world)
+
+    world.patch("configmap", "settings", {"data": {"mode": "slow"}})
+    eventually("the pods are rolled", lambda: template_hash(world) != before)
+    world.delete("configmap", "settings")
+    answer = world.wait_condition("SecretsResolved", "False")
+
+    assert answer["reason"] == "ConfigMapNotFound"
+
+
 def test_config_map_that_vanishes_leaves_what_runs(world: World) -> None:
     world.create("configmap", config_map(mode="fast"))
     resource_with_variable(world)
