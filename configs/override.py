@@ -74,7 +74,7 @@ def examine(raw: bytes) -> Examined:
     if not isinstance(data, dict):
         return _refused(digest, "config.yaml is not a mapping", _COPY)
     version = data.get("version")
-    if isinstance(version, bool) or version not in SUPPORTED_VERSIONS:
+    if version not in SUPPORTED_VERSIONS:
         supported = ", ".join(map(str, SUPPORTED_VERSIONS))
         shown = "(none)" if version is None else str(version)[:40]
         return Examined(

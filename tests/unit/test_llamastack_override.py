@@ -14,10 +14,12 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from configs.distributions import Distributions
-from controller.llamastack.kinds import CONFIG_HASH
+from controller.llamastack.kinds import CONFIG_HASH, CONFIG_MAPS_HASH, CONFIG_MAPS_SEEN
 from controller.llamastack.override import ChangedMeanwhile, Overrides
 from controller.llamastack.plan import Plan, make_plan
 from controller.llamastack.preview import preview
+from controller.llamastack.render import deployment
+from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.secrets import Resolution
 from controller.llamastack.user_config_maps import ConfigMapResolver, Judgement, Reach
 from informers.ports import Object, ObjectKey, Resource
@@ -215,3 +217,24 @@ def test_preview_of_a_copy_has_a_name_of_ours() -> None:
 
     assert "demo-config-00000000" in str(manifests)
     assert "'mine'" not in str(manifests)
+
+
+def test_content_is_in_the_template_and_versions_are_not() -> None:
+    """So that new content restarts the server, and an equal rewrite does not."""
+    plan = planned(resource())
+    assert plan.cr is not None
+    assert plan.generated is not None
+    inputs = Inputs(
+        owner=resource(),
+        spec=plan.cr.spec,
+        generated=plan.generated,
+        config_maps_hash="content",
+        config_maps_seen="versions/content",
+    )
+
+    rendered = deployment.render(inputs).manifest
+
+    template = rendered["spec"]["template"]["metadata"]["annotations"]
+    assert template[CONFIG_MAPS_HASH] == "content"
+    assert rendered["metadata"]["annotations"][CONFIG_MAPS_SEEN] == "versions/content"
+    assert "versions" not in str(rendered["spec"])
