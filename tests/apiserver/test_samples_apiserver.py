@@ -39,8 +39,10 @@ def default_class(kwok_plane: ControlPlane, kwok_namespace: str) -> Iterator[str
     """A cluster whose claims get a class, and the volumes that the samples ask for."""
     storage_class(kwok_plane.client, kwok_namespace, default=True)
     for sample in SAMPLES:
-        if sample.read().spec.workload.storage:
-            volume(kwok_plane.client, f"{kwok_namespace}-{sample.name}", kwok_namespace)
+        if asked := sample.read().spec.workload.storage:
+            name = f"{kwok_namespace}-{sample.name}"
+            modes = asked.access_modes or ("ReadWriteOnce",)
+            volume(kwok_plane.client, name, kwok_namespace, size="20Gi", modes=tuple(modes))
     yield kwok_namespace
     kwok_plane.client.delete(f"{CLASSES}/{kwok_namespace}")
 

@@ -173,7 +173,7 @@ def test_the_server_takes_every_key_of_a_sample(
 
 @pytest.mark.parametrize(
     "name",
-    [s.name for s in SAMPLES if s.name not in {*NOT_HERE, "redis", "postgres", "tls"}],
+    [s.name for s in SAMPLES if s.name not in {*NOT_HERE, "redis", "postgres", "tls", "full"}],
 )
 async def test_sample_boots_and_does_what_it_shows(
     name: str, bed: Bed, folder: Path, endpoint: OpenAIEndpoint
@@ -226,6 +226,24 @@ async def test_sample_with_postgres_keeps_its_state_there(
 
     assert conversations.splitlines() == [conversation["id"]]
     assert int(registry) > 0
+
+
+async def test_full_sample_boots_with_all_that_it_names(
+    bed: Bed, folder: Path, endpoint: OpenAIEndpoint, redis_of_sample: Redis, postgres: Postgres
+) -> None:
+    postgres.database("full", "full", PLACEHOLDER)
+    hosts = {
+        _REDIS_HOST: f"127.0.0.1:{redis_of_sample.port}",
+        f"llamastack:{PLACEHOLDER}@{_POSTGRES_HOST}/llamastack": (
+            f"full:{PLACEHOLDER}@127.0.0.1:{postgres.port}/full"
+        ),
+    }
+    sample = BY_NAME["full"]
+    found = ready(sample, bed, folder, url=endpoint.url, hosts=hosts)
+
+    async with LlamaServer(bed, RELEASE, found.config, found.env, tls=True) as server:
+        await _offers_what_the_config_says(server, found)
+        await _answers_with_the_key_of_the_sample(server, sample, found, endpoint)
 
 
 async def _offers_what_the_config_says(server: LlamaServer, found: Ready) -> None:

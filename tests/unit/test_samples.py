@@ -99,10 +99,17 @@ def test_controller_does_all_that_a_sample_asks_for(sample: Sample) -> None:
     assert plan.errors == ()
     kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
     spec = sample.read().spec
-    own = ["PodDisruptionBudget"] if spec.workload.replicas > 1 else []
-    own += ["PersistentVolumeClaim"] if spec.workload.storage else []
-    config = [] if spec.override_config else ["ConfigMap"]
-    assert kinds == [*config, "ServiceAccount", "Service", *own, "Deployment"]
+    workload, networking = spec.workload, spec.networking
+    asked = {
+        "PodDisruptionBudget": workload.replicas > 1 or workload.pod_disruption_budget,
+        "HorizontalPodAutoscaler": workload.autoscaling,
+        "Ingress": networking.expose,
+        "PersistentVolumeClaim": workload.storage,
+    }
+    own = [kind for kind, wanted in asked.items() if wanted]
+    config_maps = [] if spec.override_config else ["ConfigMap"]
+    config_maps += ["ConfigMap"] if networking.tls and networking.tls.ca_bundle else []
+    assert kinds == [*config_maps, "ServiceAccount", "Service", *own, "Deployment"]
 
 
 @each_sample
