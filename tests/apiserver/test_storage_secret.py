@@ -252,6 +252,22 @@ def test_keys_of_another_store_go_when_no_pod_reads_them(world: World) -> None:
     assert set(variables(world)) == set(only)
 
 
+def test_keys_stay_as_long_as_a_pod_may_read_them_again(world: World) -> None:
+    edit_source(world, password="pw-kvwq")
+    start(world, kv=postgres())
+    before = set(content(world))
+    stuck = {"overrides": {"nodeSelector": {"no": "such-node"}}}
+    kv = {**redis(), "connectionString": None}
+
+    world.patch("llsd", "demo", {"spec": {"storage": {"kv": kv}, "workload": stuck}})
+    eventually("the new pods wait", lambda: rolls(world) == 2)
+    world.wait_condition("Ready", "False")
+
+    assert set(content(world)) == before | {"LLSD_STORAGE_KV_PASSWORD_ENCODED"}
+    world.patch("llsd", "demo", {"spec": {"workload": None}})
+    eventually("the keys are gone", lambda: not before & set(content(world)))
+
+
 def test_deleted_secret_comes_back_without_a_roll(world: World) -> None:
     start(world, sql=postgres())
     before, deployed = content(world), version(world, "deployment", "demo")
