@@ -283,3 +283,18 @@ def test_failed_generation_leaves_pods_config_and_environment(
     assert world.must_get("deployment", "demo")["spec"] == before
     assert replica_sets(world) == old
     assert world.config_maps() == config_maps
+
+
+def test_own_config_costs_one_read_and_no_more_requests_than_allowed(world: World) -> None:
+    """Children and five, status and Events included."""
+    world.create("configmap", config_map())
+    mark = world.plane.audit.mark()
+
+    world.create("llsd", resource("demo", OVERRIDDEN))
+    world.wait_ready()
+    eventually("the Event is sent", lambda: ("Normal", "DeploymentUpdated") in world.events())
+    requests = [r for r in world.requests_since(mark) if r.namespace == world.namespace]
+
+    children = [r for r in requests if r.verb == "create" and r.resource != "events"]
+    assert [r.verb for r in requests if r.resource == "configmaps"] == ["get"]
+    assert len(requests) <= len(children) + 5, [(r.verb, r.uri) for r in requests]
