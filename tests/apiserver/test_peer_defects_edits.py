@@ -102,8 +102,7 @@ def test_deployment_whose_config_source_was_removed_is_still_ours(world: World) 
     world.create(
         "configmap", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": config}
     )
-    sections = {"providers": None, "resources": None}
-    world.resource(**sections, overrideConfig={"configMapName": "mine"})
+    world.resource(providers=None, resources=None, overrideConfig={"configMapName": "mine"})
     world.wait_ready()
     uid = world.must_get("llsd", "demo")["metadata"]["uid"]
 

@@ -467,3 +467,15 @@ def test_pods_are_recreated_only_where_the_volume_that_is_there_demands_it(
     made = deployment.render(replace(inputs, claim=live_claim(modes=live) if live else None))
 
     assert made.manifest["spec"]["strategy"] == expected
+
+
+def test_rendering_leaves_the_resource_alone() -> None:
+    """Defaults once ended up in maps that were shared with the cached resource."""
+    requests = {"requests": {"cpu": "2"}}
+    spec: dict[str, Any] = {"workload": {"workers": 2, "resources": requests}}
+    before = copy.deepcopy(spec)
+
+    first, second = children(**spec), children(**spec)
+
+    assert spec == before
+    assert first == second
