@@ -3,9 +3,9 @@
 
 """Builds everything, starts it in order, stops it in the reverse order.
 
-Start: health and metrics → preflight → informers, synced → leadership → workers. Probes answer
-first, so that a slow start shows as "not ready" and not as "dead"; a standby's caches are warm,
-so that it takes over at once.
+Start: health and metrics → preflight → informers, synced → the operator's ConfigMap, right or
+absent → leadership → workers. Probes answer first, so that a slow start shows as "not ready" and
+not as "dead"; a standby's caches are warm, so that it takes over at once.
 
 Stop: workers finished → informers → Events flushed → lease released → HTTP. The lease goes after
 the last write, because whoever gets it may write from that moment on.
