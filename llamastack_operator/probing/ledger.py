@@ -62,7 +62,7 @@ class Ledger:
         most_repeats: servers that are asked again at a time.
     """
 
-    def __init__(self, *, most_repeats: int = 16) -> None:
+    def __init__(self, *, most_repeats: int = 8) -> None:
         self._most_repeats = most_repeats
         self._entries: dict[str, _Entry] = {}
         self._tickets = 0

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_A_TIME: Final = 32
+MOST_AT_A_TIME: Final = 16
 
 
 class Asks(Protocol):

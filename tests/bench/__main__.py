@@ -21,6 +21,7 @@ from pathlib import Path
 from llamastack_operator.kube.config import KubeConfigError
 from llamastack_operator.observability import logging
 from tests.bench.bare import RequestFailed
+from tests.bench.crowd import measure_crowd
 from tests.bench.report import table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     try:
+        if given.crowd:
+            print(measure_crowd(given.n, given.new, say).table())
+            return 0
         report = measure(options, say)
     except (ClusterError, KubeConfigError, RequestFailed, TimeoutError) as error:
         print(f"error: {str(error) or 'a stage did not end in time'}", file=sys.stderr)
@@ -87,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--idle", type=float, default=default.idle, metavar="S", help="seconds (%(default)s)")
     add("--new", type=_positive, default=default.new, metavar="N", help="added (%(default)s)")
     add("--everything", action="store_true", help="resources with a child of every kind")
+    add(
+        "--crowd",
+        action="store_true",
+        help="measure how long new resources wait while the servers of N others answer slowly, "
+        "wrongly or never; nothing else",
+    )
     add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     add("--strict", action="store_true", help="exit with 1 if a bar is missed")
     add("--keep", action="store_true", help="leave the control plane for a look, until Ctrl-C")

@@ -217,7 +217,7 @@ async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s
     start = time.monotonic()
     await asyncio.to_thread(operator.wait_ready, deadline_s)
     synced = time.monotonic() - start
-    while not _at_rest(operator, n):
+    while not at_rest(operator, n):
         if time.monotonic() - start > deadline_s:
             raise operator.failure(f"the workers are not idle after {deadline_s:.0f} s")
         await asyncio.sleep(_POLL_S)
@@ -328,7 +328,8 @@ async def _until_quiet(operator: OperatorProcess) -> None:
         await asyncio.sleep(2 * _POLL_S)
 
 
-def _at_rest(operator: OperatorProcess, n: int) -> bool:
+def at_rest(operator: OperatorProcess, n: int) -> bool:
+    """Whether so many passes were made and nobody works."""
     metrics = operator.metrics()
 
     def total(name: str) -> float:

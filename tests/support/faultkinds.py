@@ -77,6 +77,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """The proxy answers in the server's place, with anything.
+
+    Attributes:
+        body: of the answer.
+        status: HTTP status.
+        after_s: seconds until it answers.
+    """
+
+    body: bytes
+    status: int = 200
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Hang:
     """It is accepted and never answered, not even with headers."""
 
@@ -151,6 +166,7 @@ class StaleList:
 Fault: TypeAlias = (
     Delay
     | Answer
+    | Reply
     | Hang
     | Reset
     | Cut

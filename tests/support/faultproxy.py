@@ -49,6 +49,7 @@ from tests.support.faultkinds import (
     Hang,
     HoldEvents,
     RepeatEvents,
+    Reply,
     Reset,
     Rule,
     Silence,
@@ -222,6 +223,10 @@ class FaultProxy:
             case Answer():
                 seen.status = fault.status
                 return web.Response(status=fault.status, headers=fault.headers(), body=fault.body())
+            case Reply():
+                await asyncio.sleep(fault.after_s)
+                seen.status = fault.status
+                return web.Response(status=fault.status, body=fault.body)
             case Hang():
                 await asyncio.Event().wait()
             case Reset(before_server=True):
