@@ -277,10 +277,18 @@ def test_probes_and_metrics_meet_the_ports_that_the_operator_listens_on() -> Non
         "metrics": settings.metrics_bind_address.port,
         "probes": settings.health_probe_bind_address.port,
     }
-    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+    paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    for probe, path in paths.items():
         assert container[probe]["httpGet"] == {"path": path, "port": "probes"}
     (port,) = _only("manager/metrics_service.yaml")["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (ports["metrics"], "metrics")
+
+
+def test_start_on_a_busy_node_gets_minutes_and_is_noticed_at_once() -> None:
+    probe = _container()["startupProbe"]
+
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 180
+    assert probe["periodSeconds"] <= 5
 
 
 def test_pod_gets_more_time_to_stop_than_the_operator_takes() -> None:
