@@ -30,8 +30,11 @@ NETWORK_POLICY: Final = "enableNetworkPolicy"
 NETWORK_POLICY_PATH: Final = f"{FEATURE_FLAGS}: {NETWORK_POLICY}.enabled"
 """How messages name the flag."""
 
-MAX_BYTES: Final = 16 * 1024
-"""Of one key: read in a twentieth of a second, and more than all distributions need."""
+MAX_BYTES: Final = 8 * 1024
+"""Of one key: read in a tenth of a second at the worst, and more than all distributions need."""
+
+MOST_TOLD: Final = 5
+"""Mistakes of one kind that are told one by one; each is a line in the log and an Event."""
 
 _SHOWN = 80
 _HOST = r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]{0,252}|\[[0-9a-fA-F:]{2,39}\])(?::[0-9]{1,5})?"
@@ -90,11 +93,11 @@ def read(
     """
     known = Distributions.load().known if names is None else names
     errors: list[str] = []
-    warnings = [
-        f"{_shown(key)}: not a key of this ConfigMap; its keys are {FEATURE_FLAGS} and "
-        f"{IMAGE_OVERRIDES}"
-        for key in sorted(set(data) - {FEATURE_FLAGS, IMAGE_OVERRIDES})
-    ]
+    unknown = sorted(set(data) - {FEATURE_FLAGS, IMAGE_OVERRIDES})
+    keys = f"{FEATURE_FLAGS} and {IMAGE_OVERRIDES}"
+    warnings = _few(
+        [f"{_shown(key)}: not a key of this ConfigMap; its keys are {keys}" for key in unknown]
+    )
     taken: dict[str, Any] = {}
     for key, field, parse in _KEYS:
         try:
@@ -102,10 +105,16 @@ def read(
         except _Wrong as error:
             errors.append(f"{key}: {error}")
         else:
-            warnings += [f"{key}: {text}" for text in more]
+            warnings += [f"{key}: {text}" for text in _few(more)]
     if errors and last is None:
         return Reading(None, tuple(errors), tuple(warnings))
     return Reading(replace(last or OperatorConfig(), **taken), tuple(errors), tuple(warnings))
+
+
+def _few(texts: list[str]) -> list[str]:
+    """The first ones, and how many are left out."""
+    left = len(texts) - MOST_TOLD
+    return texts if left <= 0 else [*texts[:MOST_TOLD], f"{left} more of that kind"]
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -153,7 +162,7 @@ def _overrides(
         if not _is_image(image)
     ]
     if wrong:
-        raise _Wrong("; ".join(wrong))
+        raise _Wrong("; ".join(_few(wrong)))
     warnings = [
         f"{_shown(name)}: not a distribution; distributions are {', '.join(sorted(known))}"
         for name in sorted(set(content) - set(known))

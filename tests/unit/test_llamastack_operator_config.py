@@ -99,6 +99,16 @@ def test_what_is_not_known_is_told_and_left_out() -> None:
     ]  # fmt: skip
 
 
+def test_many_mistakes_are_a_few_lines() -> None:
+    many = "".join(f"name-{number}: a\n" for number in range(100))
+    wrong = "".join(f"name-{number}: A\n" for number in range(100))
+
+    assert len(read({"image-overrides": many}).warnings) == 6
+    assert read({"image-overrides": many}).warnings[-1] == "image-overrides: 95 more of that kind"
+    (error,) = read({"image-overrides": wrong}).errors
+    assert error.endswith("; 95 more of that kind")
+
+
 @pytest.mark.parametrize(
     "image",
     ["a", "a:1", "docker.io/a/b_c:latest", "[::1]:5000/a", "r.example/a@sha256:" + "0" * 64],
