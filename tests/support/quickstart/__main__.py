@@ -99,7 +99,9 @@ def _in_cluster(where: Cluster, screen: Screen, options: argparse.Namespace) -> 
     _install(where)
     screen.title("Starting the operator")
     show = _Show(where, screen, options)
-    with OperatorProcess(where.kubeconfig) as operator:
+    # Simulated nodes run no servers that could be asked.
+    flags = ("--probe-servers=off",) if where.ours else ()
+    with OperatorProcess(where.kubeconfig, *flags) as operator:
         operator.wait_ready()
         screen.say(f"process {operator.pid}, log in {operator.log_file}")
         try:
