@@ -160,7 +160,7 @@ class Ledger:
         entry = self._entries.get(uid)
         if entry is None or entry.ticket != ticket or uid in self._running:
             return False
-        return entry.open and entry.ready
+        return entry.open  # one that is not ready has no valid ticket
 
     def _queue(self, entry: _Entry) -> None:
         """Give it a place, unless it is not to be asked; in any case the last one is void."""

@@ -202,6 +202,29 @@ def test_answer_to_an_older_occasion_is_thrown_away() -> None:
     assert ledger.take(1.0) == newer
 
 
+def test_server_is_asked_one_question_at_a_time() -> None:
+    ledger = Ledger()
+    newer = server(occasion="o2")
+    look(ledger, server())
+    ledger.take(0.0)
+    look(ledger, newer)
+
+    assert ledger.take(0.0) is None, "the first question is not answered yet"
+    ledger.answered(server(), WELL, now=1.0, spread=0.0)
+    assert ledger.take(1.0) == newer
+
+
+def test_answered_server_is_not_asked_again_because_its_readiness_flickered() -> None:
+    ledger = Ledger()
+    look(ledger, server())
+    ledger.take(0.0)
+    ledger.look(server(), ready=False, known=False, now=0.0)
+    look(ledger, server())
+    ledger.answered(server(), WELL, now=1.0, spread=0.0)
+
+    assert ledger.take(1.0) is None
+
+
 def test_silent_server_is_asked_a_few_times_and_left_alone() -> None:
     ledger = Ledger()
     look(ledger, server())
