@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from configs.distributions import Distributions
+from controller.llamastack import children as kinds_of_children
 from controller.llamastack.kinds import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from controller.llamastack.plan import make_plan
 from controller.llamastack.preview import preview
@@ -363,6 +364,13 @@ def test_pod_without_storage_has_an_empty_directory() -> None:
 
     assert "PersistentVolumeClaim" not in made
     assert pod()["volumes"][0] == {"name": "lls-storage", "emptyDir": {}}
+
+
+def test_claim_that_is_not_asked_for_is_never_among_what_has_to_go() -> None:
+    going = {kind.resource.kind for kind in kinds_of_children.unwanted(inputs_of())}
+
+    assert "PersistentVolumeClaim" not in going
+    assert "Ingress" in going
 
 
 def test_storage_is_a_claim_with_the_defaults_of_the_go_operator() -> None:
