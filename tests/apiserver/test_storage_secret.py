@@ -421,6 +421,67 @@ def test_missing_secret_and_key_are_named_and_noticed_when_they_come(world: Worl
     assert content(world)["LLSD_STORAGE_SQL_HOST"] == "xqzj.example"
 
 
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+
+
+@pytest.fixture
+def indiscreet_policy(world: World) -> Iterator[None]:
+    """Refuses Secrets of databases in the namespace, and says what is in them."""
+    name = f"indiscreet-{world.namespace}"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]}
+    said = "'no ' + object.data['LLSD_STORAGE_SQL_PASSWORD_ENCODED']"
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": here,
+                "resourceRules": [{**rule, "operations": ["CREATE", "UPDATE"]}],
+            },
+            "matchConditions": [
+                {"name": "ours", "expression": "object.metadata.name == 'demo-storage-env'"}
+            ],
+            "validations": [{"expression": "false", "messageExpression": said}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    world.client.create(POLICIES, policy)
+    world.client.create(BINDINGS, binding)
+    probe = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": OWN},
+        "data": {"LLSD_STORAGE_SQL_PASSWORD_ENCODED": "cHJvYmU="},
+    }
+    path = f"{world.path('secret')}?dryRun=All"
+    eventually(
+        "the policy is in force",
+        lambda: b"no cHJvYmU=" in world.client.raw("POST", path, probe)[1],
+    )
+    yield
+    world.client.delete(f"{BINDINGS}/{name}")
+    world.client.delete(f"{POLICIES}/{name}")
+
+
+@pytest.mark.usefixtures("indiscreet_policy")
+def test_plug_in_that_quotes_what_it_refuses_is_not_quoted_in_turn(world: World) -> None:
+    world.create("llsd", manifest(sql=postgres()))
+
+    ready = world.wait_condition("Ready", "False")
+
+    assert ready["reason"] == "ReconcileFailed"
+    assert ready["message"].startswith(f'Secret "{OWN}" was refused (')
+    assert world.get("deployment", "demo") is None
+
+
 def test_deleted_resource_takes_the_secret_along(world: World) -> None:
     start(world, sql=postgres())
 
