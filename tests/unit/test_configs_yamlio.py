@@ -104,12 +104,12 @@ def test_a_bomb_of_aliases_is_refused_before_it_expands() -> None:
     ids=["braces", "brackets", "dashes", "questions", "tag", "alias"],
 )  # fmt: skip
 def test_hostile_nesting_and_names_are_refused_quickly(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
 
     with pytest.raises(YamlError) as caught:
         load(text)
 
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert len(str(caught.value)) < 300
 
 
