@@ -308,7 +308,8 @@ def _trouble(pods: Iterable[Object]) -> str:
     """What the scheduler said of a pod that waits for its volume."""
     for pod in pods:
         trouble = pod[TROUBLE]
-        if trouble.get("reason") == Reason.VOLUME_PENDING:
+        # That the claim is not bound is what is being explained.
+        if trouble.get("reason") == Reason.VOLUME_PENDING and _UNBOUND not in trouble["message"]:
             return str(trouble["message"])
     return ""
 

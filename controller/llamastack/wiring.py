@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from workqueue import RateLimitingQueue
 
 PATIENCE_S = 1.0
-"""What only explains, a pod or a claim, is told together with what it explains: a pod is in some
-trouble or other for a moment of each start, and a claim that is bound is not yet a server."""
+"""A pod only explains, and is told together with what it explains: it is in some trouble or other
+for a moment of each start."""
 
 CHILDREN = (*children.RESOURCES, CONFIG_MAP, SECRET)
 
@@ -80,7 +80,6 @@ def handlers(
                 owner=LLAMA_STACK,
                 predicate=_PREDICATES.get(child),
                 tracker=consistency,
-                patience_s=PATIENCE_S if child == PERSISTENT_VOLUME_CLAIM else 0.0,
             ),
         )
     yield (

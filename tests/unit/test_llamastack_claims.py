@@ -183,9 +183,13 @@ def test_pending_claim_says_what_it_waits_for(live: dict[str, Any], words: str) 
     assert words in found.message
 
 
+UNBOUND = "unbound immediate PersistentVolumeClaims"
+
+
 def test_pending_claim_quotes_the_scheduler_but_not_about_other_things() -> None:
     pods = [
         {"trouble": {"reason": "Unschedulable", "message": "cpu"}},
+        {"trouble": {"reason": "VolumePending", "message": f"pod has {UNBOUND}"}},
         {"trouble": {"reason": "VolumePending", "message": "no volume in zone a"}},
     ]
 

@@ -374,7 +374,7 @@ def test_creation_can_be_only_ours() -> None:
 
 
 def test_patient_handler_lets_changes_wait_but_no_deletion(queue: Added) -> None:
-    handler = EnqueueOwner(queue, PARTS, owner=THINGS, patience_s=1.5)
+    handler = EnqueueMapped(queue, PARTS, mapper=lambda _: [OWNER], patience_s=1.5)
 
     handler.on_add(part(1), initial=True)
     handler.on_add(part(1), initial=False)
