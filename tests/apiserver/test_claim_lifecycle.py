@@ -15,17 +15,12 @@ import pytest
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.volumes import CLASSES, storage_class, volume
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 CHILDREN = 5  # ServiceAccount, Service, ConfigMap, PersistentVolumeClaim, Deployment
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ Named ones and those of the cluster: set, changed, renewed, mistaken, removed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from controller.llamastack.render.ca_bundle import CA_BUNDLE_DIRECTORY, CA_BUNDL
 from controller.llamastack.render.labels import of_objects
 from tests.support.authority import Authority
 from tests.support.cluster.audit import AuditedRequest, Mark
-from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -34,26 +32,6 @@ HASH = "llamastack.io/ca-bundle-hash"
 FIELD = "spec.networking.tls.caBundle.configMapName"
 TRUST = {"tls": {"caBundle": {"configMapName": "company"}}}
 ONE, TWO = Authority("one"), Authority("two")
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
-
-
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
 
 
 def put(world: World, data: dict[str, str], name: str = "company") -> None:

@@ -5,38 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
-from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
-
-
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
 
 
 def expose(world: World, value: Any) -> None:

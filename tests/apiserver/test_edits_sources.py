@@ -10,16 +10,14 @@ one to another leads to what a new resource would have got.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install, manifest
+from tests.support.world import World, condition, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -34,19 +32,6 @@ GENERATED: dict[str, Any] = {
 }
 OVERRIDDEN: dict[str, Any] = {**DEFAULT, "overrideConfig": OVERRIDE}
 SPECS = {"default": DEFAULT, "generated": GENERATED, "override": OVERRIDDEN}
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.fixture

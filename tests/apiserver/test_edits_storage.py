@@ -9,8 +9,6 @@ Recreate"), ignored every change of its size, and deleted the data with the reso
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,25 +16,11 @@ import pytest
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.volumes import storage_class, volume
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
 RETAINED_FOR = "llamastack.io/retained-for"
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.fixture

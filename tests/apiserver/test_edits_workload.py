@@ -10,41 +10,16 @@ for ever.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
-from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
 BUDGET = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets/demo-pdb"
 AUTOSCALER = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers/demo-hpa"
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
-
-
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
 
 
 def look(world: World, path: str) -> dict[str, Any] | None:

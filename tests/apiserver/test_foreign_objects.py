@@ -32,7 +32,7 @@ from tests.support.edits.full import (
 )
 from tests.support.edits.row import Json
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -46,11 +46,6 @@ from controller.llamastack import reconciler
 reconciler.CONFLICT_RECHECK_S = 1.0
 runpy.run_module("llamastack_operator", run_name="__main__", alter_sys=True)
 """
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,11 @@ import pytest
 from tests.support import openshift
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
 OPENSHIFT_ONLY = {"route.openshift.io", "security.openshift.io", "rbac.authorization.k8s.io"}
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture

@@ -21,18 +21,13 @@ from configs.yamlio import load
 from tests.support.cluster.errors import ProcessFailedError
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
 NAME = "llama-stack-operator-config"
 ON = "enableNetworkPolicy: {enabled: true}"
 OTHER = "registry.example.org/team/starter:1.2"
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture

@@ -15,16 +15,11 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import SECRET_VALUE, World, condition, eventually, install
+from tests.support.world import SECRET_VALUE, World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
 CHILDREN = 4  # ServiceAccount, ConfigMap, Service, Deployment
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

@@ -17,18 +17,13 @@ from controller.llamastack.watches import WATCHES
 from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import SYSTEM, USER, World, eventually, install, is_review
+from tests.support.world import SYSTEM, USER, World, eventually, is_review
 
 pytestmark = pytest.mark.apiserver
 
 LEASE_S = 15.0
 IDLE_MINUTE = 30  # renewals, one every two seconds
 CONTROLLED = ("serviceaccounts", "configmaps", "services", "deployments")
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture

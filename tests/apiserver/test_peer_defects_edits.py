@@ -57,13 +57,6 @@ def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
         assert process.terminate() == 0
 
 
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
-
-
 @pytest.mark.parametrize("edit", ELSEWHERE)
 def test_edit_is_tested(edit: str) -> None:
     assert is_test(ELSEWHERE[edit]), ELSEWHERE[edit]

@@ -100,13 +100,6 @@ def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
         assert process.terminate() == 0
 
 
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
-
-
 @pytest.mark.parametrize("line", ELSEWHERE)
 def test_line_is_tested(line: str) -> None:
     assert is_test(ELSEWHERE[line]), ELSEWHERE[line]

@@ -14,17 +14,12 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
 STATE = "llamastack.io/registry-state"
 CHANGED = {"name": "m1", "contextLength": 4096}
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

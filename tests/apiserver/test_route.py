@@ -14,14 +14,9 @@ import pytest
 from tests.support import openshift
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,9 @@ from controller.llamastack.rollout import State, assess
 from tests.support.cluster.errors import ClusterError
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture

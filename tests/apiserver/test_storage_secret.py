@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -32,11 +32,6 @@ ours has."""
 URL = "postgresql://u-xqzj:p%40kvwq@xqzj.example:6543/d-kvwq"
 OTHER_URL = "postgresql://u-xqzj:other-kvwq@xqzj.example:6543/d-kvwq"
 CHILDREN = 5  # ServiceAccount, ConfigMap, Service, Secret, Deployment
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install, manifest
+from tests.support.world import World, condition, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -28,11 +28,6 @@ SPEC: dict[str, Any] = {
     "distribution": {"name": "starter"},
     "providers": {"inference": {"provider": "ollama", "endpoint": "http://ollama:11434/v1"}},
 }
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install, manifest
+from tests.support.world import World, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -23,24 +22,12 @@ BASE = resources.files("configs").joinpath("data/base/starter.yaml").read_text("
 HASH = "llamastack.io/config-maps-hash"
 
 
-@pytest.fixture(scope="module")
-def kubeconfig(kwok_plane: ControlPlane) -> Path:
-    return install(kwok_plane)
-
-
 @pytest.fixture
 def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
     with OperatorProcess(kubeconfig) as process:
         process.wait_logged("Started workers")
         yield process
         assert process.terminate() == 0
-
-
-@pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    return made
 
 
 def config_map(name: str = "settings", **data: str) -> dict[str, Any]:

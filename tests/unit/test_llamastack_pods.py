@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -266,3 +267,31 @@ def test_exceeded_deadline_names_the_reason_of_the_pods() -> None:
 
 def test_trouble_of_an_old_pod_does_not_spoil_a_complete_rollout() -> None:
     assert assess(deployment(1), [keep_trouble(crashed("E: x")) or {}]).state is State.COMPLETE
+
+
+HOSTILE = (
+    "key",
+    "a.",
+    "a://",
+    "a:@",
+    " :'",
+    "::@",
+    "api key",
+    "bearer ",
+    "key ",
+    "x@",
+    "input_value=",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("end", ["", "@", "=", "!"])
+def test_no_text_takes_long_to_redact(text: str, end: str) -> None:
+    """It comes from whoever runs the container, and is read on the event loop."""
+    message = (text * 4096)[:4000] + end
+    begun = time.process_time()
+
+    said = shown(message * 100)
+
+    assert time.process_time() - begun < 0.5  # some patterns once took minutes
+    assert len(said) <= MOST_SHOWN
