@@ -93,10 +93,12 @@ def test_another_pass_over_an_unchanged_world_writes_nothing(
     assert world.writes_since(mark) == []
 
 
-def reconciles(operator: OperatorProcess, world: World) -> int:
-    """Passes over resources of this namespace that the operator has finished."""
+def reconciles(operator: OperatorProcess, world: World, name: str = "") -> int:
+    """Passes over one or all resources of this namespace that the operator has finished."""
     return sum(
-        record.get("event") == "Reconciled" and record.get("namespace") == world.namespace
+        record.get("event") == "Reconciled"
+        and record.get("namespace") == world.namespace
+        and name in {"", record.get("name")}
         for record in operator.records()
     )
 
@@ -321,14 +323,18 @@ def test_config_map_of_a_user_wakes_the_resource_that_names_it_and_nobody_else(
     for name in ("named", "other"):
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
         world.create("configmap", {**body, "data": {"k": "1"}})
-    source = {"configMapKeyRef": {"name": "named", "key": "k"}}
-    world.resource(workload={"overrides": {"env": [{"name": "A", "valueFrom": source}]}})
-    world.wait_ready()
-    eventually("both Events", lambda: len(world.events()) == 2)
-    passes = reconciles(operator, world)
+        source = {"configMapKeyRef": {"name": name, "key": "k"}}
+        variable = {"name": "A", "valueFrom": source}
+        world.resource(f"{name}-user", workload={"overrides": {"env": [variable]}})
+        world.wait_ready(f"{name}-user")
+    eventually("both Events of the other", lambda: len(world.events("other-user")) == 2)
+    before = world.must_get("deployment", "named-user")["metadata"]["generation"]
+    passes = reconciles(operator, world, "other-user")
 
-    world.patch("configmap", "other", {"data": {"k": "2"}})
     world.patch("configmap", "named", {"data": {"k": "2"}})
 
-    eventually("a pass", lambda: reconciles(operator, world) > passes)
-    assert reconciles(operator, world) == passes + 1
+    def generation() -> int:
+        return int(world.must_get("deployment", "named-user")["metadata"]["generation"])
+
+    eventually("its user is woken", lambda: generation() > before)
+    assert reconciles(operator, world, "other-user") == passes
