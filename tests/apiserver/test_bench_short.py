@@ -36,9 +36,9 @@ from tests.support.cluster.audit import AuditedRequest
 from tests.support.operator_process import ROOT
 
 N, NEW = 20, 3
+OWN_WATCHES = len(WATCHES) + 1  # the table, and the operator's own ConfigMap
 
 pytestmark = pytest.mark.timeout(300)  # the run is part of the first test's time
-OWN_WATCHES = len(WATCHES) + 1  # the table, and the operator's own ConfigMap
 
 
 @pytest.fixture(scope="module")
