@@ -371,7 +371,7 @@ async def _abort(request: web.Request) -> None:
 
 def _reset(transport: asyncio.BaseTransport) -> None:
     sock = transport.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:  # else it is closed already
         # No time to linger: RST instead of FIN, and what is buffered is lost.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if isinstance(transport, asyncio.Transport):
