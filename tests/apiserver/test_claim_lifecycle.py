@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.volumes import CLASSES, storage_class, volume
+from tests.support.volumes import CLASSES, growing_volume, storage_class, volume
 from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
@@ -23,23 +22,11 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 CHILDREN = 5  # ServiceAccount, Service, ConfigMap, PersistentVolumeClaim, Deployment
 
 
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig, "--log-level=debug") as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
-
-
 @pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
+def world(world: World) -> World:
     """With a class of the namespace's name that grows, and one volume of it."""
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    storage_class(made.client, kwok_namespace, expandable=True)
-    volume(made.client, kwok_namespace, kwok_namespace)
-    return made
+    growing_volume(world.client, world.namespace)
+    return world
 
 
 def start(world: World, **more: Any) -> None:
@@ -112,8 +99,9 @@ def test_server_on_a_kept_volume_begins_a_new_registry_when_a_model_changed(worl
     world.resource("demo", "m1", workload=kept)
     world.wait_ready()
     world.delete("llsd", "demo")
-    eventually("the pods are gone", lambda: world.get("deployment", "demo") is None)
-    eventually("the configuration, too", lambda: world.config_maps() == [])
+    world.wait_collected("deployment", "demo")
+    for name in world.config_maps():
+        world.wait_collected("configmap", name)
 
     changed = {"models": [{"name": "m1", "contextLength": 4096}]}
     world.resource("demo", workload=kept, resources=changed)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install, manifest
+from tests.support.world import World, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -24,12 +23,8 @@ SOURCE = f"/api/v1/namespaces/{SHARED}/configmaps"
 
 
 @pytest.fixture(scope="module")
-def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
-    kubeconfig = install(kwok_plane)
-    with OperatorProcess(kubeconfig, "--allow-cross-namespace-config") as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
+def operator_flags() -> tuple[str, ...]:
+    return ("--allow-cross-namespace-config",)
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
-from tests.support.operator_process import OperatorProcess
-from tests.support.volumes import storage_class, volume
+from tests.support.volumes import growing_volume, storage_class, volume
 from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
@@ -24,13 +22,10 @@ RETAINED_FOR = "llamastack.io/retained-for"
 
 
 @pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
+def world(world: World) -> World:
     """With a class of the namespace's name that grows, and one volume of it."""
-    made = World(kwok_plane, kwok_namespace)
-    made.secret()
-    storage_class(made.client, kwok_namespace, expandable=True)
-    volume(made.client, kwok_namespace, kwok_namespace)
-    return made
+    growing_volume(world.client, world.namespace)
+    return world
 
 
 def storage(world: World, **more: Any) -> dict[str, Any]:
@@ -232,7 +227,7 @@ def test_deleting_the_resource_takes_the_claim_along(world: World) -> None:
 
     world.delete("llsd", "demo")
 
-    eventually("no claim", lambda: world.get("claim", "demo-pvc") is None)
+    world.wait_collected("claim", "demo-pvc")
 
 
 def test_retained_claim_outlives_the_resource_and_serves_the_next_of_that_name(
@@ -248,7 +243,7 @@ def test_retained_claim_outlives_the_resource_and_serves_the_next_of_that_name(
     text = world.wait_condition("StorageReady", "True")["message"]
     assert text.endswith("it stays when the resource is deleted")
     world.delete("llsd", "demo")
-    eventually("the pods are gone", lambda: world.get("deployment", "demo") is None)
+    world.wait_collected("deployment", "demo")
     assert claim(world)["metadata"]["uid"] == uid
 
     start(world, retainOnDelete=True)
@@ -263,7 +258,7 @@ def test_retained_claim_outlives_the_resource_and_serves_the_next_of_that_name(
     assert reference["uid"] == owner
     assert RETAINED_FOR not in claim(world)["metadata"]["annotations"]
     world.delete("llsd", "demo")
-    eventually("no claim", lambda: world.get("claim", "demo-pvc") is None)
+    world.wait_collected("claim", "demo-pvc")
 
 
 def test_retained_claim_wakes_its_resource(world: World) -> None:

@@ -66,7 +66,7 @@ def test_roles_in_one_namespace_are_enough_for_all_that_the_operator_does(world:
         world.patch("configmap", "llama-stack-operator-config", wrong)
         eventually("the Event", lambda: "InvalidOperatorConfig" in reasons(world))
         world.delete("llsd", "demo")
-        eventually("nothing left", lambda: world.get("deployment", "demo") is None)
+        world.wait_collected("deployment", "demo")
         assert process.terminate() == 0
 
     asked = [r for r in plane.audit.since(mark) if r.user == user]

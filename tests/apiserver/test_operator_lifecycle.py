@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import collections
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,15 +18,6 @@ from tests.support.world import SECRET_VALUE, World, condition, eventually
 pytestmark = pytest.mark.apiserver
 
 CHILDREN = 4  # ServiceAccount, ConfigMap, Service, Deployment
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig, "--log-level=debug") as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.fixture
@@ -299,8 +288,9 @@ def test_deleted_resource_takes_everything_along_and_its_name_can_be_used_again(
     world.wait_ready()
     assert world.must_get("deployment", "demo")["metadata"]["uid"] != first
     world.delete("llsd", "demo")
-    eventually("the Deployment is gone", lambda: world.get("deployment", "demo") is None)
-    eventually("the ConfigMaps are gone", lambda: world.config_maps() == [])
+    world.wait_collected("deployment", "demo")
+    for name in world.config_maps():
+        world.wait_collected("configmap", name)
 
 
 def test_value_of_a_secret_appears_nowhere(world: World, operator: OperatorProcess) -> None:

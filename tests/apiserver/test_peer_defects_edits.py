@@ -10,16 +10,13 @@ edit ends where a fresh resource with the final spec begins is proven for all fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
 from tests.support.elsewhere import is_test
-from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, eventually, install
+from tests.support.world import World
 
 pytestmark = pytest.mark.apiserver
 
@@ -46,15 +43,6 @@ ELSEWHERE = {
         f"{WORKLOAD}test_three_replicas_to_one_takes_the_budget_along_and_restarts_no_pod"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
-    kubeconfig: Path = install(kwok_plane)
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.mark.parametrize("edit", ELSEWHERE)
@@ -111,4 +99,4 @@ def test_deployment_whose_config_source_was_removed_is_still_ours(world: World) 
     assert "mine" not in [v.get("configMap", {}).get("name") for v in pod["volumes"]]
     assert env[0] in pod["containers"][0]["env"]
     world.delete("llsd", "demo")
-    eventually("it goes with its resource", lambda: world.get("deployment", "demo") is None)
+    world.wait_collected("deployment", "demo")

@@ -9,17 +9,14 @@ Each is a test by name; where it is a test of another file, ``ELSEWHERE`` points
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
 from tests.support.edits.materials import certificate
 from tests.support.elsewhere import is_test
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install, manifest
+from tests.support.world import World, condition, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -89,15 +86,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "spec.networking.tls.caBundle.configMapKeys[0]",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
-    kubeconfig: Path = install(kwok_plane)
-    with OperatorProcess(kubeconfig, "--log-level=debug") as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.mark.parametrize("line", ELSEWHERE)

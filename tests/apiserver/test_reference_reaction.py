@@ -10,14 +10,14 @@ never early.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -27,14 +27,6 @@ NAMES = ("first", "second", "third")
 
 KINDS = ("secret", "configmap")
 FIELDS = {"secret": ("secretKeyRef", "stringData"), "configmap": ("configMapKeyRef", "data")}
-
-
-@pytest.fixture(scope="module")
-def operator(kwok_plane: ControlPlane) -> Iterator[OperatorProcess]:
-    with OperatorProcess(install(kwok_plane)) as process:
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,9 @@ STATE = "llamastack.io/registry-state"
 CHANGED = {"name": "m1", "contextLength": 4096}
 
 
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig) as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-
-
 @pytest.fixture
-def world(operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str) -> World:
+def world(world: World) -> World:
     """With a resource that has one model."""
-    world = World(kwok_plane, kwok_namespace)
-    world.secret()
     world.resource("demo", "m1")
     world.wait_ready()
     return world

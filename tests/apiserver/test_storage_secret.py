@@ -34,15 +34,6 @@ OTHER_URL = "postgresql://u-xqzj:other-kvwq@xqzj.example:6543/d-kvwq"
 CHILDREN = 5  # ServiceAccount, ConfigMap, Service, Secret, Deployment
 
 
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[OperatorProcess]:
-    with OperatorProcess(kubeconfig, "--log-level=debug") as process:
-        process.wait_ready()
-        process.wait_logged("Started workers")
-        yield process
-        assert process.terminate() == 0
-
-
 @pytest.fixture
 def world(
     operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str

@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.cluster.errors import ApiFailure, ClusterError
+from tests.support.cluster.errors import ClusterError
 from tests.support.cluster.node import objects
 from tests.support.cluster.node.node import Node
-from tests.support.cluster.node.pods import Namespace, wait_for
+from tests.support.cluster.node.pods import Namespace
 from tests.support.samples import BY_NAME
 from tests.support.servers.installing import install
 from tests.support.servers.services import Postgres
@@ -72,8 +72,9 @@ def test_two_replicas_of_the_sample_share_their_state_in_postgresql(
     cr = world.wait_ready("postgres", deadline_s=200)
 
     pods = [p["metadata"]["name"] for p in restricted.pods("app.kubernetes.io/instance=postgres")]
-    made = _ask(restricted, pods[0], "POST", "/v1/conversations", {"items": []})
-    seen = [_ask(restricted, pod, "GET", f"/v1/conversations/{made['id']}") for pod in pods]
+    targets = [f"pods/{pod}:{_PORT}" for pod in pods]
+    made = restricted.answer("POST", targets[0], "/v1/conversations", {"items": []})
+    seen = [restricted.answer("GET", pod, f"/v1/conversations/{made['id']}") for pod in targets]
 
     assert cr["status"]["availableReplicas"] == 2
     assert [found["id"] for found in seen] == [made["id"], made["id"]]
@@ -82,16 +83,3 @@ def test_two_replicas_of_the_sample_share_their_state_in_postgresql(
     for pod in pods:
         assert _PASSWORD not in restricted.log(pod)
     assert _PASSWORD not in json.dumps([cr, world.all("deployment"), world.all("configmap")])
-
-
-def _ask(namespace: Namespace, pod: str, method: str, path: str, body: Any = None) -> Any:
-    """Ask one Pod, through the API server; again while it has no connection to it."""
-    proxied = f"{namespace.core}/pods/{pod}:{_PORT}/proxy{path}"
-
-    def look() -> Any:
-        code, content = namespace.client.raw(method, proxied, body)
-        if code >= 400:
-            raise ApiFailure(f"{method} {path}: {code} {content[:300]!r}", code=code)
-        return json.loads(content)
-
-    return wait_for(f"{method} {path}", look, seconds=20)

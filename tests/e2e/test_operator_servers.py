@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.support.asking import Asking
-from tests.support.cluster.errors import ApiFailure
 from tests.support.cluster.node.pods import Namespace, wait_for
 from tests.support.images import server
 from tests.support.samples import BY_NAME
@@ -95,28 +94,17 @@ def _is_gone(namespace: Namespace, pod: str) -> bool:
 def test_data_on_a_volume_outlives_a_roll(world: World, restricted: Namespace) -> None:
     _apply(world, *BY_NAME["sqlite"].documents)
     world.wait_ready("sqlite", deadline_s=180)
-    made = _ask(restricted, "POST", "sqlite-service", "/v1/conversations", {"items": []})
+    sqlite = f"services/sqlite-service:{_PORT}"
+    made = restricted.answer("POST", sqlite, "/v1/conversations", {"items": []})
 
     world.patch("llsd", "sqlite", {"spec": {"disabled": ["scoring"]}})
     world.wait_ready("sqlite", deadline_s=180)
 
-    seen = _ask(restricted, "GET", "sqlite-service", f"/v1/conversations/{made['id']}")
-    apis = {p["api"] for p in _ask(restricted, "GET", "sqlite-service", "/v1/providers")["data"]}
+    seen = restricted.answer("GET", sqlite, f"/v1/conversations/{made['id']}")
+    listed = restricted.answer("GET", sqlite, "/v1/providers")["data"]
+    apis = {provider["api"] for provider in listed}
     assert seen["id"] == made["id"]
     assert "scoring" not in apis
-
-
-def _ask(namespace: Namespace, method: str, service: str, path: str, body: Any = None) -> Any:
-    """Ask a server; again while the API server has not heard of its pod."""
-    proxied = f"{namespace.core}/services/{service}:{_PORT}/proxy{path}"
-
-    def look() -> Any:
-        code, content = namespace.client.raw(method, proxied, body)
-        if code >= 400:
-            raise ApiFailure(f"{method} {path}: {code} {content[:300]!r}", code=code)
-        return json.loads(content)
-
-    return wait_for(f"{method} {path}", look, seconds=20)
 
 
 def test_a_config_that_the_server_refuses_leaves_the_old_pod_serving_and_says_why(

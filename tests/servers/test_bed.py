@@ -18,6 +18,7 @@ from tests.support.cluster.process import ProcessId
 from tests.support.servers.bed import Bed
 from tests.support.servers.endpoint import ANSWER, OpenAIEndpoint
 from tests.support.servers.errors import BedError, BootFailed
+from tests.support.servers.minimal import minimal
 from tests.support.servers.registry import Registry
 from tests.support.servers.releases import RELEASES, Release, newest
 from tests.support.servers.server import LlamaServer
@@ -30,36 +31,6 @@ ROOT = Path(__file__).parents[2]
 MODEL = "vllm/fake/llama-3"
 
 releases = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.slug)
-
-
-def minimal(release: Release, *, more: str = "") -> str:
-    """A config that every release takes, with its own words for what has changed its kind."""
-    late = (
-        "backend: sql_default, table_name"
-        if release.era == "ogx"
-        else "backend: kv_default, namespace"
-    )
-    return textwrap.dedent(
-        f"""\
-        version: 2
-        image_name: test
-        apis: [inference]
-        providers:
-          inference:
-          - provider_id: vllm
-            provider_type: remote::vllm
-            config: {{base_url: "${{env.URL}}", api_token: "${{env.TOKEN}}"{more}}}
-        storage:
-          backends:
-            kv_default: {{type: kv_sqlite, db_path: "${{env.RUN_DIR}}/kv.db"}}
-            sql_default: {{type: sql_sqlite, db_path: "${{env.RUN_DIR}}/sql.db"}}
-          stores:
-            metadata: {{backend: kv_default, namespace: registry}}
-            inference: {{backend: sql_default, table_name: inference}}
-            conversations: {{backend: sql_default, table_name: conversations}}
-            prompts: {{{late}: prompts}}
-        """
-    )
 
 
 @releases

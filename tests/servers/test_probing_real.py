@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
 from yarl import URL
 
@@ -16,6 +14,7 @@ from llamastack_operator.probing.routes import Direct
 from tests.support import llama_servers
 from tests.support.servers.bed import Bed
 from tests.support.servers.endpoint import OpenAIEndpoint
+from tests.support.servers.minimal import minimal
 from tests.support.servers.releases import RELEASES, Release
 from tests.support.servers.server import LlamaServer
 
@@ -26,43 +25,13 @@ TOKEN = "hunter2-is-the-token"
 releases = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.slug)
 
 
-def config(release: Release) -> str:
-    """A config that every release takes; ogx keeps prompts elsewhere."""
-    late = (
-        "backend: sql_default, table_name"
-        if release.era == "ogx"
-        else "backend: kv_default, namespace"
-    )
-    return textwrap.dedent(
-        f"""\
-        version: 2
-        image_name: test
-        apis: [inference]
-        providers:
-          inference:
-          - provider_id: vllm
-            provider_type: remote::vllm
-            config: {{base_url: "${{env.URL}}", api_token: "${{env.TOKEN}}"}}
-        storage:
-          backends:
-            kv_default: {{type: kv_sqlite, db_path: "${{env.RUN_DIR}}/kv.db"}}
-            sql_default: {{type: sql_sqlite, db_path: "${{env.RUN_DIR}}/sql.db"}}
-          stores:
-            metadata: {{backend: kv_default, namespace: registry}}
-            inference: {{backend: sql_default, table_name: inference}}
-            conversations: {{backend: sql_default, table_name: conversations}}
-            prompts: {{{late}: prompts}}
-        """
-    )
-
-
 @releases
 async def test_real_server_tells_its_version_and_providers_and_no_secret(
     bed: Bed, release: Release
 ) -> None:
     async with (
         OpenAIEndpoint(api_keys=[TOKEN]) as endpoint,
-        LlamaServer(bed, release, config(release), {"URL": endpoint.url, "TOKEN": TOKEN}) as real,
+        LlamaServer(bed, release, minimal(release), {"URL": endpoint.url, "TOKEN": TOKEN}) as real,
         Asker(Direct(), timeout_s=20.0, user_agent="test") as asker,
     ):
         port = URL(real.url).port

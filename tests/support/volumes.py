@@ -72,3 +72,9 @@ def volume(
             },
         },
     )
+
+
+def growing_volume(client: Client, name: str) -> None:
+    """A class whose claims may grow, and one volume of it; both have the name."""
+    storage_class(client, name, expandable=True)
+    volume(client, name, name)

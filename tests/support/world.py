@@ -47,6 +47,9 @@ _PATHS = {
 }
 _DEADLINE_S = 30.0
 _POLL_S = 0.02
+# The garbage collector asks every 30 s which kinds exist, and tries again what it could not map
+# to one at twice the distance each time: what was made soon after its definition goes late.
+_COLLECTED_S = 120.0
 
 
 def eventually(what: str, look: Callable[[], T | None], deadline_s: float = _DEADLINE_S) -> T:
@@ -134,6 +137,11 @@ class World:
     def delete(self, kind: str, name: str) -> None:
         """Delete an object."""
         self._request("DELETE", self.path(kind, name))
+
+    def wait_collected(self, kind: str, name: str) -> None:
+        """Until Kubernetes has taken away what belonged to a deleted object."""
+        gone = lambda: self.get(kind, name) is None  # noqa: E731
+        eventually(f"{kind} {name} is collected", gone, _COLLECTED_S)
 
     # --- ours ------------------------------------------------------------------------------
 

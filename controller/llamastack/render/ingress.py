@@ -61,9 +61,7 @@ def url(inputs: Inputs, live: Object | None) -> str:
 
 
 def _exposed(inputs: Inputs) -> Expose | None:
-    expose = inputs.spec.networking.expose
-    wanted = expose is not None and expose.enabled and not route.is_used(inputs)
-    return expose if wanted else None
+    return None if route.is_used(inputs) else inputs.exposed
 
 
 def _address(live: Object | None) -> str:

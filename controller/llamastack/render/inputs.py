@@ -12,6 +12,7 @@ from controller.llamastack.claims import access_modes, is_single_node
 
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec
+    from api.v1alpha2.networking import Expose
     from configs.engine import Generated
     from informers.ports import Object
 
@@ -90,6 +91,12 @@ class Inputs:
     def port(self) -> int:
         """On which the server listens."""
         return self.spec.networking.port
+
+    @property
+    def exposed(self) -> Expose | None:
+        """How the server shall be reached from outside; ``None`` if it shall not."""
+        expose = self.spec.networking.expose
+        return expose if expose is not None and expose.enabled else None
 
     @property
     def mount_path(self) -> str:

@@ -59,8 +59,7 @@ def note(inputs: Inputs) -> str:
 
 
 def _peers(inputs: Inputs) -> Iterator[dict[str, Any]]:
-    networking = inputs.spec.networking
-    allowed = networking.allowed_from
+    allowed = inputs.spec.networking.allowed_from
     if allowed is not None and EVERYWHERE in allowed.namespaces:
         yield {"namespaceSelector": {}}
         return
@@ -72,5 +71,5 @@ def _peers(inputs: Inputs) -> Iterator[dict[str, Any]]:
     for key in allowed.labels if allowed else ():
         expression = {"key": key, "operator": "Exists"}
         yield {"namespaceSelector": {"matchExpressions": [expression]}}
-    if networking.expose is not None and networking.expose.enabled:
+    if inputs.exposed is not None:
         yield {"namespaceSelector": {"matchLabels": dict(ROUTERS)}}

@@ -71,9 +71,7 @@ def url(inputs: Inputs, live: Object | None) -> str:
 
 
 def _exposed(inputs: Inputs) -> Expose | None:
-    expose = inputs.spec.networking.expose
-    wanted = expose is not None and expose.enabled and is_used(inputs)
-    return expose if wanted else None
+    return inputs.exposed if is_used(inputs) else None
 
 
 def _tls(inputs: Inputs, expose: Expose) -> dict[str, Any]:

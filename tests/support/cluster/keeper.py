@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.cluster.state import sweep
@@ -23,10 +24,15 @@ from tests.support.cluster.state import sweep
 _ROOT = Path(__file__).parents[3]
 
 
-def start_keeper(directory: Path) -> subprocess.Popen[bytes]:
-    """Have ``directory`` swept as soon as this process is gone, or closes the pipe."""
+def start_keeper(directory: Path, module: str = __name__) -> subprocess.Popen[bytes]:
+    """Have ``directory`` swept as soon as this process is gone, or closes the pipe.
+
+    Args:
+        directory: of what this process starts.
+        module: calls `keep` when it is run.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.cluster.keeper", str(directory)],
+        [sys.executable, "-m", module, str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -42,12 +48,12 @@ def release_keeper(keeper: subprocess.Popen[bytes]) -> None:
     keeper.wait(timeout=30)
 
 
-def main() -> None:
-    """Wait for the owner's end, then sweep."""
+def keep(clean_up: Callable[[Path], object]) -> None:
+    """Wait for the owner's end, then clean up the directory on the command line."""
     while os.read(0, 1):
         pass
-    sweep(Path(sys.argv[1]))
+    clean_up(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    main()
+    keep(sweep)

@@ -28,10 +28,9 @@ import psutil
 
 from tests.support.cluster import state
 from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.keeper import release_keeper
+from tests.support.cluster.keeper import release_keeper, start_keeper
 from tests.support.cluster.kubeconfig import write_kubeconfig
 from tests.support.cluster.node import cgroups, config, network, objects, requirements
-from tests.support.cluster.node.keeper import start_keeper
 from tests.support.cluster.node.programs import library_environment
 from tests.support.cluster.node.remains import Remains
 from tests.support.cluster.pki import ADMIN_GROUP
@@ -154,7 +153,7 @@ class Node:
 
     def _up(self) -> None:
         if not self.options.detached:
-            self._keeper = start_keeper(self.directory)
+            self._keeper = start_keeper(self.directory, "tests.support.cluster.node.keeper")
         for name in ("log", "conf"):
             (self.directory / name).mkdir(exist_ok=True)
         joined = self._network = network.claim()

@@ -138,6 +138,27 @@ class Namespace:
             raise ApiFailure(f"{service}:{port}/{path}: {code} {text[:500]}", code=code)
         return json.loads(text)
 
+    def answer(self, method: str, target: str, path: str, body: Any = None) -> Any:
+        """What a server answers, decoded; asked again while the proxy has no connection to it.
+
+        Args:
+            method: of HTTP.
+            target: ``services/NAME:PORT`` or ``pods/NAME:PORT``.
+            path: begins with a slash.
+            body: JSON data.
+
+        Raises:
+            ClusterError: there was no good answer in time; with the last one.
+        """
+
+        def look() -> Any:
+            code, content = self.client.raw(method, f"{self.core}/{target}/proxy{path}", body)
+            if code >= _ERROR:
+                raise ApiFailure(f"{method} {path}: {code} {content[:300]!r}", code=code)
+            return json.loads(content)
+
+        return wait_for(f"{method} {path}", look, seconds=20)
+
     def explain(self) -> str:
         """Events, and the state and last words of every Pod: for the message of a failed test."""
         lines = [
