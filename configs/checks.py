@@ -186,9 +186,7 @@ def _own_texts(spec: Spec, draft: Draft) -> dict[str, str]:
 
 
 def _expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
-    for inner, text in references.strings(value):
-        if references.MARK not in text:
-            continue
+    for inner, text in references.marked(value):
         where = path if path == _BASE or not inner else f"{path}.{inner}"
         if references.unreadable(text):
             findings.error(

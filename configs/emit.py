@@ -20,6 +20,7 @@ block where that is exact, so that a ConfigMap with a config.yaml inside stays r
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,14 @@ class _Writer:
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Json]]:
+    kind = type(value)
+    if kind is list or kind in _NO_LISTS:
+        return kind is list  # nearly all values: ten times as quick as asking an abstract class
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+_SHORT = 100  # characters; what is remembered stays small
+_NO_LISTS = frozenset({dict, str, int, float, bool, type(None)})
 
 
 def _keys(data: Mapping[str, Json], *, sort_keys: bool) -> list[tuple[str, str]]:
@@ -188,6 +196,15 @@ def _float(value: float) -> str:
 
 
 def _string(value: str) -> str:
+    return _remembered(value) if len(value) <= _SHORT else _written(value)
+
+
+@functools.lru_cache(maxsize=4096)  # most keys and many values are the same in every document
+def _remembered(value: str) -> str:
+    return _written(value)
+
+
+def _written(value: str) -> str:
     if _BARE.fullmatch(value) and value.lower() not in _WORDS:
         return value
     if value.isascii():

@@ -92,6 +92,28 @@ def unreadable(text: str) -> bool:
     return MARK in _replaced(text, lambda _: "")
 
 
+def marked(value: Any) -> list[tuple[str, str]]:
+    """Every string value in JSON data that may refer to a variable, with its path.
+
+    Paths are spelled from the inside out, for what is found alone: most data refers to nothing.
+    """
+    if isinstance(value, str):
+        return [("", value)] if MARK in value else []
+    if isinstance(value, dict):
+        return [
+            (f"{key}.{inner}" if inner and inner[0] != "[" else f"{key}{inner}", text)
+            for key, item in value.items()
+            for inner, text in marked(item)
+        ]
+    if isinstance(value, list | tuple):
+        return [
+            (f"[{index}].{inner}" if inner and inner[0] != "[" else f"[{index}]{inner}", text)
+            for index, item in enumerate(value)
+            for inner, text in marked(item)
+        ]
+    return []
+
+
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every string value in JSON data, with its path."""
     if isinstance(value, str):

@@ -33,6 +33,7 @@ Section: TypeAlias = Literal[
 """A section of ``spec.providers``, which is also how ``spec.disabled`` names an API."""
 
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
+_FIELDS: Final = {section: to_snake(section) for section in SECTIONS}
 """All sections, in the order of the documentation."""
 
 IDENTIFIER: Final = r"^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$"
@@ -164,7 +165,7 @@ class Providers(ApiModel):
 
     def section(self, name: Section) -> tuple[Provider, ...]:
         """The providers of one section."""
-        found: tuple[Provider, ...] = getattr(self, to_snake(name))
+        found: tuple[Provider, ...] = getattr(self, _FIELDS[name])
         return found
 
     def all(self) -> Iterator[Provider]:

@@ -10,6 +10,7 @@ it appears. Findings are shared by all resources that refer to the object.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from controller.runtime.ports import Writer
 
@@ -70,6 +71,20 @@ class Findings(Generic[F]):
         """
         found = self._findings.get(key)
         return found[1] if found is not None else (await self.read(key))[1]
+
+    async def findings(self, keys: Iterable[ObjectKey]) -> list[F]:
+        """Likewise of many; those that are not known yet are read side by side.
+
+        Raises:
+            ApiError: one could not be read; the others are, all the same.
+        """
+        results = await asyncio.gather(*map(self.finding, keys), return_exceptions=True)
+        found: list[F] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            found.append(result)
+        return found
 
     def known(self, key: ObjectKey) -> F | None:
         """What is known of an object; ``None`` if it would have to be read."""

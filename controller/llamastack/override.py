@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from configs.override import Examined
     from controller.llamastack.caches import Caches
     from controller.llamastack.plan import Plan
-    from controller.llamastack.secrets import Resolution
+    from controller.llamastack.resolution import Resolution
     from controller.runtime.ports import Writer
     from informers.ports import Object
 

@@ -17,7 +17,7 @@ from api.errors import FieldError
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.ca_bundle import NO_TRUST
 from controller.llamastack.kinds import CONFIG_MAP, CONFIG_MAPS_SEEN, SECRETS_HASH
-from controller.llamastack.secrets import Resolution
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.user_config_maps import Judgement
 from informers.ports import key_of
 

@@ -20,17 +20,15 @@ from typing import TYPE_CHECKING
 from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
 from configs.secrets import is_unusable
-from controller.llamastack.ca_bundle import NO_TRUST, Trust
 from controller.llamastack.findings import Findings, versions
 from controller.llamastack.kinds import SECRET
-from controller.llamastack.storage_content import NO_STORAGE, Prepared
+from controller.llamastack.resolution import Resolution
 from informers.ports import Object, ObjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from api.references import SecretReference
-    from configs.override import Examined
     from controller.runtime.ports import Reader, Writer
 
 
@@ -54,38 +52,6 @@ class Finding:
     def missing(self) -> bool:
         """Whether there is no such Secret."""
         return not self.uid
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """Whether the Secrets and ConfigMaps that a resource refers to can be used.
-
-    Attributes:
-        reason: ``SecretsResolved``, or that of the first problem.
-        errors: one for each reference that cannot be used; empty if all can.
-        versions_hash: over uid and resourceVersion of all of them; empty without any.
-        config_maps_hash: over what the pod uses of the users' ConfigMaps; empty without any.
-        config_maps_seen: what has to be recorded of those on the Deployment; empty without any.
-        override: what the user's own configuration is, if there is one and it was looked at.
-        override_digest: sha256 of it in hex, looked at or not; empty without one.
-        trust: the certificates among them.
-        storage: what the Secret that is made from some of them shall hold.
-    """
-
-    reason: str
-    errors: tuple[FieldError, ...]
-    versions_hash: str
-    config_maps_hash: str = ""
-    config_maps_seen: str = ""
-    override: Examined | None = None
-    override_digest: str = ""
-    trust: Trust = NO_TRUST
-    storage: Prepared = NO_STORAGE
-
-    @property
-    def ok(self) -> bool:
-        """Whether every reference can be used."""
-        return not self.errors
 
 
 class SecretResolver(Findings[Finding]):
@@ -144,10 +110,9 @@ class SecretResolver(Findings[Finding]):
             ApiError: a Secret could not be read for another reason than that it is not there.
         """
         refs = tuple(references)
-        findings = {}
-        for name in sorted({reference.name for reference in refs}):
-            findings[name] = await self.finding(ObjectKey(namespace, name))
-        return judge(namespace, refs, findings, converted=converted)
+        names = sorted({reference.name for reference in refs})
+        found = await self.findings(ObjectKey(namespace, name) for name in names)
+        return judge(namespace, refs, dict(zip(names, found, strict=True)), converted=converted)
 
 
 def _look(secret: Object | None) -> Finding:

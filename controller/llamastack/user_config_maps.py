@@ -172,11 +172,10 @@ class ConfigMapResolver(Findings[Finding]):
         refs = tuple(references)
         configs = [_key(namespace, r) for r in refs if r.path == override.PATH]
         self._configs.update(configs)
-        findings = {}
-        for key in sorted({_key(namespace, reference) for reference in refs}):
-            # What a resource may not name is not even looked at: its absence would tell, too.
-            if self._reach.covers(namespace, key.namespace):
-                findings[key] = await self.finding(key)
+        named = sorted({_key(namespace, reference) for reference in refs})
+        # What a resource may not name is not even looked at: its absence would tell, too.
+        keys = [key for key in named if self._reach.covers(namespace, key.namespace)]
+        findings = dict(zip(keys, await self.findings(keys), strict=True))
         judgement = judge(namespace, refs, findings)
         if not configs or judgement.problems:
             return judgement

@@ -20,7 +20,7 @@ from controller.llamastack.plan import Plan, make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.render import deployment
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.secrets import Resolution
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.user_config_maps import ConfigMapResolver, Judgement, Reach
 from informers.ports import Object, ObjectKey, Resource
 

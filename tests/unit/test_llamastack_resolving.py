@@ -16,8 +16,9 @@ from api.v1alpha2.reasons import Reason
 from configs.distributions import Distributions
 from controller.llamastack.kinds import CONFIG_MAPS_SEEN
 from controller.llamastack.plan import make_plan
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.resolving import References
-from controller.llamastack.secrets import Resolution, SecretResolver
+from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.storage_secret import StorageSecrets
 from controller.llamastack.trust import TrustResolver
 from controller.llamastack.user_config_maps import ConfigMapResolver

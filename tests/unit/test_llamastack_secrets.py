@@ -204,3 +204,15 @@ async def test_restart_proves_unchanged_secrets_without_reading_them() -> None:
     assert restarted.hash_of_cached("n", [REF]) == before.versions_hash
     assert server.reads == 1
     assert resolver(server).hash_of_cached("n", [REF]) == ""
+
+
+async def test_secrets_are_read_side_by_side() -> None:
+    server = Server(secret(key="v"))
+    server.may_answer.clear()
+    others = [SecretReference(f"other-{number}", "key", "p") for number in range(4)]
+    resolving = asyncio.create_task(resolver(server).resolve("n", [REF, *others]))
+    await server.asked.wait()
+
+    assert server.reads == 5
+    server.may_answer.set()
+    assert (await resolving).ok

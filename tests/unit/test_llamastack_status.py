@@ -17,7 +17,7 @@ from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.engine import Generated
 from controller.llamastack.claim_status import Volume
 from controller.llamastack.pods import TROUBLE
-from controller.llamastack.secrets import Resolution
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.status import Facts, Problem, compute
 from tests.support.apicase import with_workload
 from tests.support.claims import claim

@@ -15,8 +15,9 @@ from controller.llamastack.caches import Caches
 from controller.llamastack.kinds import FIELD_MANAGER, SECRET, STORAGE_SOURCES
 from controller.llamastack.ownership import owner_reference_to
 from controller.llamastack.references import Referenced
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.resolving import with_storage
-from controller.llamastack.secrets import Resolution, SecretResolver
+from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.storage_content import NO_STORAGE, Content, Prepared, keep_held
 from controller.llamastack.storage_secret import StorageSecrets
 from controller.runtime.ports import Reader, Writer
