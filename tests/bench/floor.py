@@ -119,8 +119,9 @@ async def _write_all(client: BareClient, work: list[Writes], workers: int) -> No
 
 async def _worker(client: BareClient, resources: Iterator[Writes]) -> None:
     for writes in resources:
-        await asyncio.gather(*(client.send(request) for request in writes.first))
-        for request in (writes.deployment, *writes.statuses):
+        for side_by_side in (writes.first, writes.deployment):
+            await asyncio.gather(*(client.send(request) for request in side_by_side))
+        for request in writes.statuses:
             await client.send(request)
 
 

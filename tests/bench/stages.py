@@ -57,6 +57,7 @@ class Cold:
 
     Attributes:
         first_request_s: when the API server saw it first.
+        told_s: when all children were made and each resource had its first status.
         last_s: when the last write of each stage came: children, status, Events.
         rollout_s: when the Deployment controller reported the last Deployment complete.
         tally: its requests.
@@ -65,6 +66,7 @@ class Cold:
     """
 
     first_request_s: float
+    told_s: float
     last_s: dict[str, float]
     rollout_s: float
     tally: Tally
@@ -145,6 +147,7 @@ async def cold_start(
     start = operator.started_at
     return Cold(
         first_request_s=counted.first_s - start,
+        told_s=counted.told_s - start,
         last_s={stage: at - start for stage, at in counted.last_s.items()},
         rollout_s=max(seconds(r) for r in rollouts) - start,
         tally=counted,

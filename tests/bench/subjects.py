@@ -36,7 +36,7 @@ from controller.llamastack.kinds import (
 from controller.llamastack.plan import Plan, make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.render.inputs import Options
-from controller.llamastack.secrets import Resolution
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.status import Facts, compute
 from informers.ports import Object, Resource
 from llamastack_operator.events import wire
@@ -67,6 +67,7 @@ _MODEL_NAME = "llsd-00000"
 _MODEL_UID = "00000000-0000-0000-0000-00000000000a"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_FIRST = (CONFIG_MAP.kind, *(kind.resource.kind for kind in children.KINDS if kind.first))
 _KINDS = {kind.kind: kind for kind in (*children.RESOURCES, CONFIG_MAP)}
 
 
@@ -174,7 +175,7 @@ class Writes:
     """What is written for one resource, in the operator's order."""
 
     first: tuple[Request, ...]
-    deployment: Request
+    deployment: tuple[Request, ...]  # and what stands beside it
     statuses: tuple[Request, ...]
     events: tuple[Request, ...]
 
@@ -225,10 +226,10 @@ class Load:
             )
 
         children = {kind: named(request) for kind, request in self._children.items()}
-        deployment = children.pop("Deployment")
+        first = tuple(children.pop(kind) for kind in _FIRST if kind in children)
         return Writes(
-            first=tuple(children.values()),
-            deployment=deployment,
+            first=first,
+            deployment=(children.pop("Deployment"), *children.values()),
             statuses=tuple(named(self._statuses[number % 2]) for number in range(statuses)),
             events=tuple(_serial(named(self._events[n % 2]), n) for n in range(events)),
         )

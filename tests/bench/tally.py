@@ -83,6 +83,8 @@ class Tally:
         writes: how many of the work are writes.
         first_s: when the first request of all came, seconds of the epoch; NaN without any.
         last_s: when the last write of each stage came; without an entry if there was none.
+        told_s: when all children were made and each resource had its first status; NaN without any.
+        told_writes: how many writes had been made then.
     """
 
     work: Mapping[str, int] = field(default_factory=dict)
@@ -91,6 +93,8 @@ class Tally:
     writes: int = 0
     first_s: float = math.nan
     last_s: Mapping[str, float] = field(default_factory=dict)
+    told_s: float = math.nan
+    told_writes: int = 0
 
     @property
     def work_total(self) -> int:
@@ -109,7 +113,8 @@ def tally(requests: Iterable[AuditedRequest]) -> Tally:
     fixed: collections.Counter[str] = collections.Counter()
     failed: collections.Counter[str] = collections.Counter()
     last: dict[str, float] = {}
-    writes = 0
+    first_status: dict[str, float] = {}
+    writes: list[float] = []
     first = math.inf
     for request in requests:
         at = seconds(request)
@@ -122,16 +127,21 @@ def tally(requests: Iterable[AuditedRequest]) -> Tally:
             continue
         work[kind_of(request)] += 1
         if request.is_write:
-            writes += 1
-            about = stage(request).value
-            last[about] = max(last.get(about, 0.0), at)
+            writes.append(at)
+            about = stage(request)
+            last[about.value] = max(last.get(about.value, 0.0), at)
+            if about is Stage.STATUS:
+                first_status[request.name] = min(first_status.get(request.name, at), at)
+    told = max(last.get(Stage.CHILD.value, 0.0), *first_status.values(), 0.0)
     return Tally(
         work=dict(work.most_common()),
         fixed=dict(fixed),
         failed=dict(failed),
-        writes=writes,
+        writes=len(writes),
         first_s=first if math.isfinite(first) else math.nan,
         last_s=last,
+        told_s=told or math.nan,
+        told_writes=sum(at <= told for at in writes),
     )
 
 

@@ -118,6 +118,8 @@ def controller_manager(binary: Path, *, kubeconfig: Path, pki: Pki) -> list[str]
         f"--root-ca-file={pki.certificate('ca')}",
         f"--cluster-signing-cert-file={pki.certificate('ca')}",
         f"--cluster-signing-key-file={pki.key('ca')}",
+        # There are no metrics: all that an autoscaler does is to say so, every 15 s each.
+        "--horizontal-pod-autoscaler-sync-period=1h",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
         "--profiling=false",
