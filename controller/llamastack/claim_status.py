@@ -22,6 +22,7 @@ from controller.llamastack.claims import (
     exceeds,
     is_bound,
     requested,
+    status_at,
 )
 from controller.llamastack.compare import same_quantity
 from controller.llamastack.pods import TROUBLE
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 
 FIELD = "spec.workload.storage"
 
-PENDING_RECHECK_S = 10.0
-"""Binding is a matter of seconds, and none of its events wakes anybody (`is_news`): pods that start
-tell soon enough. What is still Pending then is looked at again, in the cache: without a request
-unless there is something new to say."""
+BOUND_TOLD_S = 20.0
+"""Binding is a matter of seconds and of half a dozen updates, none of which is news (`is_news`):
+pods that start within this time after them tell it in the same write. What is still to be said
+then is said without them."""
 
 REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
 
@@ -156,22 +157,24 @@ def blamed(volume: Volume | None, pods: tuple[Object, ...]) -> tuple[Object, ...
     )
 
 
-def next_look_s(volume: Volume | None, cr: Object) -> float | None:
+def next_look_s(volume: Volume | None, cr: Object, now: str) -> float | None:
     """When to look again although no event asks for it; ``None`` if one will.
 
     Args:
         volume: what is known of it.
         cr: the resource, as it was read.
+        now: RFC 3339.
     """
     if volume is None or volume.asked is None or volume.claim is None:
         return None
     if volume.failure:
         return REFUSAL_RECHECK_S
-    told = _condition(cr).get("reason") != Reason.STORAGE_PENDING
-    return None if is_bound(volume.claim) and told else PENDING_RECHECK_S
+    if not is_bound(volume.claim) or not _is_pending(cr):
+        return None
+    return max(1.0, BOUND_TOLD_S - _bound_for_s(volume.claim, cr, now))
 
 
-def worth_telling(verdict: Verdict | None, cr: Object, now: str) -> Verdict | None:
+def worth_telling(verdict: Verdict | None, volume: Volume, cr: Object, now: str) -> Verdict | None:
     """The verdict, or what was said before, for a moment.
 
     A new claim is bound while the pods start; to write the status for that alone would cost every
@@ -179,18 +182,27 @@ def worth_telling(verdict: Verdict | None, cr: Object, now: str) -> Verdict | No
 
     Args:
         verdict: on the claim, while the pods are not ready yet.
+        volume: that it is about.
         cr: the resource with the status of the last pass.
         now: RFC 3339.
     """
+    if verdict is None or verdict.state is not State.READY or volume.claim is None:
+        return verdict
+    if not _is_pending(cr) or _bound_for_s(volume.claim, cr, now) >= BOUND_TOLD_S:
+        return verdict
     before = _condition(cr)
-    if verdict is None or verdict.state is not State.READY:
-        return verdict
-    if before.get("reason") != Reason.STORAGE_PENDING:
-        return verdict
-    since = datetime.fromisoformat(str(before["lastTransitionTime"]))
-    if (datetime.fromisoformat(now) - since).total_seconds() >= PENDING_RECHECK_S:
-        return verdict
     return Verdict(State.WAITING, str(before["reason"]), str(before["message"]))
+
+
+def _is_pending(cr: Object) -> bool:
+    """Whether that is what was said."""
+    return _condition(cr).get("reason") == Reason.STORAGE_PENDING
+
+
+def _bound_for_s(claim: Object, cr: Object, now: str) -> float:
+    """How long, at most, a claim has been bound of which it was said that it is pending."""
+    since = status_at(claim) or str(_condition(cr)["lastTransitionTime"])
+    return (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()
 
 
 def _condition(cr: Object) -> Mapping[str, Any]:
@@ -199,7 +211,7 @@ def _condition(cr: Object) -> Mapping[str, Any]:
 
 
 def is_news(old: Object, new: Object) -> bool:
-    """Whether an update of a claim can change what a pass would do or report.
+    """Whether an update of a claim can change what a pass would do or has to report at once.
 
     Binding takes half a dozen updates, between the binder, the scheduler and the provisioner. All
     that follows from it is a line in the status, which can wait for the pods that it lets start.
@@ -208,6 +220,11 @@ def is_news(old: Object, new: Object) -> bool:
     return _of_metadata_and_spec(old) != _of_metadata_and_spec(new) or (
         before != after and not (before[0] == "Pending" and after[0] == "Bound")
     )
+
+
+def is_step(old: Object, new: Object) -> bool:
+    """Whether an update can change what is said of a claim, sooner or later."""
+    return _told(old) != _told(new) or _provisioner(old) != _provisioner(new)
 
 
 def _told(claim: Object) -> tuple[Any, ...]:
@@ -285,8 +302,7 @@ def _waiting(claim: Object, pods: Iterable[Object]) -> Verdict:
     name = claim["metadata"]["name"]
     look = f"kubectl describe pvc {name}"
     storage_class = claim["spec"].get("storageClassName")
-    annotations = claim["metadata"].get("annotations") or {}
-    provisioner = next((annotations[k] for k in _PROVISIONERS if k in annotations), "")
+    provisioner = _provisioner(claim)
     if storage_class is None:
         why = f"it names no class, and the cluster has no default: set {FIELD}.storageClassName"
     elif storage_class == "":
@@ -302,6 +318,12 @@ def _waiting(claim: Object, pods: Iterable[Object]) -> Verdict:
     trouble = _trouble(pods)
     text = f'PersistentVolumeClaim "{name}" is Pending: {why}'
     return Verdict(State.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text)
+
+
+def _provisioner(claim: Object) -> str:
+    """Who was asked for the volume."""
+    annotations = claim["metadata"].get("annotations") or {}
+    return next((annotations[k] for k in _PROVISIONERS if k in annotations), "")
 
 
 def _trouble(pods: Iterable[Object]) -> str:

@@ -16,9 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.compare import amount
+from informers.transforms import drop_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from api.v1alpha2.workload import VolumeStorage
     from controller.runtime.ports import Manifest
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE = "10Gi"
 DEFAULT_MODES = ("ReadWriteOnce",)
+
+STATUS_AT = "statusAt"
+"""Key of what the cache keeps of ``managedFields``: when the status was written last, RFC 3339."""
 
 _ONE_NODE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 
@@ -47,6 +51,23 @@ def is_single_node(modes: Sequence[str]) -> bool:
 def is_bound(claim: Object) -> bool:
     """Whether there is a volume behind it."""
     return bool((claim.get("status") or {}).get("phase") == "Bound")
+
+
+def keep_claim(obj: dict[str, Any]) -> Object:
+    """Transform of the informer: all but noise, and when the status was written last."""
+    written = status_at(obj)
+    kept = drop_noise(obj)
+    return {**kept, STATUS_AT: written} if written else kept
+
+
+def status_at(claim: Object) -> str:
+    """When the status of a claim was written last, which for a new one is when it was bound.
+
+    A claim has no field for that; the API server notes it with who wrote what.
+    """
+    entries: Iterable[Mapping[str, Any]] = claim["metadata"].get("managedFields") or ()
+    times = (e.get("time", "") for e in entries if e.get("subresource") == "status")
+    return str(claim.get(STATUS_AT) or max(times, default=""))
 
 
 def requested(claim: Object) -> str:

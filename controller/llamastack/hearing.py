@@ -38,3 +38,20 @@ def heard_of(
         return None
     known = is_known(owner.get("status") or {}, deployment)
     return servers.look(server, ready=is_ready(deployment), known=known)
+
+
+def pause_s(cr: Object, deployment: Object | None, servers: Servers) -> float:
+    """For how many seconds the write that says "ready" waits for the server's first words.
+
+    Both go in one write then. What is written meanwhile has to be about this spec.
+
+    Args:
+        cr: as it was read.
+        deployment: live after the pass.
+        servers: knows what is expected.
+    """
+    status = cr.get("status") or {}
+    told = status.get("observedGeneration") == cr["metadata"].get("generation")
+    if not told or deployment is None or is_known(status, deployment):
+        return 0.0
+    return servers.awaited_s(cr["metadata"]["uid"])

@@ -62,7 +62,8 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
     if bundle is not None:
         manifests.append(ca_bundle.child(owner, bundle, "").manifest)
         inputs = replace(inputs, ca_bundle=bundle.digest)
-    manifests += [child.manifest for child in (*children.wanted(inputs), deployment.render(inputs))]
+    first, beside = children.first(inputs), children.beside(inputs)
+    manifests += [child.manifest for child in (*first, deployment.render(inputs), *beside)]
     return [_without_owner(manifest) for manifest in manifests]
 
 

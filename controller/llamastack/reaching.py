@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import INGRESS, ROUTE
+from controller.llamastack.kinds import INGRESS, ROUTE, SERVICE
 from controller.llamastack.render import ingress, names, network_policy, route, service
 
 if TYPE_CHECKING:
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def reached(facts: Facts, inputs: Inputs, caches: Caches) -> Facts:
-    """The facts, and the addresses of the server."""
+    """The facts, and the addresses of the server.
+
+    Where something could not be written, only what is seen to be there is told.
+    """
+    done = facts.update_problem is None
+    serves = done or caches.owned(SERVICE, names.service(inputs.name), inputs.owner)
     return replace(
         facts,
-        service_url=service.url(inputs),
-        route_url=_route_url(inputs, caches),
+        service_url=service.url(inputs) if serves else "",
+        route_url=_route_url(inputs, caches) if done else None,
         network_note=network_policy.note(inputs),
     )
 

@@ -12,18 +12,17 @@ written at the end of every pass that changed it, says why.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from api.v1alpha2.reasons import Reason
 from controller.llamastack import children
 from controller.llamastack.apply import Applied, ChildWriter
 from controller.llamastack.ca_bundle import NO_TRUST
 from controller.llamastack.claim_status import Volume, next_look_s
-from controller.llamastack.config_map import ConfigMapNameTaken, ConfigMapWriter
-from controller.llamastack.hearing import heard_of
+from controller.llamastack.config_map import ConfigMapWriter
+from controller.llamastack.hearing import heard_of, pause_s
 from controller.llamastack.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -32,8 +31,9 @@ from controller.llamastack.kinds import (
     SECRET,
     STATUS_FIELD_MANAGER,
 )
+from controller.llamastack.outcome import STEP_ERRORS, Outcome, about, failed
 from controller.llamastack.override import Overrides
-from controller.llamastack.ownership import BeingDeleted, ResourceConflict
+from controller.llamastack.ownership import ResourceConflict
 from controller.llamastack.reaching import reached
 from controller.llamastack.registry_state import recorded
 from controller.llamastack.render import deployment, names
@@ -44,14 +44,7 @@ from controller.llamastack.storage_content import NO_STORAGE
 from controller.llamastack.transitions import between
 from controller.llamastack.upgrade import blame
 from controller.runtime.result import Result
-from informers.errors import (
-    ApiError,
-    Forbidden,
-    Invalid,
-    MalformedApply,
-    NamespaceTerminating,
-    NotFound,
-)
+from informers.errors import ApiError, NotFound
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
@@ -70,22 +63,6 @@ if TYPE_CHECKING:
     from informers.ports import Resource
 
 log = structlog.get_logger(__name__)
-
-CONFLICT_RECHECK_S = 60.0  # a foreign object is not in our caches: nothing tells when it goes
-DELETION_RECHECK_S = 5.0  # its deletion wakes us; this is for the case that the label is missing
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of the children."""
-
-    deployment: Object | None
-    deployment_changed: bool = False
-    config_map_name: str = ""
-    volume: Volume | None = None
-    problem: Problem | None = None
-    error: ApiError | None = None
-    recheck_s: float | None = None
 
 
 class LlamaStackReconciler:
@@ -174,7 +151,7 @@ class LlamaStackReconciler:
         )
         if plan.generated is None or facts.resolution is None or not facts.resolution.ok:
             await self._report(facts, deployment_changed=False)
-            return _until_next_look(plan, next_look_s(facts.volume, cr))
+            return _until_next_look(plan, next_look_s(facts.volume, cr, facts.now))
         return await self._bring_about(facts, plan)
 
     async def _bring_about(self, facts: Facts, plan: Plan) -> Result:
@@ -186,16 +163,19 @@ class LlamaStackReconciler:
             volume=outcome.volume or _failed(facts.volume, outcome.problem),
             update_problem=outcome.problem,
         )
-        if outcome.problem is None:
+        if outcome.is_written:
             inputs = self._inputs(facts.cr, plan)
             heard = heard_of(inputs, outcome.deployment, self._caches, self._servers)
             facts = replace(reached(facts, inputs, self._caches), heard=heard)
+            settled = not (outcome.deployment_changed or outcome.problem or outcome.error)
+            if settled and (wait_s := pause_s(facts.cr, outcome.deployment, self._servers)):
+                return Result.after(wait_s)
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:
             raise outcome.error
         if outcome.recheck_s is not None:
             return Result.after(outcome.recheck_s)
-        return _until_next_look(plan, next_look_s(facts.volume, facts.cr))
+        return _until_next_look(plan, next_look_s(facts.volume, facts.cr, facts.now))
 
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
@@ -224,35 +204,25 @@ class LlamaStackReconciler:
             raise ValueError("a plan with a problem has nothing to render")
         return Inputs(cr, plan.cr.spec, plan.generated, options=self._options())
 
-    async def _update_children(self, facts: Facts, plan: Plan) -> _Outcome:
-        """Everything the Deployment needs, side by side; then the Deployment, in one write."""
-        cr = facts.cr
+    async def _update_children(self, facts: Facts, plan: Plan) -> Outcome:
+        """What pods need, side by side; then the Deployment and what stands beside it."""
+        cr, outcome = facts.cr, Outcome(facts.deployment)
         try:
             inputs, refusal = await self._prerequisites(facts, plan)
-            applied = await self._ensure(cr, deployment.render(inputs))
-        except (ResourceConflict, ConfigMapNameTaken) as error:
-            problem = Problem(Reason.RESOURCE_CONFLICT, str(error), kind=_kind(error))
-            return _Outcome(facts.deployment, problem=problem, recheck_s=CONFLICT_RECHECK_S)
-        except BeingDeleted as error:
-            problem = Problem(Reason.WAITING_FOR_DELETION, str(error), permanent=False)
-            return _Outcome(facts.deployment, problem=problem, recheck_s=DELETION_RECHECK_S)
-        except NamespaceTerminating as error:
-            # The resource is about to go, too, and its deletion will wake us: nothing to retry.
-            problem = Problem(Reason.DELETING, str(error), permanent=False)
-            return _Outcome(facts.deployment, problem=problem)
-        except (Forbidden, Invalid, MalformedApply) as error:
-            problem = Problem(Reason.RECONCILE_FAILED, str(error), kind=_kind(error))
-            return _Outcome(facts.deployment, problem=problem, error=error)
-        except ApiError as error:
-            problem = Problem(Reason.RECONCILE_FAILED, str(error), permanent=False)
-            return _Outcome(facts.deployment, problem=problem, error=error)
-        return _Outcome(
-            applied.live,
-            applied.changed,
-            inputs.config_map_name,
-            Volume(inputs.spec.workload.storage, inputs.claim, refusal),
-            error=await self._clean_up(inputs, applied.live),
-        )
+            (first,) = await _ended(self._ensure(cr, deployment.render(inputs)))
+            others = await _ended(*(self._ensure(cr, child) for child in children.beside(inputs)))
+            applied = _applied(first)
+            outcome = Outcome(
+                applied.live,
+                applied.changed,
+                inputs.config_map_name,
+                Volume(inputs.spec.workload.storage, inputs.claim, refusal),
+            )
+            for other in others:
+                _applied(other)
+        except STEP_ERRORS as error:
+            return failed(outcome, error)
+        return replace(outcome, error=await self._clean_up(inputs, applied.live))
 
     async def _prerequisites(self, facts: Facts, plan: Plan) -> tuple[Inputs, str]:
         """What the Deployment is rendered from, and why the claim's size could not be changed."""
@@ -266,13 +236,14 @@ class LlamaStackReconciler:
         trust = resolution.trust if resolution else NO_TRUST
         storage = resolution.storage if resolution else NO_STORAGE
         inputs = replace(inputs, ca_bundle=trust.digest, storage_state=storage.state)
-        steps = {child.resource: self._ensure(cr, child) for child in children.wanted(inputs)}
+        steps = {child.resource: self._ensure(cr, child) for child in children.first(inputs)}
         if inputs.generated.config_yaml is not None:
             steps[CONFIG_MAP] = self._ensure_config_map(inputs, inputs.generated.config_yaml)
         if storage.content is not None:
             steps[SECRET] = self._write_storage(inputs, storage.content, facts.deployment)
         bundle = [self._ensure(cr, trust.child)] if trust.child else []
-        made = dict(zip(steps, await _all(*steps.values(), *bundle), strict=False))
+        results = [_applied(result) for result in await _ended(*steps.values(), *bundle)]
+        made = dict(zip(steps, results, strict=False))
         config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
         inputs = replace(
             inputs,
@@ -285,7 +256,7 @@ class LlamaStackReconciler:
         try:
             applied = await self._children.ensure(cr, child, self._caches.of(child.resource))
         except (ApiError, ResourceConflict) as error:
-            error.add_note(child.resource.kind)  # its condition says so
+            about(error, child.resource.kind)
             raise
         self._references.wrote(child.resource, applied.live)
         self._note(cr, child.resource, applied)
@@ -387,11 +358,6 @@ def _until_next_look(plan: Plan, *others: float | None) -> Result:
     return Result.after(min(waits)) if waits else Result.done()
 
 
-def _kind(error: Exception) -> str:
-    """Of the child that could not be made; empty if it is not known."""
-    return "".join(getattr(error, "__notes__", ()))
-
-
 def _failed(volume: Volume | None, problem: Problem | None) -> Volume | None:
     """What is known of the volume after a pass that did not get to the end."""
     mine = problem is not None and problem.kind == PERSISTENT_VOLUME_CLAIM.kind
@@ -400,11 +366,13 @@ def _failed(volume: Volume | None, problem: Problem | None) -> Volume | None:
     return replace(volume, failure=problem.message)
 
 
-async def _all(*steps: Awaitable[Applied]) -> list[Applied]:
-    """Run writes side by side; all of them end before the first failure is raised."""
-    applied: list[Applied] = []
-    for result in await asyncio.gather(*steps, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-        applied.append(result)
-    return applied
+async def _ended(*steps: Awaitable[Applied]) -> list[Applied | BaseException]:
+    """Run writes side by side until all of them end, well or not."""
+    return await asyncio.gather(*steps, return_exceptions=True)
+
+
+def _applied(result: Applied | BaseException) -> Applied:
+    """The result of a write; raises what it failed with."""
+    if isinstance(result, BaseException):
+        raise result
+    return result

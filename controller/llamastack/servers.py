@@ -105,6 +105,10 @@ class Servers(Protocol):
         """
         ...
 
+    def awaited_s(self, uid: str) -> float:
+        """How many seconds more its first answer is worth waiting for; 0 if none is expected."""
+        ...
+
     def forget(self, uid: str) -> None:
         """The resource is gone."""
         ...
@@ -116,6 +120,10 @@ class NoServers:
     def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
         """See `Servers.look`."""
         return None
+
+    def awaited_s(self, uid: str) -> float:
+        """See `Servers.awaited_s`."""
+        return 0.0
 
     def forget(self, uid: str) -> None:
         """See `Servers.forget`."""

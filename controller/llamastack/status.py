@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from api.meta import ConditionStatus
     from configs.engine import Generated
     from controller.llamastack.image_configs import Wait
-    from controller.llamastack.secrets import Resolution
+    from controller.llamastack.resolution import Resolution
     from controller.llamastack.server_status import Account
     from controller.llamastack.servers import Heard
     from informers.ports import Object
@@ -41,12 +41,14 @@ class Problem:
         message: for people, field path first where there is one.
         permanent: whether only an edit by the user can help.
         kind: of the child that it is about, where that is known.
+        beside: whether the Deployment is as it should be all the same.
     """
 
     reason: str
     message: str
     permanent: bool = True
     kind: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +161,8 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
     config = _config(facts)
     secrets = _secrets(facts)
     volume = claim_status.judge(facts.volume, facts.pods) if facts.volume else None
-    if rollout.state is State.PROGRESSING:
-        volume = claim_status.worth_telling(volume, facts.cr, facts.now)
+    if facts.volume and rollout.state is State.PROGRESSING:
+        volume = claim_status.worth_telling(volume, facts.volume, facts.cr, facts.now)
     updated = _updated(facts)
     available = Answer(
         "True" if rollout.minimum_available else "False",
@@ -287,8 +289,7 @@ def _kept(facts: Facts) -> str:
 
 
 def _service(facts: Facts) -> Answer | None:
-    """Children are made in order: a pass that got to the Deployment has the Service."""
-    if facts.update_problem is not None or not facts.service_url:
+    if not facts.service_url:
         return None  # what stands in the way of another child says nothing about the Service
     text = f"The Service exists: {facts.service_url}"
     if facts.network_note:
@@ -362,8 +363,8 @@ def _steps(answers: Mapping[str, Answer | None]) -> tuple[Answer | None, ...]:
 
 def _resolved(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
     """What the spec was resolved to; carried over while the spec in force cannot be resolved."""
-    generated = facts.generated
-    if generated is None or facts.update_problem is not None:
+    generated, problem = facts.generated, facts.update_problem
+    if generated is None or (problem is not None and not problem.beside):
         return {k: old[k] for k in ("resolvedDistribution", "configGeneration") if k in old}
     resolved: dict[str, Any] = {
         "image": generated.image,

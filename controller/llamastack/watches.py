@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.llamastack.caches import OWNER_INDEX, owner_index
+from controller.llamastack.claims import keep_claim
 from controller.llamastack.kinds import (
     ANYUID_ROLE,
     AUTOSCALER,
@@ -85,7 +86,7 @@ WATCHES = (
     Watch(POD_DISRUPTION_BUDGET, MANAGED_BY_SELECTOR),
     Watch(AUTOSCALER, MANAGED_BY_SELECTOR),
     Watch(INGRESS, MANAGED_BY_SELECTOR),
-    Watch(PERSISTENT_VOLUME_CLAIM, MANAGED_BY_SELECTOR),
+    Watch(PERSISTENT_VOLUME_CLAIM, MANAGED_BY_SELECTOR, transform=keep_claim),
     Watch(NETWORK_POLICY, MANAGED_BY_SELECTOR),
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # With the names of the keys that we wrote, which tells whether somebody changed them.

@@ -9,7 +9,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from controller.llamastack import children
-from controller.llamastack.claim_status import is_news
+from controller.llamastack.claim_status import BOUND_TOLD_S, is_news, is_step
 from controller.llamastack.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -82,16 +82,8 @@ def handlers(
                 tracker=consistency,
             ),
         )
-    yield (
-        PERSISTENT_VOLUME_CLAIM,
-        EnqueueMapped(
-            queue,
-            PERSISTENT_VOLUME_CLAIM,
-            mapper=_kept_for,
-            predicate=_PREDICATES[PERSISTENT_VOLUME_CLAIM],
-            tracker=consistency,
-        ),
-    )
+    for handler in _of_claims(queue, consistency):
+        yield PERSISTENT_VOLUME_CLAIM, handler
     yield (
         POD,
         EnqueueMapped(
@@ -108,6 +100,25 @@ def handlers(
         users = functools.partial(caches.users_of, kind)
         yield cache, _Outdating(findings[kind])
         yield cache, EnqueueMapped(queue, kind, mapper=users)
+
+
+def _of_claims(
+    queue: RateLimitingQueue[ObjectKey], consistency: ConsistencyTracker
+) -> Iterator[Handler]:
+    """What is no news of a claim is looked at, too, but not at once."""
+    kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_TOLD_S
+    for predicate, patience_s in ((is_news, 0.0), (is_step, later)):
+        yield EnqueueMapped(
+            queue,
+            kind,
+            mapper=_kept_for,
+            predicate=predicate,
+            tracker=consistency,
+            patience_s=patience_s,
+        )
+    yield EnqueueOwner(
+        queue, kind, owner=LLAMA_STACK, predicate=is_step, tracker=consistency, patience_s=later
+    )
 
 
 def _owners_of_pod(pod: Object) -> list[ObjectKey]:

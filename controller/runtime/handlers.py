@@ -219,9 +219,12 @@ class EnqueueOwner(_Enqueue):
         owner: Resource,
         predicate: Predicate | None = None,
         tracker: ConsistencyTracker | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """``owner`` is the kind that is reconciled; for the rest see :class:`EnqueueSelf`."""
-        super().__init__(queue, resource, predicate=predicate, tracker=tracker)
+        super().__init__(
+            queue, resource, predicate=predicate, tracker=tracker, patience_s=patience_s
+        )
         self._owner = owner
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:

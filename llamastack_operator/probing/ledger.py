@@ -11,6 +11,8 @@
 * A failure is told only when it has repeated itself: right after a rollout the network may need a
   moment. What was heard before of the same pod template is told until then.
 * An answer that comes after the template has changed is thrown away.
+* The first answer of a template is worth a moment's waiting: most servers give it at once, and then
+  it goes with the write that says they are ready.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ MOST_TRIES: Final = 5  # over half a minute, beside the time-outs
 TOLD_AFTER: Final = 3
 FIRST_REST_S: Final = 2.0
 LATER_S: Final = 600.0
+AWAITED_S: Final = 1.0
 SPREAD: Final = 0.25  # of a rest, so that servers which failed together do not come together
 
 
@@ -43,6 +46,7 @@ class _Entry:
         failures: in a row.
         gave_up_at: monotonic seconds.
         heard: what is told.
+        asked_from: monotonic seconds; since when the first answer of this template is expected.
     """
 
     server: Server
@@ -53,6 +57,7 @@ class _Entry:
     failures: int = 0
     gave_up_at: float = 0.0
     heard: Heard | None = None
+    asked_from: float | None = None
 
 
 class Ledger:
@@ -88,14 +93,29 @@ class Ledger:
             entry = self._entries[server.uid] = _Entry(server, open=not known, due=now)
         elif entry.server.occasion != server.occasion:
             if entry.server.template != server.template:
-                entry.heard = None
+                entry.heard = entry.asked_from = None
             entry.open, entry.due, entry.failures, news = True, now, 0, True
         elif not entry.open and entry.failures and now - entry.gave_up_at >= LATER_S:
             entry.open, entry.due, entry.failures, news = True, now, MOST_TRIES - 1, True
         entry.server, entry.ready = server, ready
+        if ready and entry.open and entry.asked_from is None:
+            entry.asked_from = now
         if news:
             self._queue(entry)
         return entry.heard
+
+    def awaited_s(self, uid: str, *, now: float) -> float:
+        """See `controller.llamastack.servers.Servers.awaited_s`.
+
+        Args:
+            uid: of the resource.
+            now: monotonic seconds.
+        """
+        entry = self._entries.get(uid)
+        if entry is None or entry.asked_from is None or entry.heard is not None or entry.failures:
+            return 0.0
+        left = entry.asked_from + AWAITED_S - now
+        return max(0.0, left) if entry.open and entry.ready else 0.0
 
     def forget(self, uid: str) -> None:
         """The resource is gone."""

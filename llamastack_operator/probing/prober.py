@@ -87,6 +87,10 @@ class Prober:
         self._changed.set()
         return self._ledger.look(server, ready=ready, known=known, now=self._clock())
 
+    def awaited_s(self, uid: str) -> float:
+        """See `controller.llamastack.servers.Servers.awaited_s`."""
+        return self._ledger.awaited_s(uid, now=self._clock())
+
     def forget(self, uid: str) -> None:
         """See `controller.llamastack.servers.Servers.forget`."""
         self._ledger.forget(uid)

@@ -202,7 +202,7 @@ def test_kubectl_applies_what_render_writes(
     changed = control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(out))
 
     kinds = [line.partition("/")[0] for line in first.splitlines()]
-    assert kinds == ["configmap", "serviceaccount", "service", "deployment.apps"]
+    assert kinds == ["configmap", "serviceaccount", "deployment.apps", "service"]
     assert all(line.endswith(" created") for line in first.splitlines())
     assert generation == 1
     assert len(changed.splitlines()) == 4

@@ -271,7 +271,11 @@ def test_foreign_object_is_named_and_never_touched(world: World) -> None:
     assert 'Service "demo-service"' in answer["message"]
     now = world.must_get("service", "demo-service")
     assert now["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"]
-    assert world.get("deployment", "demo") is None
+    world.wait_condition("DeploymentReady", "True")
+    status = world.must_get("llsd", "demo")["status"]
+    assert condition({"status": status}, "Ready")["status"] == "False"
+    assert status["phase"] == "Failed"
+    assert "serviceURL" not in status
 
 
 def test_deleted_resource_takes_everything_along_and_its_name_can_be_used_again(

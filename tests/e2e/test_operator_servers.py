@@ -28,7 +28,7 @@ def _apply(world: World, *documents: dict[str, Any]) -> None:
 def test_the_simple_sample_becomes_ready_and_its_server_answers(
     world: World, restricted: Namespace
 ) -> None:
-    sample = BY_NAME["simple"]
+    sample, mark = BY_NAME["simple"], world.plane.audit.mark()
 
     _apply(world, *sample.documents)
 
@@ -47,6 +47,8 @@ def test_the_simple_sample_becomes_ready_and_its_server_answers(
     assert told["version"]["llamaStackServerVersion"] == server.RELEASE.version
     listed = told["distributionConfig"]["providers"]
     assert _named(listed) == _named(providers)
+    requests = [r for r in world.requests_since(mark) if r.namespace == world.namespace]
+    assert len(requests) <= CHILDREN + 5, requests
 
 
 def _named(providers: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -61,6 +63,7 @@ def _told(world: World, name: str) -> dict[str, Any] | None:
     return status if heard and "llamaStackServerVersion" in status.get("version", {}) else None
 
 
+CHILDREN = 4  # ServiceAccount, Service, ConfigMap, Deployment
 _SMALL = {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
 """Two at a time have to fit on a machine with two processors."""
 

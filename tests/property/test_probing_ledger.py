@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from controller.llamastack.servers import Heard, Server
 from llamastack_operator.probing.ledger import (
+    AWAITED_S,
     FIRST_REST_S,
     LATER_S,
     MOST_TRIES,
@@ -27,6 +28,7 @@ WELL = Heard("0.7.3", ())
 ILL = Heard(problem="could not be asked")
 NAMES = ("a", "b", "c")
 REPEATS = 1
+UID = server().uid
 
 
 class Asking(RuleBasedStateMachine):
@@ -305,3 +307,49 @@ def test_only_another_answer_is_news() -> None:
     ledger.take(0.0)
 
     assert not ledger.answered(again, WELL, now=1.0, spread=0.0)
+
+
+def test_first_answer_is_awaited_for_a_moment() -> None:
+    ledger = Ledger()
+    assert ledger.awaited_s(UID, now=0.0) == 0.0, "nobody knows of it"
+    ledger.look(server(), ready=False, known=False, now=0.0)
+    assert ledger.awaited_s(UID, now=0.0) == 0.0, "it is not asked yet"
+
+    look(ledger, server(), 5.0)
+
+    assert ledger.awaited_s(UID, now=5.0) == AWAITED_S
+    assert ledger.awaited_s(UID, now=5.0 + AWAITED_S / 4) == AWAITED_S * 3 / 4
+    assert ledger.awaited_s(UID, now=60.0) == 0.0
+
+
+def test_nothing_is_awaited_from_whom_is_known_or_has_answered() -> None:
+    known, answered, failed = Ledger(), Ledger(), Ledger()
+    look(known, server(), known=True)
+    for ledger, words in ((answered, WELL), (failed, ILL)):
+        look(ledger, server())
+        ledger.take(0.0)
+        ledger.answered(server(), words, now=0.0, spread=0.0)
+
+    assert [it.awaited_s(UID, now=0.0) for it in (known, answered, failed)] == [0.0, 0.0, 0.0]
+
+
+def test_moment_is_not_prolonged_by_pods_that_come_and_go() -> None:
+    ledger = Ledger()
+    look(ledger, server())
+    for number in range(1, 5):
+        occasion = server(occasion=f"o{number}")
+        ledger.look(occasion, ready=False, known=False, now=AWAITED_S * number / 4)
+        look(ledger, occasion, AWAITED_S * number / 4)
+
+    assert ledger.awaited_s(UID, now=AWAITED_S) == 0.0
+
+
+def test_another_template_has_a_moment_of_its_own() -> None:
+    ledger = Ledger()
+    look(ledger, server())
+    ledger.take(0.0)
+    ledger.answered(server(), WELL, now=0.0, spread=0.0)
+
+    look(ledger, server(template="t2", occasion="o2"), 9.0)
+
+    assert ledger.awaited_s(UID, now=9.0) == AWAITED_S

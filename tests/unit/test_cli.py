@@ -112,8 +112,8 @@ def test_render_prints_every_child_as_one_stream(capsys: pytest.CaptureFixture[s
     assert [d["kind"] for d in documents if isinstance(d, dict)] == [
         "ConfigMap",
         "ServiceAccount",
-        "Service",
         "Deployment",
+        "Service",
     ]
 
 

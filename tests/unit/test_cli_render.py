@@ -47,8 +47,8 @@ def names(folder: Path) -> list[str]:
 ALL = [
     "default.demo.01-configmap.yaml",
     "default.demo.02-serviceaccount.yaml",
-    "default.demo.03-service.yaml",
-    "default.demo.04-deployment.yaml",
+    "default.demo.03-deployment.yaml",
+    "default.demo.04-service.yaml",
 ]
 
 
@@ -94,7 +94,7 @@ def test_file_of_an_object_that_is_no_more_is_removed_and_said_so(
     assert render(resource(tmp_path, text=DEFAULT), out) == 0
 
     assert [name.partition("-")[2] for name in names(out)] == [
-        "serviceaccount.yaml", "service.yaml", "deployment.yaml"]  # fmt: skip
+        "serviceaccount.yaml", "deployment.yaml", "service.yaml"]  # fmt: skip
     assert f"{out / ALL[0]} removed" in capsys.readouterr().out.splitlines()
 
 

@@ -14,15 +14,10 @@ from api.v1alpha2 import parse
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.workload import VolumeStorage
 from controller.llamastack.claim_status import (
-    PENDING_RECHECK_S,
-    REFUSAL_RECHECK_S,
     State,
     Verdict,
     Volume,
-    is_news,
     judge,
-    next_look_s,
-    worth_telling,
 )
 from controller.llamastack.claims import fitted, held, is_single_node
 from tests.support.apicase import with_workload
@@ -363,93 +358,3 @@ def test_failed_growth_names_its_cause_and_a_way_out(status: dict[str, Any], sai
     assert (found.state, found.reason) == (State.BROKEN, Reason.STORAGE_FAILED)
     assert f"which failed: {said}: " in found.message
     assert "a smaller spec.workload.storage.size above 10Gi" in found.message
-
-
-# --- when to look --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("volume", "expected"),
-    [
-        (None, None),
-        (Volume(None), None),
-        (Volume(None, claim(phase="Pending")), None),
-        (Volume(asked(), None, "quota"), None),
-        (Volume(asked(), claim()), None),
-        (Volume(asked(), claim(phase="Pending")), PENDING_RECHECK_S),
-        (Volume(asked(), claim(), "refused"), REFUSAL_RECHECK_S),
-    ],
-)
-def test_only_what_no_event_will_tell_is_looked_at_again(
-    volume: Volume | None, expected: float | None
-) -> None:
-    assert next_look_s(volume, {}) == expected
-
-
-def pending(since: str) -> dict[str, Any]:
-    found = {"type": "StorageReady", "status": "False", "reason": "StoragePending"}
-    return {"status": {"conditions": [found | {"message": "m", "lastTransitionTime": since}]}}
-
-
-def test_what_was_not_told_at_once_is_told_later() -> None:
-    cr = pending("2026-01-01T00:00:00Z")
-    bound = verdict(claim())
-
-    soon = worth_telling(bound, cr, "2026-01-01T00:00:09Z")
-    later = worth_telling(bound, cr, "2026-01-01T00:00:10Z")
-
-    assert soon == Verdict(State.WAITING, Reason.STORAGE_PENDING, "m")
-    assert later == bound
-    assert next_look_s(Volume(asked(), claim()), cr) == PENDING_RECHECK_S
-
-
-def test_bad_news_is_told_at_once() -> None:
-    lost = verdict(claim(phase="Lost"))
-
-    assert worth_telling(lost, pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z") == lost
-    assert worth_telling(None, pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z") is None
-    assert worth_telling(verdict(claim()), {}, "2026-01-01T00:00:01Z") == verdict(claim())
-
-
-def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
-    return {**obj, part: {**obj[part], **fields}}
-
-
-@pytest.mark.parametrize(
-    "new",
-    [
-        changed(claim(), "metadata", resourceVersion="9"),
-        changed(claim(), "metadata", finalizers=["kubernetes.io/pvc-protection"]),
-        changed(claim(), "metadata", annotations={"pv.kubernetes.io/bind-completed": "yes"}),
-        changed(claim(), "spec", volumeName="pv-2"),
-        changed(claim(), "status", accessModes=["ReadWriteOnce"]),
-    ],
-)
-def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
-    assert not is_news(claim(), new)
-
-
-@pytest.mark.parametrize(
-    "new",
-    [
-        claim(phase="Pending"),
-        claim(capacity="20Gi"),
-        claim("20Gi"),
-        claim(storage_class="slow"),
-        claim(conditions=[{"type": "Resizing", "status": "True"}]),
-        claim(allocatedResourceStatuses={"storage": "NodeResizeInfeasible"}),
-        changed(claim(), "metadata", ownerReferences=[]),
-        changed(claim(), "metadata", deletionTimestamp="2026-01-01T00:00:00Z"),
-        changed(claim(), "metadata", labels={}),
-        changed(claim(), "metadata", uid="d"),
-        changed(claim(), "metadata", annotations={"llamastack.io/retained-for": "demo"}),
-    ],
-)
-def test_what_a_pass_would_act_on_or_report_is_news(new: dict[str, Any]) -> None:
-    assert is_news(claim(), new)
-
-
-def test_binding_itself_can_wait_for_the_pods_but_losing_a_volume_cannot() -> None:
-    assert not is_news(claim(phase="Pending"), claim())
-    assert is_news(claim(phase="Pending", storage_class=None), claim(storage_class="fast"))
-    assert is_news(claim(), claim(phase="Lost"))

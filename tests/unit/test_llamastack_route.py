@@ -39,7 +39,7 @@ def inputs(options: Options = ROUTES, account: str = "", **networking: Any) -> I
 
 
 def kinds(made: Inputs) -> set[str]:
-    return {child.resource.kind for child in children.wanted(made)}
+    return {child.resource.kind for child in (*children.first(made), *children.beside(made))}
 
 
 @pytest.mark.parametrize(

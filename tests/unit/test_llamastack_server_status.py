@@ -15,10 +15,18 @@ from api.v1alpha2 import Spec
 from api.v1alpha2.reasons import ConfigSource, Reason
 from api.v1alpha2.status import Status
 from configs.engine import Generated
+from controller.llamastack.hearing import pause_s
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.secrets import Resolution
+from controller.llamastack.resolution import Resolution
 from controller.llamastack.server_status import PASSED, About, is_known
-from controller.llamastack.servers import Heard, Provider, is_ready, server_of, template_of
+from controller.llamastack.servers import (
+    Heard,
+    NoServers,
+    Provider,
+    is_ready,
+    server_of,
+    template_of,
+)
 from controller.llamastack.status import Facts, compute
 from tests.support.world import condition
 
@@ -287,3 +295,33 @@ def test_pod_that_was_replaced_is_an_occasion_though_the_template_is_the_same() 
     assert after is not None
     assert before.template == after.template
     assert before.occasion != after.occasion
+
+
+class Awaited(NoServers):
+    """Servers whose first words are expected in a moment."""
+
+    def awaited_s(self, uid: str) -> float:
+        return 0.5
+
+
+def told(status: dict[str, Any], generation: int) -> dict[str, Any]:
+    obj = cr({**status, "observedGeneration": 1})
+    return {**obj, "metadata": {**obj["metadata"], "generation": generation}}
+
+
+def test_first_words_are_waited_for() -> None:
+    assert pause_s(told(compute(FACTS), 1), deployment(), Awaited()) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("obj", "live"),
+    [
+        pytest.param(told({}, 2), deployment(), id="the status is of another spec"),
+        pytest.param(told({}, 1), None, id="no Deployment"),
+        pytest.param(
+            told(compute(replace(FACTS, heard=HEARD)), 1), deployment(), id="they are written"
+        ),
+    ],
+)
+def test_nothing_waits(obj: dict[str, Any], live: dict[str, Any] | None) -> None:
+    assert pause_s(obj, live, Awaited()) == 0.0

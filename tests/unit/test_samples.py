@@ -100,16 +100,16 @@ def test_controller_does_all_that_a_sample_asks_for(sample: Sample) -> None:
     kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
     spec = sample.read().spec
     workload, networking = spec.workload, spec.networking
-    asked = {
+    beside = {
         "PodDisruptionBudget": workload.replicas > 1 or workload.pod_disruption_budget,
         "HorizontalPodAutoscaler": workload.autoscaling,
         "Ingress": networking.expose,
-        "PersistentVolumeClaim": workload.storage,
     }
-    own = [kind for kind, wanted in asked.items() if wanted]
+    own = [kind for kind, wanted in beside.items() if wanted]
+    claims = ["PersistentVolumeClaim"] if workload.storage else []
     config_maps = [] if spec.override_config else ["ConfigMap"]
     config_maps += ["ConfigMap"] if networking.tls and networking.tls.ca_bundle else []
-    assert kinds == [*config_maps, "ServiceAccount", "Service", *own, "Deployment"]
+    assert kinds == [*config_maps, "ServiceAccount", *claims, "Deployment", "Service", *own]
 
 
 @each_sample

@@ -35,7 +35,7 @@ OPTIONS: Final = Options(network_policies=True)
 """What an operator does that is told to do everything, on a plain Kubernetes."""
 
 KINDS: Final = (
-    *(kind.resource for kind in children.PREREQUISITES if kind.there(OPTIONS)),
+    *(kind.resource for kind in children.KINDS if kind.there(OPTIONS)),
     DEPLOYMENT,
     CONFIG_MAP,
 )
@@ -66,7 +66,7 @@ def resource(name: str, namespace: str, spec: Json = FULL) -> Json:
 def children_of(name: str, namespace: str) -> list[Child]:
     """The children of a resource with the spec, but for the generated ConfigMap."""
     inputs = _inputs(name, namespace)
-    return [*children.wanted(inputs), deployment.render(inputs)]
+    return [*children.first(inputs), *children.beside(inputs), deployment.render(inputs)]
 
 
 def config_map_names_of(name: str, namespace: str) -> list[str]:
