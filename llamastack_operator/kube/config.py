@@ -4,9 +4,9 @@
 """Where the API server is and how to authenticate, from kubernetes_asyncio.
 
 The library is used for exactly this: kubeconfig files (merging, exec plug-ins, OIDC, token
-files) and the in-cluster service account with its token rotation. It is imported lazily,
-because importing it costs about 60 MiB and a quarter of a second, and nowhere else, because the
-ground below it is moving.
+files) and the in-cluster service account with its token rotation; see
+:mod:`llamastack_operator.kube.library`. Nothing else uses it, because the ground below it is
+moving.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+
+from llamastack_operator.kube.library import loaders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,17 +114,14 @@ async def connect(source: Source) -> Connection:
 
 
 async def _load(source: Source) -> Any:
-    import kubernetes_asyncio.client as kube_client  # noqa: PLC0415 -- 60 MiB; see the module docstring
-    import kubernetes_asyncio.config as kube_config  # noqa: PLC0415
-
-    configuration = kube_client.Configuration()
+    load = loaders()
+    configuration = load.configuration()
     try:
         if not source.kubeconfig:
-            load: Any = kube_config.load_incluster_config
-            load(client_configuration=configuration)
+            load.in_cluster(client_configuration=configuration)
             return configuration
         _check_readable(source)
-        await kube_config.load_kube_config(
+        await load.kubeconfig(
             config_file=source.kubeconfig,
             context=source.context or None,
             client_configuration=configuration,
