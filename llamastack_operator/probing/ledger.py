@@ -5,14 +5,14 @@
 
 * A server is asked when there is an occasion (`controller.llamastack.servers`), one request a
   server at a time, in the order of the occasions.
-* Who did not answer is asked again after a rest that doubles, a few times; then only on the next
+* Who did not answer is asked again after a rest that grows, a few times; then only on the next
   occasion, or when a pass comes by much later. Repeats never take more than a part of the places,
   so that a crowd of silent servers does not keep new ones waiting.
 * A failure is told only when it has repeated itself: right after a rollout the network may need a
   moment. What was heard before of the same pod template is told until then.
 * An answer that comes after the template has changed is thrown away.
-* The first answer of a template is worth a moment's waiting: most servers give it at once, and then
-  it goes with the write that says they are ready.
+* The first answer of a template is worth a moment's waiting: most servers give it soon, and then it
+  goes with the write that says they are ready. Whoever fails twice is not waited for.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from controller.llamastack.servers import Heard, Server
 
-MOST_TRIES: Final = 5  # over half a minute, beside the time-outs
+MOST_TRIES: Final = 5  # over 20 to 25 s, beside the time-outs
 TOLD_AFTER: Final = 3
-FIRST_REST_S: Final = 2.0
+FIRST_REST_S: Final = 0.5  # the Service may learn of a pod a moment later than we do
+REST_GROWS: Final = 3.0
 LATER_S: Final = 600.0
-AWAITED_S: Final = 1.0
+AWAITED_S: Final = 3.0  # a server that has just started takes one or two for its first answer
+AWAITED_TRIES: Final = 2
 SPREAD: Final = 0.25  # of a rest, so that servers which failed together do not come together
 
 
@@ -112,10 +114,16 @@ class Ledger:
             now: monotonic seconds.
         """
         entry = self._entries.get(uid)
-        if entry is None or entry.asked_from is None or entry.heard is not None or entry.failures:
+        if entry is None or entry.asked_from is None or entry.heard is not None:
             return 0.0
-        left = entry.asked_from + AWAITED_S - now
-        return max(0.0, left) if entry.open and entry.ready else 0.0
+        if not (entry.open and entry.ready) or entry.failures >= AWAITED_TRIES:
+            return 0.0
+        return max(0.0, entry.asked_from + AWAITED_S - now)
+
+    def told(self, uid: str) -> Heard | None:
+        """What is told of a server."""
+        entry = self._entries.get(uid)
+        return entry.heard if entry else None
 
     def forget(self, uid: str) -> None:
         """The resource is gone."""
@@ -142,7 +150,7 @@ class Ledger:
         return self._repeats[0][0] if self._repeats and self._may_repeat() else None
 
     def answered(self, asked: Server, heard: Heard, *, now: float, spread: float) -> bool:
-        """What came of a question; whether there is something else to tell.
+        """What came of a question; whether there is something else to tell, or nothing to wait for.
 
         Args:
             asked: from `take`.
@@ -150,6 +158,7 @@ class Ledger:
             now: monotonic seconds.
             spread: 0 to 1, at random.
         """
+        awaited = self.awaited_s(asked.uid, now=now) > 0
         entry = self._finished(asked, now)
         if entry is None:
             return False
@@ -159,19 +168,21 @@ class Ledger:
             entry.failures += 1
             if entry.failures >= MOST_TRIES:
                 entry.open, entry.gave_up_at = False, now
-            rest = FIRST_REST_S * 2.0 ** (entry.failures - 1)
+            rest = FIRST_REST_S * REST_GROWS ** (entry.failures - 1)
             entry.due = now + rest * (1.0 + SPREAD * spread)
             self._queue(entry)
             if entry.failures < TOLD_AFTER:
-                return False
+                return awaited and not self.awaited_s(asked.uid, now=now)
         told, entry.heard = entry.heard, heard
         return told != heard
 
-    def refused(self, asked: Server, *, now: float) -> None:
-        """We are not allowed to ask: nothing is told, and it is not tried again soon."""
+    def refused(self, asked: Server, *, now: float) -> bool:
+        """We are not allowed to ask: it is not tried again soon. Whether somebody waits for it."""
+        awaited = self.awaited_s(asked.uid, now=now) > 0
         entry = self._finished(asked, now)
         if entry is not None:
             entry.open, entry.failures, entry.gave_up_at = False, MOST_TRIES, now
+        return awaited
 
     def _may_repeat(self) -> bool:
         return sum(self._running.values()) < self._most_repeats

@@ -117,7 +117,8 @@ class Prober:
         try:
             heard = await asker.ask(server)
         except NotAllowed as error:
-            self._ledger.refused(server, now=self._clock())
+            if self._ledger.refused(server, now=self._clock()):
+                self._wake(server.key)
             self._tell_once(server, error)
         except Exception as error:  # noqa: BLE001 -- a stranger's bytes must not end the process
             log.error(  # noqa: TRY400 -- a traceback may quote what a stranger sent
@@ -131,11 +132,13 @@ class Prober:
             self._changed.set()
 
     def _answered(self, server: Server, heard: Heard) -> None:
-        if self._ledger.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
+        if not self._ledger.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
+            return
+        self._wake(server.key)
+        if self._ledger.told(server.uid) == heard:
             count = None if heard.providers is None else len(heard.providers)
             facts = {"version": heard.version, "providers": count, "problem": heard.problem}
             log.info("Asked a server", **{k: v for k, v in facts.items() if v}, **_fields(server))
-            self._wake(server.key)
 
     def _tell_once(self, server: Server, error: NotAllowed) -> None:
         namespace = server.key.namespace

@@ -43,12 +43,13 @@ def test_the_simple_sample_becomes_ready_and_its_server_answers(
         (p["api"], p["provider_id"], p["provider_type"]) for p in providers
     ]
     assert sample.announced_models <= {model["id"] for model in models}
-    told = eventually("the status tells what the server said", lambda: _told(world, "simple"), 60)
-    assert told["version"]["llamaStackServerVersion"] == server.RELEASE.version
-    listed = told["distributionConfig"]["providers"]
+    said = eventually("the status tells what the server said", lambda: _told(world, "simple"), 60)
+    assert said["version"]["llamaStackServerVersion"] == server.RELEASE.version
+    listed = said["distributionConfig"]["providers"]
     assert _named(listed) == _named(providers)
     requests = [r for r in world.requests_since(mark) if r.namespace == world.namespace]
-    assert len(requests) <= CHILDREN + 5, requests
+    told = [f"{r.received} {r.verb} {r.resource}/{r.subresource}" for r in requests]
+    assert len(requests) <= CHILDREN + 5, "\n".join(told)
 
 
 def _named(providers: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -15,9 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from controller.llamastack.servers import Heard, Server
 from llamastack_operator.probing.ledger import (
     AWAITED_S,
+    AWAITED_TRIES,
     FIRST_REST_S,
     LATER_S,
     MOST_TRIES,
+    REST_GROWS,
     SPREAD,
     TOLD_AFTER,
     Ledger,
@@ -234,7 +236,7 @@ def test_silent_server_is_asked_a_few_times_and_left_alone() -> None:
     moments = fails(ledger, MOST_TRIES, server())
 
     rests = [after - before for before, after in itertools.pairwise(moments)]
-    assert rests == [FIRST_REST_S * 2**n for n in range(MOST_TRIES - 1)]
+    assert rests == [FIRST_REST_S * REST_GROWS**n for n in range(MOST_TRIES - 1)]
     assert ledger.next_due() is None
     look(ledger, server(), moments[-1] + LATER_S - 1)
     assert ledger.take(moments[-1] + LATER_S - 1) is None
@@ -325,10 +327,11 @@ def test_first_answer_is_awaited_for_a_moment() -> None:
 def test_nothing_is_awaited_from_whom_is_known_or_has_answered() -> None:
     known, answered, failed = Ledger(), Ledger(), Ledger()
     look(known, server(), known=True)
-    for ledger, words in ((answered, WELL), (failed, ILL)):
+    for ledger in (answered, failed):
         look(ledger, server())
-        ledger.take(0.0)
-        ledger.answered(server(), words, now=0.0, spread=0.0)
+    answered.take(0.0)
+    answered.answered(server(), WELL, now=0.0, spread=0.0)
+    fails(failed, AWAITED_TRIES, server())
 
     assert [it.awaited_s(UID, now=0.0) for it in (known, answered, failed)] == [0.0, 0.0, 0.0]
 

@@ -17,7 +17,7 @@ import structlog
 from controller.llamastack.servers import Heard, Server
 from informers.ports import ObjectKey
 from llamastack_operator.probing.asker import NotAllowed
-from llamastack_operator.probing.ledger import MOST_TRIES
+from llamastack_operator.probing.ledger import AWAITED_TRIES, MOST_TRIES
 from llamastack_operator.probing.prober import MOST_AT_A_TIME, Prober
 from tests.support.llama_servers import server
 
@@ -148,6 +148,24 @@ async def test_silent_servers_are_left_alone_in_the_end() -> None:
         assert sorted(name for _, name in it.woken) == sorted(f"n{n}" for n in range(100))
 
 
+async def test_who_fails_twice_is_not_waited_for() -> None:
+    async def fails(_: Server) -> Heard:
+        return Heard(problem="connection refused")
+
+    with structlog.testing.capture_logs() as logs:
+        async with bench(f=fails) as it:
+            it.look("f")
+            assert it.prober.awaited_s(server("f").uid) > 0
+            await asyncio.sleep(1.0)
+
+            asked = [at for at, _ in it.crowd.asked]
+            assert len(asked) == AWAITED_TRIES
+            assert it.woken == [(round(asked[-1], 6), "f")]
+            assert it.prober.awaited_s(server("f").uid) == 0.0
+            assert it.look("f") is None
+    assert logs == [], "that is no news yet"
+
+
 async def test_new_server_does_not_wait_for_those_that_are_asked_again() -> None:
     async with bench(n=never, a=well) as it:
         for number in range(200):
@@ -174,7 +192,7 @@ async def test_refusal_is_one_line_in_the_log_a_namespace() -> None:
             await asyncio.sleep(3600.0)
 
             assert len(it.crowd.asked) == 20
-            assert it.woken == []
+            assert sorted(it.woken) == sorted((0.0, f"r{n}") for n in range(20)), "nobody waits"
             assert it.look("r1") is None
     assert [(r["log_level"], r["namespace"]) for r in logs] == [("warning", "n")]
 
