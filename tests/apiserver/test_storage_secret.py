@@ -10,7 +10,6 @@ wrote or said has a piece of one, but for the Secret itself.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,23 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.storage_secret import (
+    NEEDLES,
+    OWN,
+    content,
+    edit_source,
+    needles,
+    planted,
+    postgres,
+    redis,
+    start,
+    version,
+)
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
-OWN = "demo-storage-env"
 SOURCES = "llamastack.io/storage-sources"
-NEEDLES = ("xqzj", "kvwq")
-"""In every user, password, host and database that is planted; four letters in a row that no text of
-ours has."""
-
-URL = "postgresql://u-xqzj:p%40kvwq@xqzj.example:6543/d-kvwq"
 OTHER_URL = "postgresql://u-xqzj:other-kvwq@xqzj.example:6543/d-kvwq"
 CHILDREN = 5  # ServiceAccount, ConfigMap, Service, Secret, Deployment
 
@@ -38,40 +43,7 @@ CHILDREN = 5  # ServiceAccount, ConfigMap, Service, Secret, Deployment
 def world(
     operator: OperatorProcess, kwok_plane: ControlPlane, kwok_namespace: str
 ) -> Iterator[World]:
-    made = World(kwok_plane, kwok_namespace)
-    made.secret("db", url=URL)
-    yield made
-    assert leaks(made, operator) == []
-
-
-def leaks(world: World, operator: OperatorProcess) -> list[str]:
-    """Where a needle is that nobody but the Secrets may have, plain or in base64."""
-    places = {
-        "log": json.dumps(operator.records()),
-        "metrics": " ".join(operator.metrics()),
-        **{
-            kind: json.dumps(world.all(kind))
-            for kind in ("llsd", "deployment", "replicaset", "configmap", "service", "event")
-        },
-        "secret metadata": json.dumps([secret["metadata"] for secret in world.all("secret")]),
-    }
-    return [
-        f"{needle} in {place}"
-        for needle in needles()
-        for place, text in places.items()
-        if needle in text
-    ]
-
-
-def needles() -> list[str]:
-    """The needles, and what base64 makes of them in each of the three positions."""
-    found = list(NEEDLES)
-    for needle in NEEDLES:
-        for shift in range(3):
-            encoded = base64.b64encode(b"\0" * shift + needle.encode()).decode()
-            first, last = -(-8 * shift // 6), 8 * (shift + len(needle)) // 6
-            found.append(encoded[first:last])  # what no neighbour has a bit in
-    return found
+    yield from planted(operator, kwok_plane, kwok_namespace)
 
 
 def test_needles_are_found_plain_and_encoded() -> None:
@@ -80,52 +52,12 @@ def test_needles_are_found_plain_and_encoded() -> None:
         assert any(needle in encoded for needle in needles())
 
 
-def reference(name: str = "db", key: str = "url") -> dict[str, Any]:
-    return {"secretKeyRef": {"name": name, "key": key}}
-
-
-def postgres(name: str = "db", key: str = "url") -> dict[str, Any]:
-    return {"type": "postgres", "connectionString": reference(name, key)}
-
-
-def redis(name: str = "db", key: str = "password") -> dict[str, Any]:
-    return {"type": "redis", "endpoint": "redis://cache:6379", "password": reference(name, key)}
-
-
-def start(world: World, **storage: Any) -> dict[str, Any]:
-    world.create("llsd", manifest(**storage))
-    return world.wait_ready()
-
-
-def manifest(**storage: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "llamastack.io/v1alpha2",
-        "kind": "LlamaStackDistribution",
-        "metadata": {"name": "demo"},
-        "spec": {"distribution": {"name": "starter"}, "storage": storage},
-    }
-
-
-def content(world: World) -> dict[str, str]:
-    data = world.must_get("secret", OWN).get("data") or {}
-    return {key: base64.b64decode(value).decode() for key, value in data.items()}
-
-
-def edit_source(world: World, name: str = "db", **values: str | None) -> None:
-    world.patch("secret", name, {"stringData": values})
-
-
 def variables(world: World) -> dict[str, dict[str, Any]]:
     """Variables of the pods that are references to the Secret."""
     template = world.must_get("deployment", "demo")["spec"]["template"]
     env = template["spec"]["containers"][0]["env"]
     found = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in env if "valueFrom" in e}
     return {name: source for name, source in found.items() if source["name"] == OWN}
-
-
-def version(world: World, kind: str, name: str) -> str:
-    found: str = world.must_get(kind, name)["metadata"]["resourceVersion"]
-    return found
 
 
 def rolls(world: World) -> int:
@@ -315,157 +247,6 @@ def test_label_of_somebody_else_is_no_reason_to_read_or_write(world: World) -> N
 
     assert [r for r in world.requests_since(mark) if r.resource == "secrets"] == []
     assert world.must_get("secret", OWN)["metadata"]["labels"]["team"] == "a"
-
-
-def test_foreign_secret_of_that_name_is_named_and_never_touched(world: World) -> None:
-    world.secret(OWN, token="mine-xqzj")
-    before = world.must_get("secret", OWN)
-
-    world.create("llsd", manifest(sql=postgres()))
-    ready = world.wait_condition("Ready", "False")
-
-    assert ready["reason"] == "ResourceConflict"
-    assert f'Secret "{OWN}" in namespace "{world.namespace}" has no owner' in ready["message"]
-    assert world.must_get("secret", OWN) == before
-    assert world.get("deployment", "demo") is None
-
-
-def test_secret_cannot_be_made_from_itself(world: World) -> None:
-    world.create("llsd", manifest(sql=postgres(OWN)))
-
-    ready = world.wait_condition("Ready", "False")
-
-    assert ready["reason"] == "ValidationFailed"
-    assert ready["message"].startswith("spec.storage.sql.connectionString.secretKeyRef: names the")
-
-
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        ("postgresql://u-xqzj:kvwq@xqzj/d#kvwq", "has a # in it"),
-        ("postgresql://xqzj.example/d-kvwq", "needs a host and a user"),
-        ("mysql://u-xqzj:kvwq@xqzj/d", "must begin with postgresql://"),
-        ("xqzj kvwq", "must begin with postgresql://"),
-        ("postgresql://u-xqzj:kvwq@xqzj:kvwq/d", "is not a URL of postgres"),
-        ("postgresql://u-xqzj:kvwq@xqzj/d?sslmode=require", "sslmode asks for encryption"),
-        ("postgresql://u-xqzj:kvwq@xqzj/d?xqzj=kvwq", "cannot be given the parameter"),
-        ("postgresql://u-xqzj:kvwq%00@xqzj/d%00", "NUL"),
-    ],
-)
-def test_value_that_is_not_usable_is_refused_without_a_piece_of_it(
-    world: World, value: str, problem: str
-) -> None:
-    edit_source(world, url=value)
-    world.create("llsd", manifest(sql=postgres()))
-
-    found = world.wait_condition("SecretsResolved", "False")
-
-    assert found["reason"] == "SecretValueNotUsable"
-    assert found["message"].startswith('The value of key "url" in Secret "db" cannot be used: ')
-    assert problem in found["message"]
-    path = "spec.storage.sql.connectionString.secretKeyRef"
-    assert found["message"].endswith(f"Referenced by: {path}")
-    assert world.get("secret", OWN) is None
-    assert world.get("deployment", "demo") is None
-    assert ("Warning", "SecretResolutionFailed") in eventually("an Event", world.events)
-
-    edit_source(world, url=URL)
-    world.wait_ready()
-
-
-def test_rotation_to_an_unusable_value_leaves_what_runs_alone(world: World) -> None:
-    start(world, sql=postgres())
-    own, deployed = version(world, "secret", OWN), version(world, "replicaset", only_set(world))
-
-    edit_source(world, url="kvwq")
-    found = world.wait_condition("SecretsResolved", "False")
-
-    assert found["reason"] == "SecretValueNotUsable"
-    assert version(world, "secret", OWN) == own
-    assert version(world, "replicaset", only_set(world)) == deployed
-    assert condition(world.must_get("llsd", "demo"), "Available")["status"] == "True"
-
-
-def only_set(world: World) -> str:
-    (found,) = (r["metadata"]["name"] for r in world.all("replicaset"))
-    return str(found)
-
-
-def test_missing_secret_and_key_are_named_and_noticed_when_they_come(world: World) -> None:
-    world.create("llsd", manifest(sql=postgres("late", "dsn")))
-    missing = world.wait_condition("SecretsResolved", "False")
-
-    world.secret("late", other="x")
-    eventually(
-        "the key is missing",
-        lambda: world.wait_condition("SecretsResolved", "False")["reason"] == "SecretKeyNotFound",
-    )
-    edit_source(world, "late", dsn=URL)
-    world.wait_ready()
-
-    assert missing["reason"] == "SecretNotFound"
-    assert content(world)["LLSD_STORAGE_SQL_HOST"] == "xqzj.example"
-
-
-POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
-
-
-@pytest.fixture
-def indiscreet_policy(world: World) -> Iterator[None]:
-    """Refuses Secrets of databases in the namespace, and says what is in them."""
-    name = f"indiscreet-{world.namespace}"
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]}
-    said = "'no ' + object.data['LLSD_STORAGE_SQL_PASSWORD_ENCODED']"
-    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": here,
-                "resourceRules": [{**rule, "operations": ["CREATE", "UPDATE"]}],
-            },
-            "matchConditions": [
-                {"name": "ours", "expression": "object.metadata.name == 'demo-storage-env'"}
-            ],
-            "validations": [{"expression": "false", "messageExpression": said}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
-    world.client.create(POLICIES, policy)
-    world.client.create(BINDINGS, binding)
-    probe = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": OWN},
-        "data": {"LLSD_STORAGE_SQL_PASSWORD_ENCODED": "cHJvYmU="},
-    }
-    path = f"{world.path('secret')}?dryRun=All"
-    eventually(
-        "the policy is in force",
-        lambda: b"no cHJvYmU=" in world.client.raw("POST", path, probe)[1],
-    )
-    yield
-    world.client.delete(f"{BINDINGS}/{name}")
-    world.client.delete(f"{POLICIES}/{name}")
-
-
-@pytest.mark.usefixtures("indiscreet_policy")
-def test_plug_in_that_quotes_what_it_refuses_is_not_quoted_in_turn(world: World) -> None:
-    world.create("llsd", manifest(sql=postgres()))
-
-    ready = world.wait_condition("Ready", "False")
-
-    assert ready["reason"] == "ReconcileFailed"
-    assert ready["message"].startswith(f'Secret "{OWN}" was refused (')
-    assert world.get("deployment", "demo") is None
 
 
 def test_deleted_resource_takes_the_secret_along(world: World) -> None:

@@ -6,115 +6,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from informers.errors import AlreadyExists, Conflict, Forbidden, NotFound, TransportError
+from informers.errors import Forbidden, NotFound, TransportError
 from llamastack_operator.election.core import Lease, Record, Timings
 from llamastack_operator.election.elector import Elector, LeadershipLost
+from tests.support.electing import Counts, Store, elector, now, running
 
 pytestmark = pytest.mark.looptime
-
-LATENCY_S = 0.005
-
-
-class Store:
-    """A lease behind a network: each request and each answer takes 5 ms."""
-
-    def __init__(self) -> None:
-        self.lease: Lease | None = None
-        self.gets: list[float] = []
-        self.writes: list[float] = []
-        self.wrote = asyncio.Event()
-        self.hang = False
-        self.lose_answers = False
-        self.error: Exception | None = None
-
-    async def get(self) -> Lease | None:
-        self.gets.append(asyncio.get_running_loop().time())
-        await self._travel()
-        answer = self.lease
-        await self._travel()
-        return answer
-
-    async def create(self, record: Record) -> Lease:
-        await self._travel()
-        if self.lease is not None:
-            raise AlreadyExists("it is there", code=409)
-        return await self._store(record, 1)
-
-    async def update(self, record: Record, resource_version: str) -> Lease:
-        await self._travel()
-        if self.lease is None:
-            raise NotFound("it is gone", code=404)
-        if self.lease.resource_version != resource_version:
-            raise Conflict("it moved on", code=409)
-        return await self._store(record, int(resource_version) + 1)
-
-    async def _store(self, record: Record, version: int) -> Lease:
-        self.lease = Lease(record, str(version))
-        self.writes.append(asyncio.get_running_loop().time())
-        self.wrote.set()
-        answer = self.lease
-        if self.lose_answers:
-            await asyncio.Event().wait()
-        await self._travel()
-        return answer
-
-    async def _travel(self) -> None:
-        if self.hang:
-            await asyncio.Event().wait()
-        await asyncio.sleep(LATENCY_S)
-        if self.error is not None:
-            raise self.error
-
-    def touch(self) -> None:
-        """Somebody edits a label: a new version of the same record."""
-        assert self.lease is not None
-        self.lease = Lease(self.lease.record, str(int(self.lease.resource_version) + 1))
-
-
-class Counts:
-    """Metrics of one elector."""
-
-    def __init__(self) -> None:
-        self.status: list[bool] = []
-        self.slow_paths = 0
-
-    def leading(self, value: bool) -> None:
-        self.status.append(value)
-
-    def slow_path(self) -> None:
-        self.slow_paths += 1
-
-
-def elector(store: Store, identity: str, *, clock_error_s: float = 0.0) -> Elector:
-    return Elector(
-        store,
-        identity=identity,
-        rng=random.Random(7),
-        utc_now=lambda: datetime.now(UTC) + timedelta(seconds=clock_error_s),
-    )
-
-
-@asynccontextmanager
-async def running(*electors: Elector) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Run electors in the background; kill them (as -9 does: no release) at the end."""
-    tasks = [asyncio.create_task(e.run(), name=e.identity) for e in electors]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def test_one_leads_and_the_other_stands_by() -> None:
@@ -336,99 +236,6 @@ async def test_health_fails_when_we_believe_in_a_lease_that_ran_out_long_ago() -
         assert a.healthy()
         stalled = 35.1
         assert not a.healthy()
-
-
-async def test_release_swaps_again_after_a_conflict() -> None:
-    store = Store()
-    a = elector(store, "a")
-    async with running(a):
-        await a.wait_elected()
-        store.touch()
-        await a.release()
-
-    assert store.lease is not None
-    assert store.lease.record.holder == ""
-    assert store.lease.record.duration_s == 1
-
-
-async def test_renewal_under_way_does_not_bring_leadership_back_after_the_release() -> None:
-    store = Store()
-    a = elector(store, "a")
-    async with running(a) as (task,):
-        await a.wait_elected()
-        store.wrote.clear()
-        await store.wrote.wait()  # carried out, but not answered yet
-        await a.release()
-        await task
-
-        assert not a.is_leader
-        assert not a.may_write()
-    assert store.lease is not None
-    assert store.lease.record.holder == ""
-
-
-async def test_release_of_a_hung_server_ends_at_the_renew_deadline() -> None:
-    store = Store()
-    a = elector(store, "a")
-    async with running(a):
-        await a.wait_elected()
-        store.hang = True
-        begun = now()
-        await a.release()
-
-        assert now() - begun == pytest.approx(10.0)
-        assert not a.is_leader
-
-
-async def test_release_goes_on_when_the_server_comes_back() -> None:
-    store = Store()
-    a = elector(store, "a")
-    async with running(a):
-        await a.wait_elected()
-        store.error = TransportError("refused")
-        releasing = asyncio.create_task(a.release(), name="release")
-        await asyncio.sleep(3)
-        store.error = None
-        await releasing
-
-    assert store.lease is not None
-    assert store.lease.record.holder == ""
-
-
-async def test_release_of_a_standby_leaves_the_leader_alone() -> None:
-    store = Store()
-    a, b = elector(store, "a"), elector(store, "b")
-    async with running(a):
-        await a.wait_elected()
-        async with running(b) as (standby,):
-            await asyncio.sleep(10)
-            await b.release()
-            await standby
-            await asyncio.sleep(10)
-
-            assert a.may_write()
-
-
-async def test_release_after_run_was_cancelled_frees_the_lease() -> None:
-    store = Store()
-    a = elector(store, "a")
-    async with running(a):
-        await a.wait_elected()
-    await a.release()
-
-    assert store.lease is not None
-    assert store.lease.record.holder == ""
-
-
-async def test_leader_renews_until_release_so_a_long_drain_keeps_the_lease() -> None:
-    store = Store()
-    a, b = elector(store, "a"), elector(store, "b")
-    async with running(a):
-        await a.wait_elected()
-        async with running(b):
-            await asyncio.sleep(25)
-            assert a.may_write()
-            await a.release()
 
 
 async def test_short_timings_are_kept(looptime: float) -> None:
