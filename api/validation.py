@@ -12,6 +12,7 @@ come at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from api.errors import FieldError, FieldWarning
@@ -21,14 +22,32 @@ from api.v1alpha2.rules import RULES
 from api.v1alpha2.types import LlamaStackDistribution, Spec
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What there is to say of an object.
+
+    Attributes:
+        resource: as far as it could be read; ``None`` if nothing could be made of it.
+        errors: of shape first and then of rules, without repetitions.
+        warnings: likewise.
+    """
+
+    resource: LlamaStackDistribution | None
+    errors: tuple[FieldError, ...]
+    warnings: tuple[FieldWarning, ...]
+
+
 def validate(obj: Mapping[str, Any]) -> tuple[list[FieldError], list[FieldWarning]]:
+    """Errors and warnings of :func:`judge`."""
+    found = judge(obj)
+    return list(found.errors), list(found.warnings)
+
+
+def judge(obj: Mapping[str, Any]) -> Judgement:
     """Judge an object by every rule that needs no catalogue and no cluster.
 
     Args:
         obj: as decoded from JSON or YAML; may be anything at all.
-
-    Returns:
-        Errors, of shape first and then of rules; and warnings. Both without repetitions.
     """
     resource, shape = read(obj)
     errors, warnings = dict.fromkeys(shape), dict.fromkeys(_unknown(obj))
@@ -42,7 +61,7 @@ def validate(obj: Mapping[str, Any]) -> tuple[list[FieldError], list[FieldWarnin
                     errors[finding] = None
                 else:
                     warnings[finding] = None
-    return list(errors), list(warnings)
+    return Judgement(resource, tuple(errors), tuple(warnings))
 
 
 def _unknown(obj: object) -> Iterable[FieldWarning]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from api.references import ConfigMapReference, SecretReference, config_map_refs, secret_refs
-from api.v1alpha2 import LlamaStackDistribution, parse
+from api.v1alpha2 import LlamaStackDistribution
 from api.v1alpha2.reasons import Reason
-from api.validation import validate
+from api.validation import judge
 from configs import registry_key
 from configs.base import EmbeddedResolver
 from configs.distributions import Distributions
@@ -99,16 +99,17 @@ def make_plan(
         registry: state of the server's registry; empty for a server that never ran.
         base: out of the image's labels; ``None`` for the operator's own, if there is one.
     """
-    errors, warnings = validate(obj)
-    if errors:
-        problem = _problem(Reason.VALIDATION_FAILED, errors)
-        return Plan(problem=problem, errors=tuple(errors), warnings=tuple(warnings))
-    cr = parse(obj)
+    # The status says nothing of what is wanted, and is the larger part of an object.
+    found = judge({part: value for part, value in obj.items() if part != "status"})
+    cr = found.resource
+    if cr is None or found.errors:
+        problem = _problem(Reason.VALIDATION_FAILED, found.errors)
+        return Plan(problem=problem, errors=found.errors, warnings=found.warnings)
     plan = Plan(
         cr=cr,
         secrets=secret_refs(cr.spec),
         config_maps=config_map_refs(cr.spec),
-        warnings=tuple(warnings),
+        warnings=found.warnings,
         question=_question(cr, distributions),
     )
     metadata = cr.metadata
