@@ -61,6 +61,13 @@ def reference_index(obj: Object) -> list[str]:
     return sorted({implied, *(reference(*found) for found in _found(obj.get("spec"), namespace))})
 
 
+def secrets_of_pods(obj: Object) -> list[ObjectKey]:
+    """The Secrets that a custom resource names for its pods, before anybody has checked it."""
+    namespace = key_of(obj).namespace
+    found = _found(obj.get("spec"), namespace, pull_secrets=False)
+    return sorted({key for resource, key in found if resource == SECRET})
+
+
 def is_always_kept(resource: Resource, key: ObjectKey) -> bool:
     """Whether an object is held in the cache even while no resource refers to it.
 
@@ -80,23 +87,25 @@ _NAMED = {
 }
 
 
-def _found(node: Any, namespace: str) -> Iterator[tuple[Resource, ObjectKey]]:
+def _found(
+    node: Any, namespace: str, *, pull_secrets: bool = True
+) -> Iterator[tuple[Resource, ObjectKey]]:
     if isinstance(node, dict):
         yield from _in_fields(node, namespace)
+        # Not needed by a pass, but what a registry refused may be shown to another password.
+        pulled = node.get("imagePullSecrets") if pull_secrets else None
+        for entry in pulled if isinstance(pulled, list) else ():
+            yield from _named(SECRET, entry, namespace)
         for value in node.values():
-            yield from _found(value, namespace)
+            yield from _found(value, namespace, pull_secrets=pull_secrets)
     elif isinstance(node, list):
         for value in node:
-            yield from _found(value, namespace)
+            yield from _found(value, namespace, pull_secrets=pull_secrets)
 
 
 def _in_fields(node: dict[str, Any], namespace: str) -> Iterator[tuple[Resource, ObjectKey]]:
     for field, resource in _NAMED.items():
         yield from _named(resource, node.get(field), namespace)
-    # Not needed by a pass, but what a registry refused may be shown to another password.
-    pull_secrets = node.get("imagePullSecrets")
-    for entry in pull_secrets if isinstance(pull_secrets, list) else ():
-        yield from _named(SECRET, entry, namespace)
     for field in _SECRET_FIELDS:
         if isinstance(name := node.get(field), str) and name:
             yield SECRET, ObjectKey(namespace, name)

@@ -10,6 +10,7 @@ are still the same. If all three agree there is nothing to find out.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from api.errors import FieldError
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.ca_bundle import NO_TRUST
 from controller.llamastack.kinds import CONFIG_MAP, CONFIG_MAPS_SEEN, SECRETS_HASH
+from controller.llamastack.references import secrets_of_pods
 from controller.llamastack.resolution import Resolution
 from controller.llamastack.user_config_maps import Judgement
+from informers.errors import ApiError
 from informers.ports import key_of
 
 if TYPE_CHECKING:
@@ -64,6 +67,16 @@ class References:
     def forget_child(self, child: Object) -> None:
         """A child is gone."""
         self._trust.forget(child)
+
+    async def read_ahead(self, cr: Object) -> None:
+        """Read what is going to be asked for, while somebody finds out what that is.
+
+        Args:
+            cr: the resource, of which a plan is being made.
+        """
+        if not _already_resolved(cr):
+            with contextlib.suppress(ApiError):  # it is asked for again, by who can tell of it
+                await self._secrets.findings(secrets_of_pods(cr))
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.

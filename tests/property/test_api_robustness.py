@@ -19,6 +19,7 @@ from api.references import config_map_refs, secret_refs
 from api.v1alpha2 import parse
 from api.v1alpha2.parse import read
 from api.validation import validate
+from controller.llamastack.references import secrets_of_pods
 from tests.support.apicases import GOOD, resource
 
 _SCALARS = (
@@ -121,6 +122,9 @@ def test_what_validate_accepts_is_read_and_its_references_found(obj: Any) -> Non
     for config_map in config_map_refs(cr.spec):
         assert config_map.name
         assert config_map.path.startswith("spec.")
+    # What is read before the object is read into the models is what would be read after.
+    ahead = {key.name for key in secrets_of_pods(obj)}
+    assert ahead <= {secret.name for secret in secret_refs(cr.spec)}
 
 
 @settings(max_examples=100)

@@ -17,6 +17,7 @@ from controller.llamastack.references import (
     reference,
     reference_index,
     referred_object,
+    secrets_of_pods,
 )
 from controller.llamastack.watches import WATCHES
 from informers.ports import ObjectKey, Resource
@@ -78,3 +79,14 @@ def test_caches_of_one_kind_are_told_apart() -> None:
     assert len(set(keys)) == len(keys)
     assert {CONFIG_MAP, Referenced(CONFIG_MAP), Referenced(SECRET)} <= set(keys)
     assert len({str(key) for key in keys}) == len(keys), "names in logs and metrics"
+
+
+def test_secrets_of_pods_are_those_that_the_server_reads() -> None:
+    spec = {
+        "apiKey": {"secretKeyRef": {"name": "b", "key": "k"}},
+        "env": [{"valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}}] * 2,
+        "imagePullSecrets": [{"name": "pull"}],
+        "overrideConfig": {"configMapName": "c"},
+    }
+
+    assert secrets_of_pods(resource(**spec)) == [ObjectKey("n", "a"), ObjectKey("n", "b")]

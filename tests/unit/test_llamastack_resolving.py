@@ -22,7 +22,7 @@ from controller.llamastack.secrets import SecretResolver
 from controller.llamastack.storage_secret import StorageSecrets
 from controller.llamastack.trust import TrustResolver
 from controller.llamastack.user_config_maps import ConfigMapResolver
-from informers.errors import NotFound
+from informers.errors import Forbidden, NotFound
 from informers.ports import Object, ObjectKey, Resource
 
 if TYPE_CHECKING:
@@ -180,3 +180,42 @@ async def test_resource_without_config_maps_reads_none() -> None:
     resolution = await resolve(cluster, resource(spec={"disabled": ["eval"]}))
 
     assert (cluster.reads, resolution.config_maps_seen) == (0, "")
+
+
+def naming_a_secret(**changed: Any) -> dict[str, Any]:
+    key = {"secretKeyRef": {"name": "creds", "key": "token"}}
+    providers = {"inference": {"provider": "vllm", "endpoint": "http://x", "apiKey": key}}
+    return {**resource(spec={"providers": providers}), **changed}
+
+
+async def test_secret_that_was_read_ahead_is_not_read_again() -> None:
+    cluster, cr = Cluster(), naming_a_secret(status={})
+    references = cluster.references()
+
+    await references.read_ahead(cr)
+    assert cluster.reads == 1
+    found = await references.resolve(cr, None, make_plan(cr, Distributions.load()))
+
+    assert cluster.reads == 1
+    assert found.reason == Reason.SECRET_NOT_FOUND
+
+
+async def test_nothing_is_read_ahead_of_what_was_found_good() -> None:
+    cluster = Cluster()
+
+    await cluster.references().read_ahead(naming_a_secret())
+
+    assert cluster.reads == 0
+
+
+async def test_what_cannot_be_read_ahead_is_left_to_who_can_tell() -> None:
+    class Broken(Cluster):
+        async def get(self, resource: Resource, key: ObjectKey) -> Object:
+            self.reads += 1
+            raise Forbidden("no", code=403)
+
+    cluster = Broken()
+
+    await cluster.references().read_ahead(naming_a_secret(status={}))
+
+    assert cluster.reads == 1
