@@ -75,7 +75,8 @@ def failed(outcome: Outcome, error: Exception) -> Outcome:
             reason = Reason.RECONCILE_FAILED
             permanent = isinstance(error, Forbidden | Invalid | MalformedApply)
             found = replace(outcome, error=error)
-    kind = "".join(getattr(error, "__notes__", ()))
+    # What the next try may mend says nothing yet of the volume, or of whatever it is about.
+    kind = "".join(getattr(error, "__notes__", ())) if permanent else ""
     problem = Problem(reason, str(error), permanent, kind, beside=outcome.is_written)
     return replace(found, problem=problem)
 
