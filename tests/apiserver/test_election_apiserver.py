@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +21,7 @@ from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 from tests.support.cluster.audit import AuditedRequest, Mark, counts
 from tests.support.cluster.plane import ControlPlane
+from tests.support.electing import running
 
 pytestmark = pytest.mark.apiserver
 
@@ -61,17 +61,6 @@ async def client(control_plane: ControlPlane, user: str) -> AsyncIterator[Client
 @pytest.fixture
 def store(client: Client, namespace: str) -> KubeLeaseStore:
     return KubeLeaseStore(client, namespace, NAME)
-
-
-@asynccontextmanager
-async def running(*electors: Elector) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(e.run(), name=e.identity) for e in electors]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def elector(

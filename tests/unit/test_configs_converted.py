@@ -15,7 +15,7 @@ import pytest
 
 from configs.connection import ConnectionStringError, StorageSecret, derive, split
 from configs.distributions import Distributions
-from configs.secrets import is_unusable
+from configs.secrets import EnvFromSecret, is_unusable
 from controller.llamastack.plan import make_plan
 from tests.support.config_specs import generate, secret
 
@@ -109,3 +109,37 @@ def test_connection_strings_that_cannot_be_passed_on_say_why(value: str, words: 
         split(value, family="SQL")
 
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "123", "12e45", "true", "False", "Infinity", "nan", "-1", " 7 ", "1_000", "~/key"]
+)
+def test_secret_values_that_the_server_would_convert_are_told(value: str) -> None:
+    assert is_unusable(value)
+
+
+@pytest.mark.parametrize("value", ["sk-123", "0x1f", "yes", "null", "a1", "12:30", "none"])
+def test_other_secret_values_are_usable(value: str) -> None:
+    assert not is_unusable(value)
+
+
+def test_only_what_the_server_needs_as_text_is_said_to_be_text() -> None:
+    found = generate(
+        providers={
+            "vectorIo": {
+                "provider": "pgvector",
+                "secretRefs": {"host": secret("h"), "port": secret("p"), "password": secret("w")},
+            },
+            "telemetry": {"provider": "otel", "secretRefs": {"headers": secret("x")}},
+        },
+        storage={"kv": {"type": "redis", "endpoint": "redis", "password": secret("r")}},
+    )
+
+    texts = {item.name: item.is_text for item in found.env if isinstance(item, EnvFromSecret)}
+    assert texts == {
+        "LLSD_PGVECTOR_HOST": True,
+        "LLSD_PGVECTOR_PASSWORD": True,
+        "LLSD_PGVECTOR_PORT": False,
+        "LLSD_STORAGE_KV_PASSWORD_ENCODED": False,
+        "OTEL_EXPORTER_OTLP_HEADERS": False,
+    }

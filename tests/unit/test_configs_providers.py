@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from configs import engine, secrets
+from configs import engine
 from configs.secrets import EnvFromSecret, EnvValue
 from tests.support.config_specs import (
     DISTRIBUTIONS,
@@ -327,18 +327,6 @@ def test_the_resource_is_not_changed_through_settings() -> None:
     assert spec.providers.inference[0].settings == {"network": {"timeout": 5}}
 
 
-@pytest.mark.parametrize(
-    "value", ["", "123", "12e45", "true", "False", "Infinity", "nan", "-1", " 7 ", "1_000", "~/key"]
-)
-def test_secret_values_that_the_server_would_convert_are_told(value: str) -> None:
-    assert secrets.is_unusable(value)
-
-
-@pytest.mark.parametrize("value", ["sk-123", "0x1f", "yes", "null", "a1", "12:30", "none"])
-def test_other_secret_values_are_usable(value: str) -> None:
-    assert not secrets.is_unusable(value)
-
-
 def test_variables_are_sorted_by_name() -> None:
     env = generate(
         providers={
@@ -424,25 +412,3 @@ def test_a_deprecated_type_is_warned_of_in_the_servers_words() -> None:
     found = warnings(providers={"vectorIo": {"provider": "inline::sqlite_vec"}})
 
     assert "inline::sqlite-vec" in found["spec.providers.vectorIo.provider"]
-
-
-def test_only_what_the_server_needs_as_text_is_said_to_be_text() -> None:
-    found = generate(
-        providers={
-            "vectorIo": {
-                "provider": "pgvector",
-                "secretRefs": {"host": secret("h"), "port": secret("p"), "password": secret("w")},
-            },
-            "telemetry": {"provider": "otel", "secretRefs": {"headers": secret("x")}},
-        },
-        storage={"kv": {"type": "redis", "endpoint": "redis", "password": secret("r")}},
-    )
-
-    texts = {item.name: item.is_text for item in found.env if isinstance(item, EnvFromSecret)}
-    assert texts == {
-        "LLSD_PGVECTOR_HOST": True,
-        "LLSD_PGVECTOR_PASSWORD": True,
-        "LLSD_PGVECTOR_PORT": False,
-        "LLSD_STORAGE_KV_PASSWORD_ENCODED": False,
-        "OTEL_EXPORTER_OTLP_HEADERS": False,
-    }
