@@ -62,10 +62,18 @@ def reference_index(obj: Object) -> list[str]:
 
 
 def secrets_of_pods(obj: Object) -> list[ObjectKey]:
-    """The Secrets that a custom resource names for its pods, before anybody has checked it."""
-    namespace = key_of(obj).namespace
-    found = _found(obj.get("spec"), namespace, pull_secrets=False)
-    return sorted({key for resource, key in found if resource == SECRET})
+    """The Secrets that a custom resource names for its pods, before anybody has checked it.
+
+    Without those of databases: their content is needed, so they are read when it is known for what.
+    """
+    namespace, spec = key_of(obj).namespace, obj.get("spec")
+    storage = spec.get("storage") if isinstance(spec, dict) else None
+
+    def named(node: object) -> set[ObjectKey]:
+        found = _found(node, namespace, pull_secrets=False)
+        return {key for resource, key in found if resource == SECRET}
+
+    return sorted(named(spec) - named(storage))
 
 
 def is_always_kept(resource: Resource, key: ObjectKey) -> bool:

@@ -87,6 +87,8 @@ def test_secrets_of_pods_are_those_that_the_server_reads() -> None:
         "env": [{"valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}}] * 2,
         "imagePullSecrets": [{"name": "pull"}],
         "overrideConfig": {"configMapName": "c"},
+        "storage": {"sql": {"connectionString": {"secretKeyRef": {"name": "db", "key": "k"}}}},
+        "more": {"secretKeyRef": {"name": "db", "key": "k"}},
     }
 
     assert secrets_of_pods(resource(**spec)) == [ObjectKey("n", "a"), ObjectKey("n", "b")]
