@@ -40,6 +40,8 @@ _SETTINGS: Final[Mapping[tuple[str, str], Json]] = {
         "ewallet_pem_loc": "/pem",
         "ewallet_password": "p",
     },
+    # Handed on to the client, some releases of which try for four minutes.
+    ("vector_io", "milvus"): {"timeout": 2},
     ("vector_io", "neo4j"): {"user": "neo4j"},
     ("post_training", "huggingface-gpu"): {"dpo_output_dir": "dpo"},
 }
