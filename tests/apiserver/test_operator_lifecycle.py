@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import SECRET_VALUE, World, condition, eventually
+from tests.support.world import COLLECTED_S, SECRET_VALUE, World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -278,6 +278,7 @@ def test_foreign_object_is_named_and_never_touched(world: World) -> None:
     assert "serviceURL" not in status
 
 
+@pytest.mark.timeout(300)
 def test_deleted_resource_takes_everything_along_and_its_name_can_be_used_again(
     world: World,
 ) -> None:
@@ -289,7 +290,7 @@ def test_deleted_resource_takes_everything_along_and_its_name_can_be_used_again(
     world.delete("llsd", "demo")
     world.resource()
 
-    world.wait_ready()
+    world.wait_ready(deadline_s=COLLECTED_S)
     assert world.must_get("deployment", "demo")["metadata"]["uid"] != first
     world.delete("llsd", "demo")
     world.wait_collected("deployment", "demo")

@@ -49,7 +49,7 @@ _DEADLINE_S = 30.0
 _POLL_S = 0.02
 # The garbage collector asks every 30 s which kinds exist, and tries again what it could not map
 # to one at twice the distance each time: what was made soon after its definition goes late.
-_COLLECTED_S = 120.0
+COLLECTED_S = 90.0
 
 
 def eventually(what: str, look: Callable[[], T | None], deadline_s: float = _DEADLINE_S) -> T:
@@ -141,7 +141,7 @@ class World:
     def wait_collected(self, kind: str, name: str) -> None:
         """Until Kubernetes has taken away what belonged to a deleted object."""
         gone = lambda: self.get(kind, name) is None  # noqa: E731
-        eventually(f"{kind} {name} is collected", gone, _COLLECTED_S)
+        eventually(f"{kind} {name} is collected", gone, COLLECTED_S)
 
     # --- ours ------------------------------------------------------------------------------
 
