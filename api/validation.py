@@ -37,13 +37,7 @@ class Judgement:
     warnings: tuple[FieldWarning, ...]
 
 
-def validate(obj: Mapping[str, Any]) -> tuple[list[FieldError], list[FieldWarning]]:
-    """Errors and warnings of :func:`judge`."""
-    found = judge(obj)
-    return list(found.errors), list(found.warnings)
-
-
-def judge(obj: Mapping[str, Any]) -> Judgement:
+def validate(obj: Mapping[str, Any]) -> Judgement:
     """Judge an object by every rule that needs no catalogue and no cluster.
 
     Args:

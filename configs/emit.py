@@ -45,6 +45,8 @@ _BARE = re.compile(r"[A-Za-z/_][A-Za-z0-9_./@+-]*(?::+[A-Za-z0-9_./@+-]+)*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "inf", "nan"})
 # A line of a literal block: empty, or printable ASCII that does not end in a space.
 _BLOCK_LINE = re.compile(r"(?:[\x20-\x7e]*[\x21-\x7e])?")
+_NO_LISTS = frozenset({dict, str, int, float, bool, type(None)})
+_SHORT = 100  # characters; what is remembered stays small
 _SURROGATES = ("\ud800", "\udfff")
 _LAST_OF_PLANE_0 = "\uffff"
 
@@ -137,10 +139,6 @@ def _is_list(value: object) -> TypeGuard[Sequence[Json]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
-_SHORT = 100  # characters; what is remembered stays small
-_NO_LISTS = frozenset({dict, str, int, float, bool, type(None)})
-
-
 def _keys(data: Mapping[str, Json], *, sort_keys: bool) -> list[tuple[str, str]]:
     """The keys in order, each with its written form."""
     for key in data:
@@ -199,17 +197,16 @@ def _string(value: str) -> str:
     return _remembered(value) if len(value) <= _SHORT else _written(value)
 
 
-@functools.lru_cache(maxsize=4096)  # most keys and many values are the same in every document
-def _remembered(value: str) -> str:
-    return _written(value)
-
-
 def _written(value: str) -> str:
     if _BARE.fullmatch(value) and value.lower() not in _WORDS:
         return value
     if value.isascii():
         return encode_basestring_ascii(value)  # JSON's escapes are YAML's too
     return '"' + "".join(map(_escaped, value)) + '"'
+
+
+_remembered = functools.lru_cache(maxsize=4096)(_written)
+"""Most keys and many values are the same in every document."""
 
 
 def _escaped(char: str) -> str:

@@ -99,28 +99,14 @@ def marked(value: Any) -> list[tuple[str, str]]:
     """
     if isinstance(value, str):
         return [("", value)] if MARK in value else []
-    if isinstance(value, dict):
-        return [
-            (f"{key}.{inner}" if inner and inner[0] != "[" else f"{key}{inner}", text)
-            for key, item in value.items()
-            for inner, text in marked(item)
-        ]
-    if isinstance(value, list | tuple):
-        return [
-            (f"[{index}].{inner}" if inner and inner[0] != "[" else f"[{index}]{inner}", text)
-            for index, item in enumerate(value)
-            for inner, text in marked(item)
-        ]
-    return []
-
-
-def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every string value in JSON data, with its path."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from strings(item, f"{path}.{key}" if path else str(key))
+    if isinstance(value, Mapping):
+        parts = ((str(key), item) for key, item in value.items())
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from strings(item, f"{path}[{index}]")
+        parts = ((f"[{index}]", item) for index, item in enumerate(value))
+    else:
+        return []
+    return [(_below(part, inner), text) for part, item in parts for inner, text in marked(item)]
+
+
+def _below(part: str, inner: str) -> str:
+    return f"{part}.{inner}" if inner and not inner.startswith("[") else f"{part}{inner}"

@@ -135,7 +135,7 @@ def _registration(
         key: default if entry.get(key) is None else entry[key]
         for key, default in kind.fields.items()
     }
-    texts = [*(text for _, text in references.strings([provider_name, fields]))]
+    texts = [text for _, text in references.marked([provider_name, fields])]
     used = {name: values[name] for text in texts for name in _used(text, draft) if name in values}
     compared = digest([provider_id, _expanded([provider_name, fields], draft), used])
     if kind.name != "model":

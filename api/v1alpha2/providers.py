@@ -33,8 +33,9 @@ Section: TypeAlias = Literal[
 """A section of ``spec.providers``, which is also how ``spec.disabled`` names an API."""
 
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
-_FIELDS: Final = {section: to_snake(section) for section in SECTIONS}
 """All sections, in the order of the documentation."""
+
+_FIELDS: Final = {section: to_snake(section) for section in SECTIONS}
 
 IDENTIFIER: Final = r"^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$"
 """Ids and types of providers: no slash (clients write ``<id>/<model>``), no space, no ``${``."""

@@ -10,10 +10,10 @@ it appears. Findings are shared by all resources that refer to the object.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from controller.runtime.together import ended, value
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource
 
@@ -78,13 +78,7 @@ class Findings(Generic[F]):
         Raises:
             ApiError: one could not be read; the others are, all the same.
         """
-        results = await asyncio.gather(*map(self.finding, keys), return_exceptions=True)
-        found: list[F] = []
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            found.append(result)
-        return found
+        return [value(result) for result in await ended(*map(self.finding, keys))]
 
     def known(self, key: ObjectKey) -> F | None:
         """What is known of an object; ``None`` if it would have to be read."""

@@ -18,7 +18,7 @@ import structlog
 from api.references import ConfigMapReference, SecretReference, config_map_refs, secret_refs
 from api.v1alpha2 import LlamaStackDistribution
 from api.v1alpha2.reasons import Reason
-from api.validation import judge
+from api.validation import validate
 from configs import registry_key
 from configs.base import EmbeddedResolver
 from configs.distributions import Distributions
@@ -100,7 +100,7 @@ def make_plan(
         base: out of the image's labels; ``None`` for the operator's own, if there is one.
     """
     # The status says nothing of what is wanted, and is the larger part of an object.
-    found = judge({part: value for part, value in obj.items() if part != "status"})
+    found = validate({part: value for part, value in obj.items() if part != "status"})
     cr = found.resource
     if cr is None or found.errors:
         problem = _problem(Reason.VALIDATION_FAILED, found.errors)

@@ -44,11 +44,12 @@ from controller.llamastack.storage_content import NO_STORAGE
 from controller.llamastack.transitions import between
 from controller.llamastack.upgrade import blame
 from controller.runtime.result import Result
+from controller.runtime.together import ended, value
 from informers.errors import ApiError, NotFound
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from controller.llamastack.caches import Caches
     from controller.llamastack.labelled import LabelledPlans
@@ -215,9 +216,9 @@ class LlamaStackReconciler:
         cr, outcome = facts.cr, Outcome(facts.deployment)
         try:
             inputs, refusal = await self._prerequisites(facts, plan)
-            (first,) = await _ended(self._ensure(cr, deployment.render(inputs)))
-            others = await _ended(*(self._ensure(cr, child) for child in children.beside(inputs)))
-            applied = _applied(first)
+            (first,) = await ended(self._ensure(cr, deployment.render(inputs)))
+            others = await ended(*(self._ensure(cr, child) for child in children.beside(inputs)))
+            applied = value(first)
             outcome = Outcome(
                 applied.live,
                 applied.changed,
@@ -225,7 +226,7 @@ class LlamaStackReconciler:
                 Volume(inputs.spec.workload.storage, inputs.claim, refusal),
             )
             for other in others:
-                _applied(other)
+                value(other)
         except STEP_ERRORS as error:
             return failed(outcome, error)
         return replace(outcome, error=await self._clean_up(inputs, applied.live))
@@ -248,7 +249,7 @@ class LlamaStackReconciler:
         if storage.content is not None:
             steps[SECRET] = self._write_storage(inputs, storage.content, facts.deployment)
         bundle = [self._ensure(cr, trust.child)] if trust.child else []
-        results = [_applied(result) for result in await _ended(*steps.values(), *bundle)]
+        results = [value(result) for result in await ended(*steps.values(), *bundle)]
         made = dict(zip(steps, results, strict=False))
         config_map, claim = made.get(CONFIG_MAP), made.get(PERSISTENT_VOLUME_CLAIM)
         inputs = replace(
@@ -370,15 +371,3 @@ def _failed(volume: Volume | None, problem: Problem | None) -> Volume | None:
     if volume is None or problem is None or not mine:
         return volume
     return replace(volume, failure=problem.message)
-
-
-async def _ended(*steps: Awaitable[Applied]) -> list[Applied | BaseException]:
-    """Run writes side by side until all of them end, well or not."""
-    return await asyncio.gather(*steps, return_exceptions=True)
-
-
-def _applied(result: Applied | BaseException) -> Applied:
-    """The result of a write; raises what it failed with."""
-    if isinstance(result, BaseException):
-        raise result
-    return result

@@ -84,30 +84,28 @@ def _damaged(draw: st.DrawFn) -> Any:
 def test_damaged_resource_gets_findings_with_paths(obj: Any) -> None:
     before = json.dumps(obj)
 
-    errors, warnings = validate(obj)
+    found = validate(obj)
 
     assert json.dumps(obj) == before
-    for error in errors:
+    for error in found.errors:
         assert _PATH.fullmatch(error.path), error
         assert error.message
-    for warning in warnings:
+    for warning in found.warnings:
         assert warning.path is not None
         assert warning.message
-    assert len(set(errors)) == len(errors)
+    assert len(set(found.errors)) == len(found.errors)
 
 
 @settings(max_examples=200)
 @given(_JSON)
 def test_anything_at_all_gets_errors(obj: Any) -> None:
-    errors, _ = validate(obj)
-
-    assert errors
+    assert validate(obj).errors
 
 
 @settings(max_examples=200)
 @given(_damaged())
 def test_what_validate_accepts_is_read_and_its_references_found(obj: Any) -> None:
-    errors, _ = validate(obj)
+    errors = validate(obj).errors
     resource_read, shape = read(obj)
     if errors:
         assert set(shape) <= set(errors)

@@ -70,7 +70,7 @@ def test_a_config_holds_together(sections: dict[str, Any]) -> None:
     models = data.get("registered_resources", {}).get("models", ())
     assert {model["provider_id"] for model in models} <= inference
     set_by_us = {item.name for item in found.env}
-    needed = {name for _, text in references.strings(data) for name in references.required(text)}
+    needed = {name for _, text in references.marked(data) for name in references.required(text)}
     assert needed <= set_by_us
 
 

@@ -130,7 +130,7 @@ def _required(row: _Named) -> list[str]:
         "metadata": {"name": "bare"},
         "spec": {"distribution": {"name": DISTRIBUTION}, "providers": {row.section: provider}},
     }
-    errors = list(validate(resource)[0])
+    errors = list(validate(resource).errors)
     try:
         generate("bare", "", parse(resource).spec, distributions=Distributions.load())
     except ConfigError as error:

@@ -140,8 +140,8 @@ class World:
 
     def wait_collected(self, kind: str, name: str) -> None:
         """Until Kubernetes has taken away what belonged to a deleted object."""
-        gone = lambda: self.get(kind, name) is None  # noqa: E731
-        eventually(f"{kind} {name} is collected", gone, COLLECTED_S)
+        what = f"{kind} {name} is collected"
+        eventually(what, lambda: self.get(kind, name) is None, COLLECTED_S)
 
     # --- ours ------------------------------------------------------------------------------
 

@@ -17,11 +17,11 @@ from tests.support.apicases import BAD, GOOD, SECRET, VLLM, Case, resource
 
 
 def _errors(obj: Any) -> list[str]:
-    return [str(error) for error in validate(obj)[0]]
+    return [str(error) for error in validate(obj).errors]
 
 
 def _warnings(obj: Any) -> list[str]:
-    return [str(warning) for warning in validate(obj)[1]]
+    return [str(warning) for warning in validate(obj).warnings]
 
 
 @pytest.mark.parametrize("case", BAD, ids=str)
@@ -386,7 +386,9 @@ def test_unknown_field_is_a_warning(obj: Any, warnings: list[str]) -> None:
 
 
 def test_unknown_field_is_told_beside_the_error_that_it_causes() -> None:
-    errors, warnings = validate(resource(providers={"inference": {"privider": "vllm"}}))
+    found = validate(resource(providers={"inference": {"privider": "vllm"}}))
 
-    assert [str(error) for error in errors] == ["spec.providers.inference.provider: is required"]
-    assert [warning.hint for warning in warnings] == ["did you mean provider?"]
+    assert [str(error) for error in found.errors] == [
+        "spec.providers.inference.provider: is required"
+    ]
+    assert [warning.hint for warning in found.warnings] == ["did you mean provider?"]

@@ -62,7 +62,7 @@ def test_all_stores_are_explicit_on_the_right_backend_and_no_secret_shows(
     assert stores["inference"]["table_name"].startswith("llsd_") == (sql == "sql_postgres")
     files = data["providers"]["files"][0]["config"]["metadata_store"]
     assert files["table_name"].startswith("llsd_") == (sql == "sql_postgres")
-    needed = {name for _, text in references.strings(data) for name in references.required(text)}
+    needed = {name for _, text in references.marked(data) for name in references.required(text)}
     assert needed <= {item.name for item in found.env}
     _secrets_stay_out(found)
 

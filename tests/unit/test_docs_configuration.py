@@ -105,7 +105,7 @@ def test_example_leads_to_the_config_beside_it(example: Example) -> None:
 
 @each_example
 def test_example_is_refused_for_what_is_beside_it_and_nothing_else(example: Example) -> None:
-    errors = [str(error) for error in validate(example.resource)[0]]
+    errors = [str(error) for error in validate(example.resource).errors]
 
     found = errors or outcome(example).errors
 
@@ -141,7 +141,7 @@ def warnings_of(resource: dict[str, object]) -> list[str]:
     """Everything that one is warned of when it is applied."""
     found = outcome(Example("", dict(parse_spec(resource)))).generated
     engine = found.warnings if found else ()
-    return [str(warning) for warning in (*validate(resource)[1], *engine)]
+    return [str(warning) for warning in (*validate(resource).warnings, *engine)]
 
 
 def parse_spec(resource: dict[str, object]) -> dict[str, object]:

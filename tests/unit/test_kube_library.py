@@ -39,7 +39,11 @@ assert kubernetes_asyncio.client is client, "there are two of it"
 
 @pytest.mark.parametrize("program", [ALONE, AFTERWARDS, BEFORE], ids=["alone", "after", "before"])
 def test_loaders_come_without_the_rest_and_leave_no_trace(program: str) -> None:
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, timeout=60, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_library_that_is_built_otherwise_is_used_whole(monkeypatch: pytest.MonkeyPatch) -> None:

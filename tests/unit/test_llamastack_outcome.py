@@ -40,40 +40,27 @@ def going() -> BeingDeleted:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "lasting"),
     [
-        theirs(),
-        ConfigMapNameTaken("theirs"),
-        Forbidden("no", code=403),
-        Invalid("odd", code=422),
+        (theirs(), True),
+        (ConfigMapNameTaken("theirs"), True),
+        (Forbidden("no", code=403), True),
+        (Invalid("odd", code=422), True),
+        (going(), False),
+        (NamespaceTerminating("going", code=403), False),
+        (ServerError("busy", code=503), False),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_what_only_a_person_can_mend_is_put_on_the_child(error: Exception) -> None:
+def test_only_what_a_person_has_to_mend_is_put_on_the_child(
+    error: Exception, *, lasting: bool
+) -> None:
     about(error, CLAIM)
 
     problem = failed(Outcome(None), error).problem
 
     assert problem is not None
-    assert (problem.permanent, problem.kind) == (True, CLAIM)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        going(),
-        NamespaceTerminating("going", code=403),
-        ServerError("busy", code=503),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_what_passes_is_no_verdict_on_the_child(error: Exception) -> None:
-    about(error, CLAIM)
-
-    problem = failed(Outcome(None), error).problem
-
-    assert problem is not None
-    assert (problem.permanent, problem.kind) == (False, "")
+    assert (problem.permanent, problem.kind) == (lasting, CLAIM if lasting else "")
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ _LONGEST_LINE = 120
 
 @each_sample
 def test_sample_is_valid_and_warns_of_what_its_comments_announce(sample: Sample) -> None:
-    errors, warnings = validate(sample.resource)
-    assert errors == []
+    judged = validate(sample.resource)
+    assert judged.errors == ()
 
-    found = {warning.path for warning in (*warnings, *sample.generated().warnings)}
+    found = {warning.path for warning in (*judged.warnings, *sample.generated().warnings)}
 
     assert found == sample.announced_warnings
 
