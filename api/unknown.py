@@ -12,6 +12,7 @@ the wrong host. Warnings, never errors: the field may simply be newer than we ar
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
@@ -33,11 +34,7 @@ def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[
     """
     if not isinstance(value, Mapping):
         return
-    fields = {
-        field.alias or name: field
-        for name, field in model.model_fields.items()
-        if not _is_internal(field)
-    }
+    fields = _fields(model)
     prefix = f"{path}." if path else ""
     for key, child in value.items():
         field = fields.get(key)
@@ -47,6 +44,16 @@ def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[
             yield FieldWarning(f"{prefix}{key}", "is not known and has no effect", hint)
         else:
             yield from _below(field.annotation, child, f"{prefix}{key}")
+
+
+@functools.cache
+def _fields(model: type[ApiModel]) -> Mapping[str, FieldInfo]:
+    """What a user may write, by its name in JSON."""
+    return {
+        field.alias or name: field
+        for name, field in model.model_fields.items()
+        if not _is_internal(field)
+    }
 
 
 def _is_internal(field: FieldInfo) -> bool:

@@ -17,6 +17,7 @@ from api.v1alpha2 import Spec, messages
 from configs import emit, merge, references
 from configs.draft import Config, Draft
 from configs.errors import Findings
+from configs.memo import ByContent
 from configs.providers import Entry
 
 _BASE: Final = "spec.distribution"
@@ -186,15 +187,15 @@ def _own_texts(spec: Spec, draft: Draft) -> dict[str, str]:
 
 
 def _expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
-    for inner, text in references.marked(value):
+    for inner, unreadable, required in _needs(value):
         where = path if path == _BASE or not inner else f"{path}.{inner}"
-        if references.unreadable(text):
+        if unreadable:
             findings.error(
                 where,
                 "has an environment reference that the server does not expand",
                 "names of variables have capital letters, digits and underscores only",
             )
-        for name in references.required(text):
+        for name in required:
             if name in variables:
                 continue
             findings.error(
@@ -202,3 +203,16 @@ def _expandable(value: Any, path: str, variables: Collection[str], findings: Fin
                 f"needs the environment variable {name}, which nothing sets",
                 "set it in spec.workload.overrides.env",
             )
+
+
+def _needs_of(value: Any) -> tuple[tuple[str, bool, tuple[str, ...]], ...]:
+    """Paths of texts with references, whether one cannot be read, and what must be set."""
+    found = (
+        (inner, references.unreadable(text), tuple(references.required(text)))
+        for inner, text in references.marked(value)
+    )
+    return tuple(need for need in found if need[1] or need[2])
+
+
+_needs = ByContent(_needs_of)
+"""Of a base's parts, which need nothing as a rule."""

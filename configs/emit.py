@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import TypeAlias, TypeGuard
 
+from configs.memo import ByContent
+
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 MAX_DEPTH = 100
@@ -47,6 +49,7 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null",
 _BLOCK_LINE = re.compile(r"(?:[\x20-\x7e]*[\x21-\x7e])?")
 _NO_LISTS = frozenset({dict, str, int, float, bool, type(None)})
 _SHORT = 100  # characters; what is remembered stays small
+_PROVIDER = 4  # level of the entries of providers.<api> and of registered_resources.<kind>
 _SURROGATES = ("\ud800", "\udfff")
 _LAST_OF_PLANE_0 = "\uffff"
 
@@ -128,8 +131,25 @@ class _Writer:
         for item in data:
             self.out.append(f"{lead}- ")
             lead = indent
-            if not self.block(item, indent=deeper, hanging=True, depth=depth + 1):
-                self.out.append(f"{_text(item, deeper)}\n")
+            if depth < _PROVIDER and isinstance(item, dict):
+                self.out.append(_item(item, deeper, depth + 1, self._sort_keys))
+            else:
+                self.item(item, indent=deeper, depth=depth + 1)
+
+    def item(self, data: Json, *, indent: str, depth: int) -> None:
+        """Writes what stands behind a dash."""
+        if not self.block(data, indent=indent, hanging=True, depth=depth):
+            self.out.append(f"{_text(data, indent)}\n")
+
+
+def _item_text(data: Json, indent: str, depth: int, sort_keys: bool) -> str:
+    writer = _Writer(sort_keys=sort_keys)
+    writer.item(data, indent=indent, depth=depth)
+    return "".join(writer.out)
+
+
+_item = ByContent(_item_text)
+"""Nearly all providers in a config are those of its base."""
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Json]]:

@@ -168,7 +168,7 @@ def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
 
 
 REMEMBERED = 256
-"""Plans that are kept. A plan takes 16 KiB to keep and 1.6 ms to make anew, and the few passes that
+"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make anew, and the few passes that
 one resource needs come close together; so the busiest are kept, not all."""
 
 

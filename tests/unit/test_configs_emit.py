@@ -79,8 +79,39 @@ def test_a_string_of_an_enum_is_written_as_its_value() -> None:
      {"\udfff": 1}],
 )  # fmt: skip
 def test_what_is_not_plain_json_data_is_refused(value: Any) -> None:
-    with pytest.raises(EmitError):
-        document({"x": value}, sort_keys=True)
+    for data in ({"x": value}, {"x": [{"y": value}]}):
+        with pytest.raises(EmitError):
+            document(data, sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "written"),
+    [
+        (True, 1, "1"), (1, True, "true"), (1, 1.0, "1.0"), (0.0, -0.0, "-0.0"),
+        ([], {}, "{}"), ("1", 1, "1"), ("", None, "null"), ("a", "A", "A"),
+    ],
+)  # fmt: skip
+def test_what_was_written_before_is_not_taken_for_what_only_equals_it(
+    first: Any, second: Any, written: str
+) -> None:
+    def config(value: Any) -> Any:
+        return {"providers": {"inference": [{"config": {"key": value}}]}}
+
+    document(config(first), sort_keys=True)
+
+    text = document(config(second), sort_keys=True)
+
+    assert text == f"providers:\n  inference:\n  - config:\n      key: {written}\n"
+
+
+def test_what_was_written_before_has_the_indent_and_the_order_of_its_new_place() -> None:
+    entry: Any = {"b": 1, "a": {"c": 2}}
+    document({"x": [entry]}, sort_keys=True)
+
+    assert document({"x": [entry]}, sort_keys=False) == "x:\n- b: 1\n  a:\n    c: 2\n"
+    assert document({"x": {"z": [entry]}}, sort_keys=True) == (
+        "x:\n  z:\n  - a:\n      c: 2\n    b: 1\n"
+    )
 
 
 def test_nesting_and_keys_have_limits() -> None:
