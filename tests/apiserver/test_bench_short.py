@@ -104,8 +104,11 @@ def test_every_new_resource_is_measured_at_both_ends(report: Report) -> None:
     new = report.newcomers
 
     assert new is not None
-    assert [len(values) for values in (new.seen_ms, new.create_ms, new.server_ms)] == [NEW] * 3
-    assert min(new.seen_ms + new.create_ms + new.server_ms) > 0
+    assert len(new.exists_ms) == len(new.asked_ms) == len(new.seen_ms) == NEW
+    assert all(
+        0 < asked < exists for asked, exists in zip(new.asked_ms, new.exists_ms, strict=True)
+    )
+    assert all(seen > asked for asked, seen in zip(new.asked_ms, new.seen_ms, strict=True))
 
 
 @pytest.mark.apiserver
@@ -136,6 +139,7 @@ def _request(verb: str, resource: str, **more: object) -> AuditedRequest:
         uri=f"/api/v1/{resource}",
         stage="ResponseComplete",
         received="2026-01-01T00:00:00.000000Z",
+        reached="2026-01-01T00:00:00.001000Z",
     )
     return replace(base, **more)  # type: ignore[arg-type]
 

@@ -96,7 +96,7 @@ def _result(arena: Arena, mark: Mark, place: str, cpu_s: dict[str, float]) -> Fl
     return Floor(
         writes=counted.writes,
         seconds=counted.last_write_s - counted.first_s,
-        rollout_s=max(seconds(r) for r in rollouts) - counted.first_s,
+        rollout_s=max(seconds(r.received) for r in rollouts) - counted.first_s,
         requests=dict(counted.work),
         cpu_s=cpu_s,
     )

@@ -19,6 +19,7 @@ from tests.bench.arena import SUBJECTS, Arena
 from tests.bench.bare import BareClient
 from tests.bench.subjects import Subject
 from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
+from tests.support.cluster.audit import AuditedRequest
 from tests.support.operator_process import OperatorProcess
 from tests.support.quickstart.road import is_ready
 
@@ -103,15 +104,16 @@ class Newcomers:
     """New resources while many exist, one after the other.
 
     Attributes:
-        seen_ms: from sending the create until a watch shows the Deployment, for each.
-        create_ms: the part of it until the create was answered.
-        server_ms: from the create to the operator's create of the Deployment, as the API server
-            received both.
+        exists_ms: from the create to the Deployment, by the API server's clock: it received the
+            one and has answered the operator's create of the other.
+        asked_ms: the part of it until it received the latter.
+        seen_ms: from sending the create until a watch shows the Deployment to this process, which
+            takes its time itself.
     """
 
+    exists_ms: list[float]
+    asked_ms: list[float]
     seen_ms: list[float]
-    create_ms: list[float]
-    server_ms: list[float]
 
 
 async def populate(referee: BareClient, n: int, extra: int, subject: Subject) -> None:
@@ -149,7 +151,7 @@ async def cold_start(
         first_request_s=counted.first_s - start,
         told_s=counted.told_s - start,
         last_s={stage: at - start for stage, at in counted.last_s.items()},
-        rollout_s=max(seconds(r) for r in rollouts) - start,
+        rollout_s=max(seconds(r.received) for r in rollouts) - start,
         tally=counted,
         footprint=footprint,
         cpu_s=used,
@@ -183,30 +185,32 @@ async def newcomers(
     """
     mark = await asyncio.to_thread(arena.plane.audit.mark)
     arrivals = _Arrivals(referee)
-    seen_ms, create_ms = [], []
+    seen_ms = []
     async with arrivals:
         for index in range(first, first + count):
             name = subjects.name_of(index)
             manifest = subject.resource(name)
             began = time.perf_counter()
             await referee.post(_CRS, manifest)
-            create_ms.append((time.perf_counter() - began) * 1000)
             async with asyncio.timeout(deadline_s):
                 arrived = await arrivals.wait(f"Deployment/{name}")
                 await arrivals.wait(f"Ready/{name}")
             seen_ms.append((arrived - began) * 1000)
             await asyncio.sleep(_POLL_S)  # the rest of the cluster finishes with it
     requests = await asyncio.to_thread(arena.plane.audit.since, mark)
-    created: dict[tuple[str, str], float] = {}
+    made: dict[str, dict[str, AuditedRequest]] = {"deployments": {}, LLAMA_STACK.plural: {}}
     for request in requests:
-        if request.verb == "create" and request.name:
-            created.setdefault((request.resource, request.name), seconds(request))
-    server_ms = [
-        (created["deployments", name] - created[LLAMA_STACK.plural, name]) * 1000
-        for resource, name in created
-        if resource == LLAMA_STACK.plural and ("deployments", name) in created
+        if request.verb == "create" and request.resource in made:
+            made[request.resource].setdefault(request.name, request)
+    pairs = [
+        (seconds(resource.received), made["deployments"][name])
+        for name, resource in made[LLAMA_STACK.plural].items()
     ]
-    return Newcomers(seen_ms, create_ms, server_ms)
+    return Newcomers(
+        exists_ms=[(seconds(deployment.reached) - at) * 1000 for at, deployment in pairs],
+        asked_ms=[(seconds(deployment.received) - at) * 1000 for at, deployment in pairs],
+        seen_ms=seen_ms,
+    )
 
 
 async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s: float) -> Restart:

@@ -61,9 +61,9 @@ def stage(request: AuditedRequest) -> Stage:
     return Stage.EVENT if request.resource == "events" else Stage.CHILD
 
 
-def seconds(request: AuditedRequest) -> float:
-    """When the server received it, in seconds of the epoch."""
-    return datetime.fromisoformat(request.received).timestamp()
+def seconds(moment: str) -> float:
+    """A moment of the audit log in seconds of the epoch."""
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def kind_of(request: AuditedRequest) -> str:
@@ -117,7 +117,7 @@ def tally(requests: Iterable[AuditedRequest]) -> Tally:
     writes: list[float] = []
     first = math.inf
     for request in requests:
-        at = seconds(request)
+        at = seconds(request.received)
         first = min(first, at)
         if request.code >= 400:
             failed[f"{request.code} {kind_of(request)}"] += 1

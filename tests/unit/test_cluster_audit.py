@@ -27,6 +27,7 @@ def _line(audit_id: str, stage: str = "ResponseComplete", **more: object) -> byt
         "verb": "watch",
         "requestURI": "/api/v1/pods?watch=1",
         "requestReceivedTimestamp": "2026-01-01T00:00:00.000001Z",
+        "stageTimestamp": "2026-01-01T00:00:00.000002Z",
         **more,
     }
     return json.dumps(event).encode() + b"\n"
@@ -36,7 +37,7 @@ def test_request_is_counted_once_with_its_latest_stage() -> None:
     content = (
         _line("a", "ResponseStarted")
         + _line("b", verb="patch", objectRef={"resource": "configmaps", "subresource": "status"})
-        + _line("a", responseStatus={"code": 200})
+        + _line("a", responseStatus={"code": 200}, stageTimestamp="2026-01-01T00:00:00.5Z")
     )
 
     requests = audit.parse_lines(content)
@@ -45,6 +46,7 @@ def test_request_is_counted_once_with_its_latest_stage() -> None:
         ("a", "ResponseComplete", 200),
         ("b", "ResponseComplete", 0),
     ]
+    assert requests[0].received < requests[0].reached == "2026-01-01T00:00:00.5Z"
     assert audit.counts(requests, ("verb", "resource", "subresource")) == {
         ("watch", "", ""): 1,
         ("patch", "configmaps", "status"): 1,

@@ -64,6 +64,7 @@ class AuditedRequest:
         uri: path and query.
         stage: the latest stage seen: ResponseStarted, ResponseComplete or Panic.
         received: when the request came, RFC 3339 with microseconds.
+        reached: when that stage was: for ResponseComplete, when all of it was answered; likewise.
     """
 
     audit_id: str
@@ -79,6 +80,7 @@ class AuditedRequest:
     uri: str
     stage: str
     received: str
+    reached: str
 
     @property
     def is_write(self) -> bool:
@@ -123,6 +125,7 @@ def parse_line(line: bytes) -> AuditedRequest:
         uri=event["requestURI"],
         stage=event["stage"],
         received=event["requestReceivedTimestamp"],
+        reached=event["stageTimestamp"],
     )
 
 
