@@ -105,6 +105,8 @@ def test_every_new_resource_is_measured_at_both_ends(report: Report) -> None:
 
     assert new is not None
     assert len(new.exists_ms) == len(new.asked_ms) == len(new.seen_ms) == NEW
+    assert len(new.floor_ms) == NEW
+    assert min(new.floor_ms) > 0
     assert all(
         0 < asked < exists for asked, exists in zip(new.asked_ms, new.exists_ms, strict=True)
     )

@@ -25,7 +25,8 @@ from controller.llamastack.kinds import LLAMA_STACK
 from llamastack_operator.probing.ledger import MOST_TRIES
 from tests.bench.arena import OPERATOR, SUBJECTS, SYSTEM, Arena, arena
 from tests.bench.bare import BareClient, bare_client
-from tests.bench.stages import Newcomers, at_rest, cold_start, newcomers, populate
+from tests.bench.newcomers import Newcomers, newcomers
+from tests.bench.stages import at_rest, cold_start, populate
 from tests.bench.subjects import SIMPLE
 from tests.bench.tally import Role, kind_of, rank, role
 from tests.support.faultkinds import Fault, Hang, Reply

@@ -13,11 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from tests.bench.arena import Arena
 from tests.bench.bare import BareClient, bare_client
-from tests.bench.subjects import TWIN, Load, Mix, Subject, Writes, name_of, namespace
+from tests.bench.subjects import TWIN, Load, Mix, Subject, Writes, is_available, name_of, namespace
 from tests.bench.tally import seconds, tally
 from tests.support.cluster.audit import Mark
 
@@ -85,7 +84,7 @@ async def measure_floor(
         await _write_all(client, work, workers)
         async with asyncio.timeout(deadline_s):
             path = f"/apis/apps/v1/namespaces/{place}/deployments"
-            await referee.until_all(path, n, _is_available)
+            await referee.until_all(path, n, is_available)
         used = arena.usage().since(before)
     return await asyncio.to_thread(_result, arena, mark, place, used)
 
@@ -123,7 +122,3 @@ async def _worker(client: BareClient, resources: Iterator[Writes]) -> None:
             await asyncio.gather(*(client.send(request) for request in side_by_side))
         for request in writes.statuses:
             await client.send(request)
-
-
-def _is_available(deployment: dict[str, Any]) -> bool:
-    return bool((deployment.get("status") or {}).get("availableReplicas"))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.bench.floor import Floor
-from tests.bench.stages import Cold, Newcomers, Restart
+from tests.bench.newcomers import Newcomers
+from tests.bench.stages import Cold, Restart
 from tests.bench.tally import Role, rank
 from tests.bench.usage import IDLE, OTHERS
 
@@ -113,6 +114,8 @@ class Report:
             exists = self.newcomers.exists_ms
             bars.append(Bar("new one: median", rank(exists, 0.5), MOST_MEDIAN_MS, "ms"))
             bars.append(Bar("new one: p99", rank(exists, 0.99), MOST_P99_MS, "ms"))
+            if self.newcomers.floor_ms:
+                bars.append(Bar("new one / floor", self.newcomers.of_floor, MOST_OF_FLOOR))
         if self.restart is not None:
             writes = sum(self.restart.writes.values())
             work = self.restart.tally.work_total
@@ -210,7 +213,10 @@ def _of_newcomers(newcomers: Newcomers) -> Iterable[str]:
         ("by the API server's clock", newcomers.exists_ms),
         ("of it: until the operator asks", newcomers.asked_ms),
         ("until a watch shows it to a client", newcomers.seen_ms),
+        ("floor: a bare client, same writes", newcomers.floor_ms),
     ):
+        if not values:
+            continue
         numbers = "  ".join(f"{name} {rank(values, s):.1f}" for name, s in _RANKS)
         yield _line(what, f"{numbers} ms")
 

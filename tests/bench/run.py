@@ -4,7 +4,8 @@
 """One run of the benchmark: floor, cold start, idle, newcomers, restart, floor again.
 
 The floor comes before and after, because a shared machine is not the same a minute later; the bar
-is held against the mean. Nothing else is measured at the same time.
+is held against the mean. Newcomers come in turns with the floor's for the same reason. Nothing
+else is measured at the same time.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from controller.runtime.controller import DEFAULT_WORKERS
 from tests.bench.arena import Arena, arena
 from tests.bench.bare import bare_client
 from tests.bench.floor import Floor, measure_floor
+from tests.bench.newcomers import newcomers
 from tests.bench.report import Report
-from tests.bench.stages import Cold, cold_start, idle, newcomers, populate, restart
+from tests.bench.stages import Cold, cold_start, idle, populate, restart
 from tests.bench.subjects import SIMPLE, Mix, Subject
 from tests.support.cluster.versions import KUBERNETES
 
@@ -77,7 +79,9 @@ def measure(options: Options, say: Callable[[str], None]) -> Report:
         "kubernetes": KUBERNETES,
     }
     say("starting a control plane")
-    with arena(pods=3 * options.n + options.new, everything=options.subject.everything) as place:
+    with arena(
+        pods=3 * options.n + 2 * options.new, everything=options.subject.everything
+    ) as place:
         stages = _profiled if options.profile else _all_stages
         report = asyncio.run(stages(place, options, environment, say))
         if options.keep:
@@ -101,9 +105,15 @@ async def _all_stages(
             cold = await cold_start(place, referee, operator, n, deadline_s=deadline_s)
             say(f"idle for {options.idle:g} s")
             idling = await idle(place, options.idle)
-            say(f"{options.new} new resources, one at a time")
+            say(f"{options.new} new resources, one at a time, in turns with a bare client's")
             new = await newcomers(
-                place, referee, n, options.new, subject=options.subject, deadline_s=60.0
+                place,
+                referee,
+                n,
+                options.new,
+                subject=options.subject,
+                deadline_s=60.0,
+                floor=FLOOR_BEFORE,
             )
             status = await asyncio.to_thread(operator.terminate)
             if status:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from tests.bench.arena import SUBJECTS, Arena
 from tests.bench.bare import BareClient
 from tests.bench.subjects import Subject
 from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
-from tests.support.cluster.audit import AuditedRequest
 from tests.support.operator_process import OperatorProcess
 from tests.support.quickstart.road import is_ready
 
@@ -99,23 +96,6 @@ class Restart:
     footprint: Footprint
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomers:
-    """New resources while many exist, one after the other.
-
-    Attributes:
-        exists_ms: from the create to the Deployment, by the API server's clock: it received the
-            one and has answered the operator's create of the other.
-        asked_ms: the part of it until it received the latter.
-        seen_ms: from sending the create until a watch shows the Deployment to this process, which
-            takes its time itself.
-    """
-
-    exists_ms: list[float]
-    asked_ms: list[float]
-    seen_ms: list[float]
-
-
 async def populate(referee: BareClient, n: int, extra: int, subject: Subject) -> None:
     """Create the resources, and Secrets for them and for those to come."""
     names = [subjects.name_of(index) for index in range(n + extra)]
@@ -169,50 +149,6 @@ async def idle(arena: Arena, period_s: float) -> dict[str, int]:
     return found
 
 
-async def newcomers(
-    arena: Arena,
-    referee: BareClient,
-    first: int,
-    count: int,
-    *,
-    subject: Subject,
-    deadline_s: float,
-) -> Newcomers:
-    """Create resources one at a time; the next when the last is Ready and all is quiet again.
-
-    Raises:
-        TimeoutError: one of them did not become Ready.
-    """
-    mark = await asyncio.to_thread(arena.plane.audit.mark)
-    arrivals = _Arrivals(referee)
-    seen_ms = []
-    async with arrivals:
-        for index in range(first, first + count):
-            name = subjects.name_of(index)
-            manifest = subject.resource(name)
-            began = time.perf_counter()
-            await referee.post(_CRS, manifest)
-            async with asyncio.timeout(deadline_s):
-                arrived = await arrivals.wait(f"Deployment/{name}")
-                await arrivals.wait(f"Ready/{name}")
-            seen_ms.append((arrived - began) * 1000)
-            await asyncio.sleep(_POLL_S)  # the rest of the cluster finishes with it
-    requests = await asyncio.to_thread(arena.plane.audit.since, mark)
-    made: dict[str, dict[str, AuditedRequest]] = {"deployments": {}, LLAMA_STACK.plural: {}}
-    for request in requests:
-        if request.verb == "create" and request.resource in made:
-            made[request.resource].setdefault(request.name, request)
-    pairs = [
-        (seconds(resource.received), made["deployments"][name])
-        for name, resource in made[LLAMA_STACK.plural].items()
-    ]
-    return Newcomers(
-        exists_ms=[(seconds(deployment.reached) - at) * 1000 for at, deployment in pairs],
-        asked_ms=[(seconds(deployment.received) - at) * 1000 for at, deployment in pairs],
-        seen_ms=seen_ms,
-    )
-
-
 async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s: float) -> Restart:
     """Start the operator on a world that is as it should be.
 
@@ -237,56 +173,6 @@ async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s
         if request.is_write and role(request) is Role.WORK:
             writes[kind_of(request)] = writes.get(kind_of(request), 0) + 1
     return Restart(synced, rest, writes, tally(requests), footprint)
-
-
-class _Arrivals:
-    """Remembers when Deployments appeared and resources became Ready."""
-
-    def __init__(self, referee: BareClient) -> None:
-        self._referee = referee
-        self._seen: dict[str, float] = {}
-        self._changed = asyncio.Condition()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> _Arrivals:
-        watches: tuple[tuple[str, str, Callable[[dict[str, Any]], bool]], ...] = (
-            ("Deployment", _DEPLOYMENTS, lambda _: True),
-            ("Ready", _CRS, is_ready),
-        )
-        for what, path, done in watches:
-            opened = asyncio.Event()
-            work = self._follow(what, path, done, opened)
-            self._tasks.append(asyncio.create_task(work, name=f"bench-{what}"))
-            async with asyncio.timeout(_OPEN_S):
-                await opened.wait()  # listing what exists is none of what is measured
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-
-    async def wait(self, key: str) -> float:
-        """Until it is there; when it came."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: key in self._seen)
-        return self._seen[key]
-
-    async def _follow(
-        self,
-        what: str,
-        path: str,
-        done: Callable[[dict[str, Any]], bool],
-        opened: asyncio.Event,
-    ) -> None:
-        async with aclosing(self._referee.watch(path, opened=opened)) as states:
-            async for obj in states:
-                now = time.perf_counter()
-                key = f"{what}/{obj['metadata']['name']}"
-                if key not in self._seen and done(obj):
-                    self._seen[key] = now
-                    async with self._changed:
-                        self._changed.notify_all()
 
 
 async def _while_running(

@@ -76,6 +76,16 @@ def name_of(number: int) -> str:
     return f"{_MODEL_NAME[:-5]}{number:05d}"
 
 
+def number_of(name: str) -> int:
+    """The number in a name."""
+    return int(name[-5:])
+
+
+def is_available(deployment: Object) -> bool:
+    """Whether one of its pods serves."""
+    return bool((deployment.get("status") or {}).get("availableReplicas"))
+
+
 def namespace(name: str) -> dict[str, Any]:
     """A namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
