@@ -3,9 +3,9 @@
 
 """How long a new resource waits for its Deployment while many exist, and how long it has to.
 
-Beside each new resource comes a twin that the operator does not see. A bare client follows those
-and writes the same children in the same order, without a cache, a question or a thought: what it
-takes is what the API server takes, on this machine and in this minute.
+In turns with each new resource comes a twin that the operator does not see. A bare client follows
+those and sends the same requests in the same order, without a cache or a thought: what it takes is
+what the API server takes, on this machine and in this minute.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK
+from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK, SECRET
 from tests.bench.arena import SUBJECTS, Arena
 from tests.bench.bare import BareClient, bare_client
 from tests.bench.subjects import TWIN, Load, Mix, Subject, is_available, name_of, number_of
@@ -210,6 +210,7 @@ async def _react(client: BareClient, place: str, load: Load, opened: asyncio.Eve
             if opened.is_set() and metadata["uid"] not in known:
                 writes = load.writes(number_of(metadata["name"]), metadata["uid"])
                 deployment, *beside = writes.deployment
+                await client.get(SECRET.path(namespace=SUBJECTS, name=metadata["name"]))
                 await asyncio.gather(*map(client.send, writes.first))
                 await client.send(deployment)
                 await asyncio.gather(*map(client.send, beside))

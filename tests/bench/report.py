@@ -213,7 +213,7 @@ def _of_newcomers(newcomers: Newcomers) -> Iterable[str]:
         ("by the API server's clock", newcomers.exists_ms),
         ("of it: until the operator asks", newcomers.asked_ms),
         ("until a watch shows it to a client", newcomers.seen_ms),
-        ("floor: a bare client, same writes", newcomers.floor_ms),
+        ("floor: a bare client, same requests", newcomers.floor_ms),
     ):
         if not values:
             continue
