@@ -25,6 +25,7 @@ from controller.llamastack.kinds import CONFIG_MAP
 from controller.llamastack.watches import WATCHES
 from tests.bench.__main__ import main
 from tests.bench.floor import Floor
+from tests.bench.newcomers import Newcomers
 from tests.bench.report import Report, table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
@@ -242,6 +243,21 @@ def test_missed_bar_is_named_in_the_table(cold: dict[str, float], missed: str) -
 @pytest.mark.parametrize(("others_s", "warned"), [(0.2, False), (0.5, True)])
 def test_times_of_a_busy_machine_come_with_a_warning(others_s: float, warned: bool) -> None:
     assert ("NOT CALM" in table(_report(others_s=others_s))) is warned
+
+
+@pytest.mark.parametrize(("floor_ms", "warned"), [(19.0, False), (21.0, True)])
+def test_bar_of_a_new_resource_on_a_slow_machine_comes_with_a_warning(
+    floor_ms: float, warned: bool
+) -> None:
+    new = Newcomers([28.0, 29.0, 31.0], [20.0] * 3, [32.0] * 3, floor_ms=[floor_ms] * 3)
+    report = replace(_report(), newcomers=new)
+
+    bars = {bar.what: bar for bar in report.bars()}
+
+    assert bars["new one: median"].value == 29.0
+    assert bars["new one / floor"].value == pytest.approx(29.0 / floor_ms)
+    assert ("SLOW" in table(report)) is warned
+    assert "SLOW" not in table(_report())
 
 
 def test_writes_of_the_floor_add_up_to_a_broken_mean() -> None:

@@ -21,6 +21,7 @@ MOST_OF_FLOOR = 1.5
 MORE_REQUESTS = 5  # than children
 MOST_MEDIAN_MS = 30.0
 MOST_P99_MS = 100.0
+_FAST_MS = MOST_MEDIAN_MS / MOST_OF_FLOOR
 MEMORY_MIB = {1_000: 150.0, 10_000: 400.0}
 """Resources, and the memory that suffices for so many."""
 
@@ -87,6 +88,12 @@ class Report:
         return statistics.fmean(floor.rollout_s for floor in self.floors)
 
     @property
+    def floor_ms(self) -> float:
+        """What a new Deployment takes a bare client, at the median; 0 if nobody measured it."""
+        measured = self.newcomers.floor_ms if self.newcomers else []
+        return rank(measured, 0.5) if measured else 0.0
+
+    @property
     def disturbance(self) -> float:
         """The largest share of the processors that strangers had in a timed stage."""
         stages = [self.cold.cpu_s, *(floor.cpu_s for floor in self.floors)]
@@ -151,6 +158,11 @@ def _lines(report: Report) -> Iterable[str]:
         yield (
             f"NOT CALM: other programs used {report.disturbance:.0%} of the processors during a "
             "stage; trust counts, not times"
+        )
+    if report.floor_ms * MOST_OF_FLOOR > MOST_MEDIAN_MS:
+        yield (
+            f"SLOW: a bare client's new Deployment takes {report.floor_ms:.0f} ms; the bar of "
+            f"{MOST_MEDIAN_MS:.0f} ms is for machines where it takes {_FAST_MS:.0f}; trust ratios"
         )
     yield ""
     yield f"{'':38}{'measured':>12}{'bar':>12}"
