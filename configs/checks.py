@@ -17,7 +17,7 @@ from api.v1alpha2 import Spec, messages
 from configs import emit, merge, references
 from configs.draft import Config, Draft
 from configs.errors import Findings
-from configs.memo import ByContent
+from configs.memo import by_content
 from configs.providers import Entry
 
 _BASE: Final = "spec.distribution"
@@ -214,5 +214,5 @@ def _needs_of(value: Any) -> tuple[tuple[str, bool, tuple[str, ...]], ...]:
     return tuple(need for need in found if need[1] or need[2])
 
 
-_needs = ByContent(_needs_of)
+_needs = by_content(_needs_of)
 """Of a base's parts, which need nothing as a rule."""

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import TypeAlias, TypeGuard
 
-from configs.memo import ByContent
+from configs.memo import by_content
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -148,7 +148,7 @@ def _item_text(data: Json, indent: str, depth: int, sort_keys: bool) -> str:
     return "".join(writer.out)
 
 
-_item = ByContent(_item_text)
+_item = by_content(_item_text)
 """Nearly all providers in a config are those of its base."""
 
 

@@ -10,9 +10,10 @@ and ``True`` are equal and not the same in a config.
 
 from __future__ import annotations
 
+import functools
 import marshal
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -20,37 +21,24 @@ _FORMAT: Final = 2  # of marshal; later ones also tell apart who shares a string
 _LARGEST: Final = 4096  # bytes; what is larger is some user's own, and would not be met again
 
 
-class ByContent(Generic[T]):
-    """A pure function of JSON data that remembers its last results.
+def by_content(compute: Callable[..., T], *, size: int = 512) -> Callable[..., T]:
+    """A pure function of JSON data, and of whatever else it takes, that remembers its last results.
 
     Args:
-        compute: the function; what it returns is shared and must not be changed.
+        compute: the function; what it returns is shared and must not be changed. What it raises
+            is not remembered.
         size: results that are remembered.
     """
 
-    def __init__(self, compute: Callable[..., T], *, size: int = 512) -> None:
-        self._compute = compute
-        self._size = size
-        self._results: dict[Hashable, T] = {}  # the one used longest ago first
+    @functools.lru_cache(maxsize=size)
+    def remembered(content: bytes, *more: Hashable) -> T:
+        return compute(marshal.loads(content), *more)  # noqa: S302 -- of our own making
 
-    def __call__(self, data: Any, *more: Hashable) -> T:
-        """The function's result for the data and for whatever else it takes.
-
-        Raises:
-            Exception: what the function raises, which is not remembered.
-        """
+    def computed(data: Any, *more: Hashable) -> T:
         try:
             content = marshal.dumps(data, _FORMAT)
         except ValueError:
-            return self._compute(data, *more)  # of a type that is not JSON's own
-        if len(content) > _LARGEST:
-            return self._compute(data, *more)
-        key = (content, *more)
-        try:
-            result = self._results.pop(key)
-        except KeyError:
-            result = self._compute(data, *more)
-            if len(self._results) >= self._size:
-                del self._results[next(iter(self._results))]
-        self._results[key] = result
-        return result
+            return compute(data, *more)  # of a type that is not JSON's own
+        return compute(data, *more) if len(content) > _LARGEST else remembered(content, *more)
+
+    return computed

@@ -27,7 +27,7 @@ from tests.bench.arena import OPERATOR, SUBJECTS, SYSTEM, Arena, arena
 from tests.bench.bare import BareClient, bare_client
 from tests.bench.newcomers import Newcomers, newcomers
 from tests.bench.stages import at_rest, cold_start, populate
-from tests.bench.subjects import SIMPLE
+from tests.bench.subjects import SIMPLE, number_of
 from tests.bench.tally import Role, kind_of, rank, role
 from tests.support.faultkinds import Fault, Hang, Reply
 from tests.support.faultproxy import FaultProxy, Seen, kubeconfig_of
@@ -261,14 +261,8 @@ async def _until_silent(relay: FaultProxy, n: int) -> None:
 
 async def _statuses(referee: BareClient) -> dict[int, dict[str, Any]]:
     items = (await referee.get(_CRS))["items"]
-    return {_number(item["metadata"]["name"]): item["status"] for item in items}
-
-
-def _number(text: str) -> int:
-    found = re.search(r"llsd-(\d+)", text)
-    assert found is not None, text
-    return int(found.group(1))
+    return {number_of(item["metadata"]["name"]): item["status"] for item in items}
 
 
 def _by_number(relay: FaultProxy, verb: str, path: str) -> dict[int, int]:
-    return dict(Counter(_number(seen.path) for seen in relay.requests(verb, path)))
+    return dict(Counter(number_of(seen.path) for seen in relay.requests(verb, path)))

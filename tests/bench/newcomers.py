@@ -11,7 +11,6 @@ what the API server takes, on this machine and in this minute.
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
@@ -48,11 +47,6 @@ class Newcomers:
     asked_ms: list[float]
     seen_ms: list[float]
     floor_ms: list[float] = field(default_factory=list)
-
-    @property
-    def of_floor(self) -> float:
-        """How many times the bare client's median the operator's is."""
-        return statistics.median(self.exists_ms) / statistics.median(self.floor_ms)
 
 
 async def newcomers(

@@ -119,10 +119,11 @@ class Report:
             bars.append(Bar("idle: other than watch and lease", sum(others.values()), 0))
         if self.newcomers is not None:
             exists = self.newcomers.exists_ms
-            bars.append(Bar("new one: median", rank(exists, 0.5), MOST_MEDIAN_MS, "ms"))
+            median = rank(exists, 0.5)
+            bars.append(Bar("new one: median", median, MOST_MEDIAN_MS, "ms"))
             bars.append(Bar("new one: p99", rank(exists, 0.99), MOST_P99_MS, "ms"))
-            if self.newcomers.floor_ms:
-                bars.append(Bar("new one / floor", self.newcomers.of_floor, MOST_OF_FLOOR))
+            if self.floor_ms:
+                bars.append(Bar("new one / floor", median / self.floor_ms, MOST_OF_FLOOR))
         if self.restart is not None:
             writes = sum(self.restart.writes.values())
             work = self.restart.tally.work_total

@@ -22,9 +22,7 @@ from tests.support.quickstart.road import is_ready
 
 _CRS = LLAMA_STACK.path(namespace=SUBJECTS)
 _SECRETS = f"/api/v1/namespaces/{SUBJECTS}/secrets"
-_DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SUBJECTS}/deployments"
 _QUIET_S = 1.0
-_OPEN_S = 60.0  # for the referee's lists of everything
 _POLL_S = 0.1
 _WORK_METHODS = ('method="POST"', 'method="PATCH"', 'method="DELETE"')  # a lease is PUT
 

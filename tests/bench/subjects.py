@@ -14,6 +14,7 @@ Rendering takes longer than writing, so it is done once and the names are put in
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ _EVERYTHING: dict[str, Any] = {
 
 _OTHER_LABEL = MANAGED_BY_VALUE[::-1]
 _MODEL_NAME = "llsd-00000"
+_NUMBER = re.compile(r"llsd-(\d+)")
 _MODEL_UID = "00000000-0000-0000-0000-00000000000a"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -77,8 +79,10 @@ def name_of(number: int) -> str:
 
 
 def number_of(name: str) -> int:
-    """The number in a name."""
-    return int(name[-5:])
+    """The number in a name, or in a path that has one."""
+    found = _NUMBER.search(name)
+    assert found is not None, name
+    return int(found.group(1))
 
 
 def is_available(deployment: Object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from configs.memo import ByContent
+from configs.memo import by_content
 
 
 class Calls:
@@ -26,13 +26,13 @@ class Calls:
 
 def test_a_copy_is_the_same_and_a_change_is_not() -> None:
     calls = Calls()
-    remembered = ByContent(calls)
-    data = {"a": [1, {"b": "c"}]}
+    remembered = by_content(calls)
+    data: Any = {"a": [1, {"b": "c"}]}
 
     assert remembered(data) == remembered({"a": [1, {"b": "c"}]}) == repr((data,))
     assert len(calls.seen) == 1
 
-    data["a"][1]["b"] = "d"  # type: ignore[index]
+    data["a"][1]["b"] = "d"
     assert remembered(data) == repr((data,))
     assert len(calls.seen) == 2
 
@@ -41,14 +41,14 @@ def test_a_copy_is_the_same_and_a_change_is_not() -> None:
     ("one", "other"), [(1, True), (1, 1.0), (0.0, -0.0), ("1", 1), ([], {}), (None, False)]
 )
 def test_what_is_only_equal_is_not_the_same(one: Any, other: Any) -> None:
-    remembered = ByContent(repr)
+    remembered = by_content(repr)
 
     assert remembered([one]) == repr([one])
     assert remembered([other]) == repr([other])
 
 
 def test_other_arguments_count() -> None:
-    remembered = ByContent(Calls())
+    remembered = by_content(Calls())
 
     assert remembered({"a": 1}, "x") != remembered({"a": 1}, "y")
 
@@ -57,7 +57,7 @@ def test_an_error_is_raised_each_time() -> None:
     def refuse(data: Any) -> str:
         raise LookupError(data)
 
-    remembered = ByContent(refuse)
+    remembered = by_content(refuse)
     for _ in range(2):
         with pytest.raises(LookupError, match="a"):
             remembered("a")
@@ -65,7 +65,7 @@ def test_an_error_is_raised_each_time() -> None:
 
 def test_the_result_used_longest_ago_goes_first() -> None:
     calls = Calls()
-    remembered = ByContent(calls, size=2)
+    remembered = by_content(calls, size=2)
     for data in ("a", "b", "a", "c", "a", "b"):
         remembered(data)
 
@@ -79,7 +79,7 @@ class Kind(StrEnum):
 @pytest.mark.parametrize("data", [Kind.ONE, "x" * 5000])
 def test_foreign_types_and_large_data_are_not_kept(data: Any) -> None:
     calls = Calls()
-    remembered = ByContent(calls)
+    remembered = by_content(calls)
 
     assert remembered(data) == remembered(data) == repr((data,))
     assert len(calls.seen) == 2
