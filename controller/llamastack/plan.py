@@ -27,6 +27,7 @@ from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.image_configs import Question, Wait, question_of
 from controller.llamastack.render import names
+from controller.llamastack.shelf import Shelf
 from controller.llamastack.status import Problem
 from controller.llamastack.storage_content import own_references
 from controller.llamastack.unsupported import unsupported
@@ -227,8 +228,7 @@ class Planner:
     def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
         self._remembered = remembered
-        # Oldest use first.
-        self._plans: dict[_Version, _Remembered] = {}
+        self._plans: Shelf[_Version, _Remembered] = Shelf(remembered)
         self._warned: dict[str, _Version] = {}  # by uid: what was warned of
 
     def plan(self, obj: Object, registry: str = "", base: BaseConfig | None = None) -> Plan:
@@ -241,15 +241,12 @@ class Planner:
         """
         metadata = obj["metadata"]
         version = metadata["uid"], metadata.get("generation", 0), _name_of(base)
-        remembered = self._plans.pop(version, None)
+        remembered = self._plans.get(version)
         plan = remembered.plan(registry) if remembered else None
-        if remembered is None or plan is None:
+        if plan is None:
             plan = make_plan(obj, self._distributions, registry, base)
             self._warn_once(version, plan)
-            remembered = _Remembered.of(registry, plan)
-        self._plans[version] = remembered
-        if len(self._plans) > self._remembered:
-            del self._plans[next(iter(self._plans))]
+            self._plans.put(version, _Remembered.of(registry, plan), size=1)
         return plan
 
     @property
@@ -260,7 +257,7 @@ class Planner:
     def use(self, distributions: Distributions) -> None:
         """Names mean something else from now on: plans are made anew."""
         self._distributions = distributions
-        self._plans.clear()
+        self._plans = Shelf(self._remembered)
 
     @property
     def images(self) -> Mapping[str, str]:
