@@ -36,7 +36,13 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 
 .PHONY: test
 test: lint type binaries servers ## Run every check and every test
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not (bench or matrix or e2e)' || failed=1; \
+	$(BIN)/python -m pytest -m 'bench or matrix' || failed=1; \
+	exit $${failed:-0}
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 .PHONY: e2e
 e2e: .venv ## Run the operator and real servers in containers on a real node; needs root on Linux

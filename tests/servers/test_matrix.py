@@ -17,7 +17,7 @@ from tests.support.matrix.report import tables
 from tests.support.matrix.running import all_cases, running
 from tests.support.servers.bed import Bed
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.servers, pytest.mark.matrix, pytest.mark.timeout(1800)]
 
 CASES = all_cases()
 

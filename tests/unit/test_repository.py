@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.mark.expression import Expression
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -27,6 +28,7 @@ from tests.support.generated import ROOT, generated_files
 _PACKAGES = ("llamastack_operator", "controller", "configs", "informers", "workqueue", "api")
 _HEADER = "# Copyright The llamastack-operator Authors.\n# SPDX-License-Identifier: Apache-2.0\n\n"
 _MOST_LINES = 420
+_MAKES_OWN = ("MAKEFLAGS", "PYTEST_ARGS")
 _PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;]+)(?: ; (?P<marker>.+?))?(?: \\)?$")
 
 
@@ -179,7 +181,11 @@ def _targets() -> dict[str, str]:
 
 def _make(*arguments: str) -> str:
     command = ("make", "--no-print-directory", *arguments)
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # A make that runs these tests hands its own variables down.
+    env = {name: value for name, value in os.environ.items() if name not in _MAKES_OWN}
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_help_lists_every_target_and_is_what_make_alone_does() -> None:
@@ -197,7 +203,23 @@ def test_make_test_runs_every_check_and_every_test() -> None:
     programs = [" ".join(command.split()[:2]) for command in commands if "/bin/" in command]
     for program in ("ruff format", "ruff check", "lint-imports", "codespell", "mypy"):
         assert any(shown.startswith(f".venv/bin/{program}") for shown in programs), program
-    assert any("-m pytest" in command and " -m '" not in command for command in commands)
+
+
+@pytest.mark.parametrize("matrix", [False, True])
+@pytest.mark.parametrize("bench", [False, True])
+def test_make_test_runs_every_test_once(bench: bool, matrix: bool) -> None:
+    def is_marked(name: str, /, **_: str | int | bool | None) -> bool:
+        return {"bench": bench, "matrix": matrix, "e2e": False}[name]
+
+    runs = re.findall(r"-m pytest .*-m '(.*)' ", _make("--dry-run", "test"))
+
+    assert [Expression.compile(run).evaluate(is_marked) for run in runs].count(True) == 1
+
+
+def test_make_test_runs_what_it_is_told_to() -> None:
+    runs = re.findall(r"-m pytest(.*)", _make("--dry-run", "test", "PYTEST_ARGS=-m servers -x"))
+
+    assert runs == [" -m servers -x"]
 
 
 def test_ci_runs_the_readmes_commands_and_nothing_else() -> None:
