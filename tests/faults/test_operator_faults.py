@@ -44,7 +44,8 @@ async def test_own_write_that_the_watch_does_not_show_yet_is_not_repeated(
 ) -> None:
     """(B13) The cache lacks the Deployment, and something else asks for another pass."""
     gate = asyncio.Event()
-    proxy.add(HoldEvents(gate, after=1), verb="watch", path="/deployments$", times=None)
+    hold = HoldEvents(gate, about=b'"name":"demo"')
+    proxy.add(hold, verb="watch", path="/deployments$", times=None)
     creates = rf"/namespaces/{world.namespace}/deployments$"
     process = OperatorProcess(proxy.write_kubeconfig(tmp_path / "config"))
     try:

@@ -149,11 +149,11 @@ class HoldEvents:
 
     Attributes:
         gate: opened by the test.
-        after: so many lines pass first.
+        about: only a line that has this is held, and what follows it.
     """
 
     gate: asyncio.Event
-    after: int = 0
+    about: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -334,7 +334,7 @@ async def _body(
                 if isinstance(fault, CutLine) and number > fault.lines:
                     yield line[: len(line) // 2]
                     return
-                if isinstance(fault, HoldEvents) and number > fault.after:
+                if isinstance(fault, HoldEvents) and fault.about in line:
                     await fault.gate.wait()
                 if isinstance(fault, DropEvents) and _type_of(line) in fault.types:
                     continue
