@@ -14,7 +14,7 @@ import structlog
 
 from informers.informer import Informer
 from informers.ports import ObjectKey
-from informers.sharing import Sharing
+from informers.sharing import LIMIT, Sharing
 from informers.transforms import compose, drop_noise, keep_metadata
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class InformerSet:
         detector: Callable[[], MutationDetector] | None = None,
     ) -> None:
         self._rows: list[tuple[Watch, dict[str, Informer]]] = []
-        sharing = Sharing()  # one for all: owner references and labels are the same everywhere
+        ours = Sharing()  # one for all: owner references and labels are the same everywhere
+        others = Sharing(owners_limit=LIMIT)  # whose owners have nothing else here
         for watch in watches:
             informers = {}
             for namespace in namespaces or (EVERYWHERE,):
@@ -117,7 +118,9 @@ class InformerSet:
                 informers[namespace] = Informer(
                     source,
                     name="/".join(part for part in (str(watch.key), namespace) if part),
-                    transform=compose(_transform_of(watch), sharing),
+                    transform=compose(
+                        _transform_of(watch), others if watch.referenced_only else ours
+                    ),
                     indexers=watch.indexers,
                     keep=functools.partial(referenced, watch.resource)
                     if watch.referenced_only
