@@ -25,7 +25,7 @@ import orjson
 
 from informers.errors import StatusError
 from informers.metrics import InformerMetrics
-from informers.ports import Object, ObjectKey, Resource
+from informers.ports import Object, ObjectKey, Resource, key_of
 from informers.status import error_of
 from informers.transforms import Transform
 
@@ -146,11 +146,13 @@ class Intake:
         raw["kind"] = self._kind
         raw["apiVersion"] = self._api_version
         try:
-            return Admitted(key, self._transform(raw))
+            obj = self._transform(raw)
         except Exception as error:  # noqa: BLE001 -- handed on; one bad object must not end the informer
             self._metrics.malformed()
             self._on_error(key, error)
             return None
+        # A transform may have stored the strings once: a key made of copies would undo it.
+        return Admitted(key if obj is None else key_of(obj), obj)
 
     def _is_ours(self, raw: Any) -> bool:
         if not (isinstance(raw, dict) and isinstance(raw.get("metadata"), dict)):

@@ -14,6 +14,7 @@ from informers import errors
 from informers.intake import EventType, Intake
 from informers.metrics import Gauges, InformerMetrics
 from informers.ports import Object, ObjectKey, Resource
+from informers.sharing import Sharing
 from informers.status import error_of
 from informers.transforms import drop_noise
 
@@ -143,6 +144,20 @@ def test_cluster_scoped_object_has_an_empty_namespace() -> None:
 
     assert admitted is not None
     assert admitted.key == ObjectKey("", "web")
+
+
+def test_key_is_made_of_the_strings_that_a_transform_shares() -> None:
+    """Else each of ten thousand objects keeps a copy of its namespace."""
+    intake = make_intake(Counting(), transform=Sharing())
+
+    first, second = (
+        intake.admit(orjson.loads(b'{"metadata": {"name": "%s", "namespace": "team"}}' % name))
+        for name in (b"a", b"b")
+    )
+
+    assert first is not None
+    assert second is not None
+    assert first.key.namespace is second.key.namespace
 
 
 def test_failing_transform_skips_its_object_and_nothing_else() -> None:
