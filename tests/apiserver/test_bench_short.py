@@ -124,6 +124,21 @@ def test_report_is_a_table_and_json(report: Report) -> None:
     assert document["cold"]["tally"]["work"] == dict(report.cold.tally.work)
 
 
+@pytest.mark.apiserver
+@pytest.mark.bench
+def test_memory_is_measured_once_all_is_made_and_after_a_restart(
+    binaries: Mapping[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert binaries  # obtained outside the time-out
+
+    status = main(["--memory", "--everything", "-n", str(N), "--strict"])
+
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert f"{N} resources" in said
+    assert [line.split()[-1] for line in said.splitlines() if "memory" in line] == ["ok", "ok"]
+
+
 # --- the parts that need no control plane ----------------------------------------------------
 
 

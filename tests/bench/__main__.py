@@ -22,7 +22,8 @@ from llamastack_operator.kube.config import KubeConfigError
 from llamastack_operator.observability import logging
 from tests.bench.bare import RequestFailed
 from tests.bench.crowd import measure_crowd
-from tests.bench.report import table
+from tests.bench.growth import measure_growth
+from tests.bench.report import Bar, table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
 from tests.bench.subjects import EVERYTHING, SIMPLE
@@ -60,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.crowd:
             print(measure_crowd(given.n, given.new, say).table())
             return 0
+        if given.memory:
+            growth = measure_growth(given.n, options.subject, say)
+            print(growth.table())
+            return _status(growth.bars(), strict=given.strict)
         report = measure(options, say)
     except (ClusterError, KubeConfigError, RequestFailed, TimeoutError) as error:
         print(f"error: {str(error) or 'a stage did not end in time'}", file=sys.stderr)
@@ -74,8 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nwhere the operator spent its time ({options.profile}: folded stacks)")
         with options.profile.open(encoding="utf-8") as stacks:
             print(top(stacks, TOP))
-    missed = [bar.what for bar in report.bars() if not bar.ok]
-    return 1 if given.strict and missed else 0
+    return _status(report.bars(), strict=given.strict)
+
+
+def _status(bars: Sequence[Bar], *, strict: bool) -> int:
+    return 1 if strict and not all(bar.ok for bar in bars) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="measure how long new resources wait while the servers of N others answer slowly, "
         "wrongly or never; nothing else",
+    )
+    add(
+        "--memory",
+        action="store_true",
+        help="measure the memory for N resources without pods, and after a restart; nothing else",
     )
     add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
     add("--strict", action="store_true", help="exit with 1 if a bar is missed")

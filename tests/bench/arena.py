@@ -101,15 +101,20 @@ class Arena:
 
 
 @contextmanager
-def arena(pods: int, *, everything: bool = False) -> Iterator[Arena]:
+def arena(pods: int, *, everything: bool = False, controllers: bool = True) -> Iterator[Arena]:
     """Start everything; stop and remove it at the end.
 
     Args:
         pods: how many have to fit.
         everything: whether there are volumes for as many claims, and network policies are on.
+        controllers: whether anything comes of Deployments and claims; there are no pods without.
     """
-    with ControlPlane(obtain(), PlaneOptions(scheduler=True, nodes=1)) as plane:
-        _add_nodes(plane, math.ceil(pods / int(CAPACITY["pods"])))
+    options = PlaneOptions(
+        controller_manager=controllers, scheduler=controllers, nodes=int(controllers)
+    )
+    with ControlPlane(obtain(), options) as plane:
+        if controllers:
+            _add_nodes(plane, math.ceil(pods / int(CAPACITY["pods"])))
         for part in ("namespace", "rbac", "crd", "policy"):
             plane.kubectl("apply", "--server-side", "-k", str(ROOT / "deploy" / part))
         plane.kubectl("create", "serviceaccount", FLOOR, "-n", SYSTEM)

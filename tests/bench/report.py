@@ -102,7 +102,7 @@ class Report:
     def bars(self) -> list[Bar]:
         """Everything that was measured and has a bar."""
         requests = self.cold.tally.work_total / self.n
-        memory = next((mib for most, mib in MEMORY_MIB.items() if self.n <= most), 400.0)
+        memory = memory_bar(self.n)
         bars = []
         if self.floors:
             # What the operator can do alone; and what also takes Pods that run, so that no status
@@ -127,6 +127,8 @@ class Report:
         if self.restart is not None:
             writes = sum(self.restart.writes.values())
             work = self.restart.tally.work_total
+            again = self.restart.footprint.rss_mib
+            bars.append(Bar("memory after a restart", again, memory, "MiB"))
             bars.append(Bar("restart: writes", writes, 0))
             bars.append(Bar("restart: other than lists", work, 0))
         return bars
@@ -166,13 +168,7 @@ def _lines(report: Report) -> Iterable[str]:
             f"{MOST_MEDIAN_MS:.0f} ms is for machines where it takes {_FAST_MS:.0f}; trust ratios"
         )
     yield ""
-    yield f"{'':38}{'measured':>12}{'bar':>12}"
-    for bar in report.bars():
-        unit = f" {bar.unit}" if bar.unit else ""
-        yield (
-            f"{bar.what:38}{_number(bar.value) + unit:>12}{_number(bar.most) + unit:>12}"
-            f"   {'ok' if bar.ok else 'MISS'}"
-        )
+    yield from bar_lines(report.bars())
     yield from _of_floors(report)
     yield from _of_cold(report)
     if report.idle is not None:
@@ -181,6 +177,22 @@ def _lines(report: Report) -> Iterable[str]:
         yield from _of_newcomers(report.newcomers)
     if report.restart is not None:
         yield from _of_restart(report.restart)
+
+
+def memory_bar(n: int) -> float:
+    """MiB that suffice for so many resources."""
+    return next((mib for most, mib in MEMORY_MIB.items() if n <= most), max(MEMORY_MIB.values()))
+
+
+def bar_lines(bars: Iterable[Bar]) -> Iterable[str]:
+    """Each number beside its bar."""
+    yield f"{'':38}{'measured':>12}{'bar':>12}"
+    for bar in bars:
+        unit = f" {bar.unit}" if bar.unit else ""
+        yield (
+            f"{bar.what:38}{_number(bar.value) + unit:>12}{_number(bar.most) + unit:>12}"
+            f"   {'ok' if bar.ok else 'MISS'}"
+        )
 
 
 def _of_floors(report: Report) -> Iterable[str]:

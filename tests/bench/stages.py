@@ -114,11 +114,11 @@ async def cold_start(
     operator.start()
     watching = asyncio.create_task(referee.until_all(_CRS, n, is_ready), name="bench-all-ready")
     try:
-        await _while_running(operator, watching, deadline_s)
+        await while_running(operator, watching, deadline_s)
     except TimeoutError:
         raise operator.failure(await _what_is_missing(referee, n, deadline_s)) from None
     used = arena.usage(operator).since(before)
-    await _until_quiet(operator)
+    await until_quiet(operator)
     footprint = Footprint.of(operator)
     requests, rollouts = await asyncio.to_thread(
         arena.requests_and_rollouts, mark, arena.operator_user, SUBJECTS
@@ -163,7 +163,7 @@ async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s
             raise operator.failure(f"the workers are not idle after {deadline_s:.0f} s")
         await asyncio.sleep(_POLL_S)
     rest = time.monotonic() - start
-    await _until_quiet(operator)
+    await until_quiet(operator)
     footprint = Footprint.of(operator)
     requests = await asyncio.to_thread(arena.requests, mark, arena.operator_user)
     writes: dict[str, int] = {}
@@ -173,7 +173,7 @@ async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s
     return Restart(synced, rest, writes, tally(requests), footprint)
 
 
-async def _while_running(
+async def while_running(
     operator: OperatorProcess, task: asyncio.Task[Any], deadline_s: float
 ) -> None:
     """Wait for a task as long as the operator runs.
@@ -204,7 +204,7 @@ async def _what_is_missing(referee: BareClient, n: int, deadline_s: float) -> st
     return f"{len(late)} of {n} resources are not Ready after {deadline_s:.0f} s{example}"
 
 
-async def _until_quiet(operator: OperatorProcess) -> None:
+async def until_quiet(operator: OperatorProcess) -> None:
     """Until it has sent nothing but lease renewals for a while."""
     last, since = -1.0, time.monotonic()
     while time.monotonic() - since < _QUIET_S:
