@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(measure_crowd(given.n, given.new, say).table())
             return 0
         if given.memory:
-            growth = measure_growth(given.n, options.subject, say)
+            growth = measure_growth(options, say)
             print(growth.table())
             return _status(growth.bars(), strict=given.strict)
         report = measure(options, say)

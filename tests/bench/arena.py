@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.llamastack.kinds import LLAMA_STACK
 from controller.llamastack.operator_config import CONFIG_NAME
 from tests.bench.subjects import STORAGE_CLASS, namespace, twin_definition, volume
 from tests.bench.usage import Usage
@@ -33,6 +34,7 @@ SYSTEM = "llama-stack-k8s-operator-system"
 OPERATOR = "llama-stack-k8s-operator-controller-manager"
 FLOOR = "bench-floor"
 SUBJECTS = "bench"
+CRS = LLAMA_STACK.path(namespace=SUBJECTS)
 CAPACITY = {"cpu": "4000", "memory": "64Ti", "pods": "1000"}  # of a node; Pods ask for much
 _NODES_READY_S = 30.0
 _DEPLOYED_BY = "system:serviceaccount:kube-system:deployment-controller"
@@ -101,19 +103,17 @@ class Arena:
 
 
 @contextmanager
-def arena(pods: int, *, everything: bool = False, controllers: bool = True) -> Iterator[Arena]:
+def arena(pods: int, *, everything: bool = False) -> Iterator[Arena]:
     """Start everything; stop and remove it at the end.
 
     Args:
-        pods: how many have to fit.
+        pods: how many have to fit; if none, there are no controllers, and Deployments stay as made.
         everything: whether there are volumes for as many claims, and network policies are on.
-        controllers: whether anything comes of Deployments and claims; there are no pods without.
     """
-    options = PlaneOptions(
-        controller_manager=controllers, scheduler=controllers, nodes=int(controllers)
-    )
+    alive = pods > 0
+    options = PlaneOptions(controller_manager=alive, scheduler=alive, nodes=int(alive))
     with ControlPlane(obtain(), options) as plane:
-        if controllers:
+        if alive:
             _add_nodes(plane, math.ceil(pods / int(CAPACITY["pods"])))
         for part in ("namespace", "rbac", "crd", "policy"):
             plane.kubectl("apply", "--server-side", "-k", str(ROOT / "deploy" / part))

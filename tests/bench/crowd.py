@@ -21,9 +21,8 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from controller.llamastack.kinds import LLAMA_STACK
 from llamastack_operator.probing.ledger import MOST_TRIES
-from tests.bench.arena import OPERATOR, SUBJECTS, SYSTEM, Arena, arena
+from tests.bench.arena import CRS, OPERATOR, SYSTEM, Arena, arena
 from tests.bench.bare import BareClient, bare_client
 from tests.bench.newcomers import Newcomers, newcomers
 from tests.bench.stages import at_rest, cold_start, populate
@@ -40,7 +39,6 @@ SLOW_S = 1.2
 TIMEOUT_S = 2.0  # of a question, so that the end comes sooner; the default is 5 s
 MOST_MEDIAN_MS = 100.0
 
-_CRS = LLAMA_STACK.path(namespace=SUBJECTS)
 _SLOW = range(4)
 _WRONG: Mapping[int, Reply] = {
     4: Reply(b"<html>Welcome</html>"),
@@ -260,7 +258,7 @@ async def _until_silent(relay: FaultProxy, n: int) -> None:
 
 
 async def _statuses(referee: BareClient) -> dict[int, dict[str, Any]]:
-    items = (await referee.get(_CRS))["items"]
+    items = (await referee.get(CRS))["items"]
     return {number_of(item["metadata"]["name"]): item["status"] for item in items}
 
 

@@ -16,15 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from controller.llamastack.kinds import LLAMA_STACK
 from informers.ports import Object
-from tests.bench.arena import SUBJECTS, Arena, arena
+from tests.bench.arena import Arena, arena
 from tests.bench.bare import bare_client
 from tests.bench.report import Bar, bar_lines, memory_bar
-from tests.bench.stages import Footprint, Restart, populate, restart, until_quiet, while_running
-from tests.bench.subjects import Subject
-
-_CRS = LLAMA_STACK.path(namespace=SUBJECTS)
+from tests.bench.run import Options
+from tests.bench.stages import Footprint, Restart, populate, restart, until_all, until_quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +67,36 @@ class Growth:
             yield f"{what:38}{seconds:10.1f} s"
 
 
-def measure_growth(n: int, subject: Subject, say: Callable[[str], None]) -> Growth:
+def measure_growth(options: Options, say: Callable[[str], None]) -> Growth:
     """Run it.
 
     Args:
-        n: resources.
-        subject: what they look like.
+        options: how many resources, what they look like, and the operator's workers.
         say: is told what goes on.
 
     Raises:
         ClusterError: there is no control plane, or something did not come to its end.
     """
     say("starting a control plane")
-    with arena(pods=0, everything=subject.everything, controllers=False) as place:
-        return asyncio.run(_measure(place, n, subject, say))
+    with arena(pods=0, everything=options.subject.everything) as place:
+        return asyncio.run(_measure(place, options, say))
 
 
-async def _measure(place: Arena, n: int, subject: Subject, say: Callable[[str], None]) -> Growth:
-    deadline_s = 60.0 + 0.3 * n
+async def _measure(place: Arena, options: Options, say: Callable[[str], None]) -> Growth:
+    n, deadline_s, flags = options.n, options.deadline_s, f"--workers={options.workers}"
     async with bare_client(str(place.referee_kubeconfig()), user_agent="bench-referee") as referee:
         say(f"creating {n} resources")
-        await populate(referee, n, 0, subject)
+        await populate(referee, n, 0, options.subject)
         say("cold start of the operator")
-        with closing(place.operator()) as operator:
+        with closing(place.operator(flags)) as operator:
             operator.start()
-            all_told = asyncio.create_task(referee.until_all(_CRS, n, _is_told), name="all-told")
-            await while_running(operator, all_told, deadline_s)
+            await until_all("told", _is_told, referee, operator, n, deadline_s=deadline_s)
             made_s = time.time() - operator.started_at
             await until_quiet(operator)
             made = Footprint.of(operator)
             await asyncio.to_thread(operator.terminate)
         say("restart of the operator")
-        with closing(place.operator()) as operator:
+        with closing(place.operator(flags)) as operator:
             again = await restart(place, operator, n, deadline_s=deadline_s)
             await asyncio.to_thread(operator.terminate)
     return Growth(n, made_s, made, again)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK, SECRET
-from tests.bench.arena import SUBJECTS, Arena
+from tests.bench.arena import CRS, SUBJECTS, Arena
 from tests.bench.bare import BareClient, bare_client
 from tests.bench.subjects import TWIN, Load, Mix, Subject, is_available, name_of, number_of
 from tests.bench.tally import seconds
@@ -76,13 +76,13 @@ async def newcomers(
     mark = await asyncio.to_thread(arena.plane.audit.mark)
     seen_ms = []
     async with (
-        _arrivals(referee, SUBJECTS, LLAMA_STACK.path(namespace=SUBJECTS), is_ready) as ours,
+        _arrivals(referee, SUBJECTS, CRS, is_ready) as ours,
         _reflexes(arena, referee, floor, subject) as twins,
     ):
         for index in range(first, first + count):
             name = name_of(index)
             began = time.perf_counter()
-            await referee.post(LLAMA_STACK.path(namespace=SUBJECTS), subject.resource(name))
+            await referee.post(CRS, subject.resource(name))
             seen_ms.append((await ours.wait(name, deadline_s) - began) * 1000)
             await asyncio.sleep(_SETTLE_S)  # the rest of the cluster finishes with it
             if twins is not None:

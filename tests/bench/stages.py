@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.llamastack.kinds import LLAMA_STACK
+from informers.ports import Object
 from tests.bench import subjects
-from tests.bench.arena import SUBJECTS, Arena
+from tests.bench.arena import CRS, SUBJECTS, Arena
 from tests.bench.bare import BareClient
 from tests.bench.subjects import Subject
 from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
 from tests.support.operator_process import OperatorProcess
 from tests.support.quickstart.road import is_ready
 
-_CRS = LLAMA_STACK.path(namespace=SUBJECTS)
 _SECRETS = f"/api/v1/namespaces/{SUBJECTS}/secrets"
 _QUIET_S = 1.0
 _POLL_S = 0.1
@@ -98,7 +98,7 @@ async def populate(referee: BareClient, n: int, extra: int, subject: Subject) ->
     """Create the resources, and Secrets for them and for those to come."""
     names = [subjects.name_of(index) for index in range(n + extra)]
     await referee.post_all(_SECRETS, map(subjects.secret, names))
-    await referee.post_all(_CRS, map(subject.resource, names[:n]))
+    await referee.post_all(CRS, map(subject.resource, names[:n]))
 
 
 async def cold_start(
@@ -112,11 +112,7 @@ async def cold_start(
     mark = await asyncio.to_thread(arena.plane.audit.mark)
     before = arena.usage()
     operator.start()
-    watching = asyncio.create_task(referee.until_all(_CRS, n, is_ready), name="bench-all-ready")
-    try:
-        await while_running(operator, watching, deadline_s)
-    except TimeoutError:
-        raise operator.failure(await _what_is_missing(referee, n, deadline_s)) from None
+    await until_all("Ready", is_ready, referee, operator, n, deadline_s=deadline_s)
     used = arena.usage(operator).since(before)
     await until_quiet(operator)
     footprint = Footprint.of(operator)
@@ -173,7 +169,31 @@ async def restart(arena: Arena, operator: OperatorProcess, n: int, *, deadline_s
     return Restart(synced, rest, writes, tally(requests), footprint)
 
 
-async def while_running(
+async def until_all(
+    what: str,
+    condition: Callable[[Object], bool],
+    referee: BareClient,
+    operator: OperatorProcess,
+    n: int,
+    *,
+    deadline_s: float,
+) -> None:
+    """Until a condition, in a word, holds for all resources.
+
+    Raises:
+        ClusterError: it does not in time, or the operator ended.
+    """
+    watching = asyncio.create_task(referee.until_all(CRS, n, condition), name="bench-until-all")
+    try:
+        await _while_running(operator, watching, deadline_s)
+    except TimeoutError:
+        late = [cr for cr in (await referee.get(CRS))["items"] if not condition(cr)]
+        raise operator.failure(
+            f"{len(late)} of {n} resources are not {what} after {deadline_s:.0f} s{_example(late)}"
+        ) from None
+
+
+async def _while_running(
     operator: OperatorProcess, task: asyncio.Task[Any], deadline_s: float
 ) -> None:
     """Wait for a task as long as the operator runs.
@@ -193,15 +213,14 @@ async def while_running(
         task.cancel()
 
 
-async def _what_is_missing(referee: BareClient, n: int, deadline_s: float) -> str:
-    items = (await referee.get(_CRS))["items"]
-    late = [item for item in items if not is_ready(item)]
+def _example(late: list[dict[str, Any]]) -> str:
+    if not late:
+        return ""
     conditions = [
         f"{c['type']}={c['status']} {c.get('message', '')}"
         for c in (late[0].get("status") or {}).get("conditions", [])
     ]
-    example = f"; {late[0]['metadata']['name']}: {', '.join(conditions) or 'no status'}"
-    return f"{len(late)} of {n} resources are not Ready after {deadline_s:.0f} s{example}"
+    return f"; {late[0]['metadata']['name']}: {', '.join(conditions) or 'no status'}"
 
 
 async def until_quiet(operator: OperatorProcess) -> None:
