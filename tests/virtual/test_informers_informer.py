@@ -261,6 +261,8 @@ async def test_object_that_a_transform_hides_later_is_reported_gone() -> None:
         source.cluster.update("a", hidden=False)
         await until(lambda: told.log[-1] == ("add", "a"))
 
+    assert told.log[2:] == [("delete", "a"), ("add", "a")]
+
 
 async def test_failing_transform_leaves_the_last_good_state() -> None:
     def fragile(obj: dict[str, Any]) -> Object:

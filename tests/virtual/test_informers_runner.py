@@ -187,6 +187,8 @@ async def test_bookmarks_are_never_required(tuning: Tuning) -> None:
             await asyncio.sleep(200)
         await same(source, informer)
 
+    assert len(source.asked("list")) == 1
+
 
 async def test_half_open_socket_is_left_in_time_and_without_a_list() -> None:
     source = FakeListerWatcher(cluster_of("a"), watch_faults=deque([WatchFault(silent=True)]))
@@ -339,6 +341,8 @@ async def test_chunks_of_any_size_make_the_same_events(chunk: int) -> None:
         source.cluster.delete("b")
         await same(source, informer)
 
+    assert [request.verb for request in source.requests] == ["stream"]
+
 
 async def test_malformed_lines_are_counted_and_the_stream_lives() -> None:
     counts = Counts()
@@ -410,3 +414,5 @@ async def test_internal_errors_in_a_list_are_tried_again() -> None:
     informer = informer_of(source, tuning=PAGED)
     async with running(informer):
         await same(source, informer)
+
+    assert len(source.asked("list")) == 3 + 1
