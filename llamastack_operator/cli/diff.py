@@ -21,9 +21,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack import registry_state
-from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK
-from controller.llamastack.ownership import is_owned
+from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK
+from controller.llamastack.objects.ownership import is_owned
+from controller.llamastack.planning import registry_state
 from controller.llamastack.preview import preview
 from controller.llamastack.render import names
 from informers.errors import Forbidden, NotFound
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from controller.llamastack.plan import Plan
+    from controller.llamastack.planning.plan import Plan
     from controller.runtime.ports import Manifest
     from informers.ports import Object
     from llamastack_operator.kube.rest import Client

@@ -18,7 +18,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from configs.yamlio import dump
+from configs.yaml_reader import dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from api.crd import custom_resource_definition
 from api.policy import documents as policy_documents
-from configs.yamlio import dump_all
-from controller.llamastack.kinds import LLAMA_STACK
+from configs.yaml_reader import dump_all
+from controller.llamastack.objects.kinds import LLAMA_STACK
 from informers.errors import NotFound, TooManyRequests
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.cli.cluster import add_cluster_arguments, connected

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import (
+from controller.llamastack.objects.kinds import (
     CA_BUNDLE_HASH,
     CA_BUNDLE_NOTE,
     CA_BUNDLE_SOURCES,
     CONFIG_MAP,
 )
-from controller.llamastack.ownership import owner_reference_to
+from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child
 
 if TYPE_CHECKING:
-    from controller.llamastack.ca_bundle import Bundle
+    from controller.llamastack.references.ca_bundle import Bundle
     from controller.llamastack.render.inputs import Inputs
     from informers.ports import Object
 

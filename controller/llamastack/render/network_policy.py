@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import NETWORK_POLICY
-from controller.llamastack.operator_config import CONFIG_NAME, NETWORK_POLICY_PATH
+from controller.llamastack.objects.kinds import NETWORK_POLICY
+from controller.llamastack.operator_config.parse import CONFIG_NAME, NETWORK_POLICY_PATH
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 

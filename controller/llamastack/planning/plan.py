@@ -1,0 +1,283 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""From the resource as stored to what it asks for. Pure, and remembered for a while.
+
+Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
+result depends on the spec and on the distributions alone, so it is not repeated at every event of
+a child.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+
+from api.v1alpha2 import LlamaStackDistribution
+from api.v1alpha2.reasons import Reason
+from api.v1alpha2.references import (
+    ConfigMapReference,
+    SecretReference,
+    config_map_refs,
+    secret_refs,
+)
+from api.validation import validate
+from configs import registry_key
+from configs.base import EmbeddedResolver
+from configs.distributions import Distributions
+from configs.engine import Generated, generate, needs_config
+from configs.errors import ConfigError
+from configs.secrets import EnvFromSecret
+from controller.llamastack.planning.image_configs import Question, Wait, question_of
+from controller.llamastack.planning.unsupported import unsupported
+from controller.llamastack.references.storage_content import own_references
+from controller.llamastack.render import names
+from controller.llamastack.status.compute import Problem
+from controller.runtime.lru import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from api.errors import FieldError, FieldWarning
+    from configs.base import BaseConfig
+    from configs.distributions import Resolved
+    from informers.ports import Object
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a spec asks for.
+
+    Attributes:
+        cr: the parsed resource, unless it cannot be parsed.
+        generated: image, configuration and environment, unless there is a problem.
+        secrets: its references to Secrets.
+        config_maps: its references to ConfigMaps.
+        problem: why there is no configuration.
+        errors: the parts of the problem, one a field.
+        warnings: what works, but perhaps not as meant.
+        question: about the image, whose labels may hold the base config; the rest of the plan is
+            what holds if they do not.
+        waiting: why there is no configuration yet, as long as that is so.
+        note: what was used instead of the image's own config, and why.
+        retry_in_s: look again then; ``None`` if an event will tell.
+        config_map: that has the configuration already: the user's own, or a copy of it.
+        override_text: what is to be said of the user's own configuration, if it was looked at.
+    """
+
+    cr: LlamaStackDistribution | None = None
+    generated: Generated | None = None
+    secrets: tuple[SecretReference, ...] = ()
+    config_maps: tuple[ConfigMapReference, ...] = ()
+    problem: Problem | None = None
+    errors: tuple[FieldError, ...] = ()
+    warnings: tuple[FieldWarning, ...] = ()
+    question: Question | None = None
+    waiting: Wait | None = None
+    note: str = ""
+    retry_in_s: float | None = None
+    config_map: str = ""
+    override_text: str = ""
+
+    @property
+    def converted(self) -> frozenset[str]:
+        """Paths of the references whose values the server needs as they are, but may convert."""
+        env = self.generated.env if self.generated else ()
+        secrets = (variable for variable in env if isinstance(variable, EnvFromSecret))
+        return frozenset(variable.path for variable in secrets if variable.is_text)
+
+
+def make_plan(
+    obj: Object,
+    distributions: Distributions,
+    registry: str = "",
+    base: BaseConfig | None = None,
+) -> Plan:
+    """Parse, validate, generate; every problem of the step that fails, at once.
+
+    Args:
+        obj: the resource.
+        distributions: what ``distribution.name`` can mean.
+        registry: state of the server's registry; empty for a server that never ran.
+        base: out of the image's labels; ``None`` for the operator's own, if there is one.
+    """
+    # The status says nothing of what is wanted, and is the larger part of an object.
+    found = validate({part: value for part, value in obj.items() if part != "status"})
+    cr = found.resource
+    if cr is None or found.errors:
+        problem = _problem(Reason.VALIDATION_FAILED, found.errors)
+        return Plan(problem=problem, errors=found.errors, warnings=found.warnings)
+    plan = Plan(
+        cr=cr,
+        secrets=secret_refs(cr.spec),
+        config_maps=config_map_refs(cr.spec),
+        warnings=found.warnings,
+        question=_question(cr, distributions),
+    )
+    metadata = cr.metadata
+    try:
+        generated = generate(
+            metadata.name,
+            metadata.namespace,
+            cr.spec,
+            distributions=distributions,
+            resolver=EmbeddedResolver() if base is None else _Given(base),
+            previous=registry_key.load(registry) if registry else None,
+        )
+    except ConfigError as error:
+        return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
+    missing = (*unsupported(cr.spec), *own_references(plan.secrets, generated.storage_secret))
+    if missing:
+        return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
+    return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
+
+
+class _Given:
+    """A resolver that knows the answer."""
+
+    def __init__(self, base: BaseConfig) -> None:
+        self._base = base
+
+    def resolve(self, resolved: Resolved) -> BaseConfig:
+        return self._base
+
+
+def _question(cr: LlamaStackDistribution, distributions: Distributions) -> Question | None:
+    """What to ask a registry; ``None`` where its answer would change nothing (FR-027f).
+
+    A named distribution's pinned image is known to have no labels; one that an administrator put
+    in its place may have some.
+    """
+    spec = cr.spec
+    try:
+        resolved = distributions.resolve(spec.distribution)
+    except ConfigError:
+        return None
+    if spec.override_config or not needs_config(spec, resolved):
+        return None
+    if spec.distribution.image is None and not resolved.is_overridden:
+        return None
+    return question_of(
+        spec,
+        resolved.image,
+        namespace=cr.metadata.namespace,
+        default_account=names.service_account(cr.metadata.name),
+    )
+
+
+def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
+    return Problem(reason, "; ".join(str(error) for error in errors))
+
+
+REMEMBERED = 256
+"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make anew, and the few passes that
+one resource needs come close together; so the busiest are kept, not all."""
+
+
+_Version: TypeAlias = tuple[str, int, str]
+"""Uid and generation of a resource, name of the base config out of its image's labels."""
+
+
+def _name_of(base: BaseConfig | None) -> str:
+    """A label may give the same text another era."""
+    return f"{base.era} {base.digest}" if base else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A plan before it was carried out, and after: the same, but that a new registry is no news.
+
+    Attributes:
+        before: state of the registry that the plan was made from.
+        first: the plan.
+        after: state that the plan leads to.
+        settled: the plan that is made from it.
+    """
+
+    before: str
+    first: Plan
+    after: str
+    settled: Plan
+
+    @classmethod
+    def of(cls, before: str, plan: Plan) -> _Remembered:
+        generated = plan.generated
+        if generated is None or generated.registry is None:
+            return cls(before, plan, before, plan)
+        after = generated.registry.dump()
+        if not generated.registry_reset:
+            return cls(before, plan, after, plan)
+        return cls(
+            before, plan, after, replace(plan, generated=replace(generated, registry_reset=()))
+        )
+
+    def plan(self, registry: str) -> Plan | None:
+        """The plan for a state; ``None`` if it has to be made anew."""
+        if registry == self.after:
+            return self.settled
+        return self.first if registry == self.before else None
+
+
+class Planner:
+    """Remembers the plans of the resources that were looked at last.
+
+    Args:
+        distributions: what ``distribution.name`` can mean.
+        remembered: how many.
+    """
+
+    def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
+        self._distributions = distributions
+        self._remembered = remembered
+        self._plans: Shelf[_Version, _Remembered] = Shelf(remembered)
+        self._warned: dict[str, _Version] = {}  # by uid: what was warned of
+
+    def plan(self, obj: Object, registry: str = "", base: BaseConfig | None = None) -> Plan:
+        """The plan for the resource's spec.
+
+        Args:
+            obj: the resource.
+            registry: state of the server's registry; empty for a server that never ran.
+            base: out of the image's labels; ``None`` for the operator's own, if there is one.
+        """
+        metadata = obj["metadata"]
+        version = metadata["uid"], metadata.get("generation", 0), _name_of(base)
+        remembered = self._plans.get(version)
+        plan = remembered.plan(registry) if remembered else None
+        if plan is None:
+            plan = make_plan(obj, self._distributions, registry, base)
+            self._warn_once(version, plan)
+            self._plans.put(version, _Remembered.of(registry, plan), size=1)
+        return plan
+
+    @property
+    def distributions(self) -> Distributions:
+        """What ``distribution.name`` can mean now."""
+        return self._distributions
+
+    def use(self, distributions: Distributions) -> None:
+        """Names mean something else from now on: plans are made anew."""
+        self._distributions = distributions
+        self._plans = Shelf(self._remembered)
+
+    @property
+    def images(self) -> Mapping[str, str]:
+        """Name → image of the distributions that hold now."""
+        return self._distributions.images
+
+    def forget(self, uid: str) -> None:
+        """The resource is gone."""
+        self._warned.pop(uid, None)
+
+    def _warn_once(self, version: _Version, plan: Plan) -> None:
+        uid = version[0]
+        if plan.warnings and self._warned.get(uid) != version:
+            self._warned[uid] = version
+            for warning in plan.warnings:
+                log.warning(
+                    "Found something questionable", path=warning.path, detail=warning.message
+                )
