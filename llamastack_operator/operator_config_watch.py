@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from controller.llamastack.objects.kinds import CONFIG_MAP, EVENT
-from controller.llamastack.operator_config.parse import CONFIG_NAME
+from controller.llamastack.objects.kinds import CONFIG_MAP, EVENT, OPERATOR_CONFIG_NAME
 from controller.llamastack.watches import Right
 from informers.informer import Informer
 from informers.ports import ObjectKey
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RIGHTS: Final = (
-    Right("list", CONFIG_MAP, name=CONFIG_NAME),
-    Right("watch", CONFIG_MAP, name=CONFIG_NAME),
+    Right("list", CONFIG_MAP, name=OPERATOR_CONFIG_NAME),
+    Right("watch", CONFIG_MAP, name=OPERATOR_CONFIG_NAME),
     Right("create", EVENT),
     Right("patch", EVENT),
 )
@@ -52,13 +51,13 @@ class OperatorConfigWatch:
         self, client: Client, namespace: str, live: LiveConfig, *, metrics: MetricsProvider
     ) -> None:
         self._live = live
-        self._key = ObjectKey(namespace, CONFIG_NAME)
+        self._key = ObjectKey(namespace, OPERATOR_CONFIG_NAME)
         self._informer: Informer | None = None
         self._changed = asyncio.Event()
         if not namespace:
             return
         source = client.lister_watcher(
-            CONFIG_MAP, namespace=namespace, field_selector=f"metadata.name={CONFIG_NAME}"
+            CONFIG_MAP, namespace=namespace, field_selector=f"metadata.name={OPERATOR_CONFIG_NAME}"
         )
         self._informer = Informer(
             source, name="operator-config", transform=drop_noise, metrics=metrics

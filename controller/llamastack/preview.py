@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.children import table
-from controller.llamastack.references.ca_bundle import Bundle
 from controller.llamastack.references.override import Source, source_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
+from controller.llamastack.render.ca_bundle import Bundle
 from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Options
 
 if TYPE_CHECKING:

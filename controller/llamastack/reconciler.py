@@ -29,6 +29,7 @@ from controller.llamastack.objects.kinds import (
     STATUS_FIELD_MANAGER,
 )
 from controller.llamastack.objects.ownership import ResourceConflict
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.registry_state import recorded
 from controller.llamastack.planning.upgrade import blame
 from controller.llamastack.references.ca_bundle import NO_TRUST
@@ -39,7 +40,7 @@ from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.server.observation import heard_of, pause_s
 from controller.llamastack.server.status import About
 from controller.llamastack.status.claim import Volume, next_look_s
-from controller.llamastack.status.compute import Facts, Problem, compute
+from controller.llamastack.status.compute import Facts, compute
 from controller.llamastack.status.endpoints import reached
 from controller.llamastack.status.events import between
 from controller.llamastack.status.outcome import STEP_ERRORS, Outcome, about, failed

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.llamastack.objects.kinds import LLAMA_STACK
-from controller.llamastack.operator_config.parse import CONFIG_NAME
+from controller.llamastack.objects.kinds import LLAMA_STACK, OPERATOR_CONFIG_NAME
 from hack.cluster.audit import AuditedRequest, Mark
 from hack.cluster.binaries import obtain
 from hack.cluster.nodes import node, nodes_are_ready
@@ -139,7 +138,7 @@ def _prepare_everything(plane: ControlPlane, claims: int) -> None:
     for number in range(claims):
         plane.client.create(VOLUMES, volume(number))
     config = {"featureFlags": "enableNetworkPolicy: {enabled: true}"}
-    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG_NAME}}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": OPERATOR_CONFIG_NAME}}
     plane.client.create(f"/api/v1/namespaces/{SYSTEM}/configmaps", {**manifest, "data": config})
 
 

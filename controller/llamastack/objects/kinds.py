@@ -96,3 +96,18 @@ never of their values; a rotated Secret rolls the pods (D16)."""
 STORAGE_SOURCES = "llamastack.io/storage-sources"
 """Annotation on the Secret of connection strings, and on the pod template that uses it: hash of
 what it is made from, uid and resourceVersion of the user's Secrets included, never of values."""
+
+OPERATOR_CONFIG_NAME = "llama-stack-operator-config"
+"""The administrator's ConfigMap, in the operator's namespace; the Go operator's name."""
+
+FEATURE_FLAGS = "featureFlags"
+"""A key of it."""
+
+IMAGE_OVERRIDES = "image-overrides"
+"""Another key of it."""
+
+NETWORK_POLICY_FLAG = "enableNetworkPolicy"
+"""A flag in the first key."""
+
+NETWORK_POLICY_PATH = f"{FEATURE_FLAGS}: {NETWORK_POLICY_FLAG}.enabled"
+"""How messages name it."""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from controller.llamastack.operator_config.parse import CONFIG_NAME, OperatorConfig, read
+from controller.llamastack.objects.kinds import OPERATOR_CONFIG_NAME
+from controller.llamastack.operator_config.parse import OperatorConfig, read
 from informers.ports import key_of
 from workqueue import LOW_PRIORITY
 
@@ -98,7 +99,7 @@ class LiveConfig:
             self._tell(obj, reading.errors, reading.warnings)
         self.problem = ""
         if reading.config is None:
-            self.problem = f"ConfigMap {CONFIG_NAME}: {'; '.join(reading.errors)}"
+            self.problem = f"ConfigMap {OPERATOR_CONFIG_NAME}: {'; '.join(reading.errors)}"
         elif reading.config != self._config:
             self._switch(reading.config)
 

@@ -17,18 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from configs.distributions import Distributions
 from configs.yaml_reader import YamlError, load
+from controller.llamastack.objects.kinds import FEATURE_FLAGS, IMAGE_OVERRIDES, NETWORK_POLICY_FLAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-
-CONFIG_NAME: Final = "llama-stack-operator-config"
-"""Of the ConfigMap, in the operator's namespace."""
-
-FEATURE_FLAGS: Final = "featureFlags"
-IMAGE_OVERRIDES: Final = "image-overrides"
-NETWORK_POLICY: Final = "enableNetworkPolicy"
-NETWORK_POLICY_PATH: Final = f"{FEATURE_FLAGS}: {NETWORK_POLICY}.enabled"
-"""How messages name the flag."""
 
 MAX_BYTES: Final = 8 * 1024
 """Of one key: read in a tenth of a second at the worst, and more than all distributions need."""
@@ -130,25 +122,25 @@ def _document(text: str) -> dict[str, Any]:
 
 
 def _flags(content: dict[str, Any], _: Collection[str]) -> tuple[bool, list[str]]:
-    unknown = sorted(set(content) - {NETWORK_POLICY})
+    unknown = sorted(set(content) - {NETWORK_POLICY_FLAG})
     warnings = [
-        f"{_shown(name)}: not a flag that this operator knows; it knows {NETWORK_POLICY}"
+        f"{_shown(name)}: not a flag that this operator knows; it knows {NETWORK_POLICY_FLAG}"
         for name in unknown
     ]
-    flag = content.get(NETWORK_POLICY)
+    flag = content.get(NETWORK_POLICY_FLAG)
     if flag is None:
         return False, warnings
     if not isinstance(flag, dict):
         raise _Wrong(
-            f"{NETWORK_POLICY}: must be a mapping such as {{enabled: true}}, not {_kind(flag)}"
+            f"{NETWORK_POLICY_FLAG}: must be a mapping such as {{enabled: true}}, not {_kind(flag)}"
         )
     warnings += [
-        f"{NETWORK_POLICY}.{_shown(name)}: not a field of the flag; its field is enabled"
+        f"{NETWORK_POLICY_FLAG}.{_shown(name)}: not a field of the flag; its field is enabled"
         for name in sorted(set(flag) - {"enabled"})
     ]
     enabled = flag.get("enabled", False)
     if not isinstance(enabled, bool):
-        raise _Wrong(f"{NETWORK_POLICY}.enabled: must be true or false, not {_kind(enabled)}")
+        raise _Wrong(f"{NETWORK_POLICY_FLAG}.enabled: must be true or false, not {_kind(enabled)}")
     return enabled, warnings
 
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.objects.kinds import SERVICE_ACCOUNT
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Refuse, Use, Wait, decide
-from controller.llamastack.status.compute import Problem
 from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:

@@ -30,11 +30,10 @@ from configs.distributions import Distributions
 from configs.engine import Generated, generate, needs_config
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Question, Wait, question_of
-from controller.llamastack.planning.unsupported import unsupported
-from controller.llamastack.references.storage_content import own_references
+from controller.llamastack.planning.unsupported import own_references, unsupported
 from controller.llamastack.render import names
-from controller.llamastack.status.compute import Problem
 from controller.runtime.lru import Shelf
 
 if TYPE_CHECKING:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from api.errors import FieldError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from api.v1alpha2 import Spec
+    from api.v1alpha2.references import SecretReference
+    from configs.connection import StorageSecret
 
 _MESSAGE = "is not supported by this version of the operator"
+_OWN = "names the Secret that the operator itself fills for this resource; use another one"
 
 
 def unsupported(spec: Spec) -> list[FieldError]:
@@ -32,3 +35,11 @@ def _paths(spec: Spec) -> Iterator[str]:
         "spec.externalProviders": spec.external_providers,
     }
     yield from (path for path, value in fields.items() if value is not None)
+
+
+def own_references(
+    secrets: Iterable[SecretReference], wanted: StorageSecret | None
+) -> list[FieldError]:
+    """One error for each reference to the very Secret: it would be made from itself."""
+    name = wanted.name if wanted else None
+    return [FieldError(secret.path, _OWN) for secret in secrets if secret.name == name]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from api.errors import FieldError
 from controller.llamastack.references.certificates import MOST_CERTIFICATES, Certificate, NotUsable
+from controller.llamastack.render.ca_bundle import Bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,23 +60,6 @@ class Part:
         """How messages call a certificate in it, or the key itself."""
         place = f'key "{self.key}" of ConfigMap "{self.config_map}"'
         return f"certificate {number} in {place}" if number else place
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """What the server shall trust.
-
-    Attributes:
-        text: the certificates in PEM form; empty if there are none but the public ones.
-        digest: of the text; empty for an empty one.
-        note: what works, but perhaps not as meant; empty without.
-        problems: why there is no bundle.
-    """
-
-    text: str = ""
-    digest: str = ""
-    note: str = ""
-    problems: tuple[FieldError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from configs import override
 from configs.errors import ConfigError
 from controller.llamastack.children.config_map import in_place
 from controller.llamastack.objects.kinds import CONFIG_MAP
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.config_maps import text_of
-from controller.llamastack.status.compute import Problem
 from informers.errors import ApiError
 from informers.ports import ObjectKey, key_of
 

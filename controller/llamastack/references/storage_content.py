@@ -35,7 +35,6 @@ from informers.transforms import keep_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from api.v1alpha2.references import SecretReference
     from configs.connection import StorageValue
     from informers.ports import Object
 
@@ -48,7 +47,6 @@ PIECE: Final = 4
 _METHOD: Final = "1"  # of making the parts; another one makes every Secret anew
 _DATA: Final = "f:data"
 _FORM: Final = "Write it as postgresql://user:password@host/database"
-_OWN: Final = "names the Secret that the operator itself fills for this resource; use another one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +191,6 @@ def _problem(value: StorageValue, problem: str) -> FieldError:
         f'The value of key "{source.key}" in Secret "{source.name}" cannot be used: {problem}. '
         f"{form}Referenced by: {value.path}",
     )
-
-
-def own_references(
-    secrets: Iterable[SecretReference], wanted: StorageSecret | None
-) -> list[FieldError]:
-    """One error for each reference to the very Secret: it would be made from itself."""
-    name = wanted.name if wanted else None
-    return [FieldError(secret.path, _OWN) for secret in secrets if secret.name == name]
 
 
 # --- errors ----------------------------------------------------------------------------------

@@ -26,11 +26,12 @@ from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
 )
 from controller.llamastack.references import ca_bundle
-from controller.llamastack.references.ca_bundle import NO_TRUST, Bundle, Part, Trust
+from controller.llamastack.references.ca_bundle import NO_TRUST, Part, Trust
 from controller.llamastack.references.certificates import Certificate, NotUsable, blocks, decoded
 from controller.llamastack.references.read_cache import versions
 from controller.llamastack.render import ca_bundle as rendering
 from controller.llamastack.render import labels, names
+from controller.llamastack.render.ca_bundle import Bundle
 from controller.runtime.lru import Shelf
 from informers.ports import ObjectKey, key_of
 

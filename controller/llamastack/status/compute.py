@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.meta import set_condition
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.objects.rollout import Rollout, State, assess
 from controller.llamastack.render import labels
 from controller.llamastack.server.status import PASSED, About, account, described, sentence
@@ -30,25 +31,6 @@ if TYPE_CHECKING:
     from controller.llamastack.server.probe_port import Heard
     from controller.llamastack.server.status import Account
     from informers.ports import Object
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What stands in the way of a step.
-
-    Attributes:
-        reason: UpperCamelCase.
-        message: for people, field path first where there is one.
-        permanent: whether only an edit by the user can help.
-        kind: of the child that it is about, where that is known.
-        beside: whether the Deployment is as it should be all the same.
-    """
-
-    reason: str
-    message: str
-    permanent: bool = True
-    kind: str = ""
-    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

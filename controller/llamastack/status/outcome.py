@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from api.v1alpha2.reasons import Reason
 from controller.llamastack.children.config_map import ConfigMapNameTaken
 from controller.llamastack.objects.ownership import BeingDeleted, ResourceConflict
-from controller.llamastack.status.compute import Problem
+from controller.llamastack.objects.problem import Problem
 from informers.errors import ApiError, Forbidden, Invalid, MalformedApply, NamespaceTerminating
 
 if TYPE_CHECKING:

@@ -8,8 +8,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from controller.llamastack.children import table
-from controller.llamastack.objects.kinds import CONFIG_MAP, DEPLOYMENT, LLAMA_STACK
-from controller.llamastack.operator_config.parse import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
+from controller.llamastack.objects.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FEATURE_FLAGS,
+    LLAMA_STACK,
+    NETWORK_POLICY_FLAG,
+    OPERATOR_CONFIG_NAME,
+)
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Inputs, Options
@@ -44,8 +50,8 @@ KINDS: Final = (
 EVERY_FEATURE: Final[Json] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
-    "metadata": {"name": CONFIG_NAME, "namespace": SYSTEM},
-    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY}: {{enabled: true}}"},
+    "metadata": {"name": OPERATOR_CONFIG_NAME, "namespace": SYSTEM},
+    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY_FLAG}: {{enabled: true}}"},
 }
 """The operator's ConfigMap that turns everything on."""
 

@@ -14,15 +14,13 @@ from typing import Any
 import pytest
 
 from configs.yaml_reader import load_all
-from controller.llamastack.objects.kinds import ANYUID_ROLE
-from controller.llamastack.operator_config.parse import (
-    CONFIG_NAME,
+from controller.llamastack.objects.kinds import (
+    ANYUID_ROLE,
     FEATURE_FLAGS,
     IMAGE_OVERRIDES,
-    OperatorConfig,
-    Reading,
-    read,
+    OPERATOR_CONFIG_NAME,
 )
+from controller.llamastack.operator_config.parse import OperatorConfig, Reading, read
 from controller.llamastack.watches import BINDING_RIGHTS, RIGHTS, ROUTE_RIGHTS, Right
 from hack.root import ROOT
 from llamastack_operator.election.core import Timings
@@ -140,7 +138,7 @@ def test_right_to_bind_is_for_one_role_and_granted_apart() -> None:
 def test_example_of_the_operators_config_map_holds_the_defaults() -> None:
     example = _only("operator-config.yaml")
 
-    assert example["metadata"] == {"name": CONFIG_NAME, "namespace": _NAMESPACE}
+    assert example["metadata"] == {"name": OPERATOR_CONFIG_NAME, "namespace": _NAMESPACE}
     assert set(example["data"]) == {FEATURE_FLAGS, IMAGE_OVERRIDES}
     assert read(example["data"]) == Reading(OperatorConfig())
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Question
 from controller.llamastack.planning.plan import Plan
 from controller.llamastack.planning.upgrade import NOTE, blame
-from controller.llamastack.status.compute import Problem
 
 FAILED = Plan(problem=Problem(Reason.CONFIG_GENERATION_FAILED, "spec.x: is wrong"))
 

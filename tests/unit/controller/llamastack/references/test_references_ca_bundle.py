@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import certifi
 
-from controller.llamastack.references.ca_bundle import FIELD, MOST_BYTES, Bundle, Part, join
+from controller.llamastack.references.ca_bundle import FIELD, MOST_BYTES, Part, join
 from controller.llamastack.references.certificates import (
     MOST_CERTIFICATES,
     Certificate,
@@ -18,6 +18,7 @@ from controller.llamastack.references.certificates import (
     blocks,
     decoded,
 )
+from controller.llamastack.render.ca_bundle import Bundle
 from informers.ports import ObjectKey
 from tests.support.authority import Authority
 

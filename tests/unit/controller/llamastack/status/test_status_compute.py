@@ -16,9 +16,10 @@ from api.v1alpha2 import parse
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.engine import Generated
 from controller.llamastack.objects.pods import TROUBLE
+from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.status.claim import Volume
-from controller.llamastack.status.compute import Facts, Problem, compute
+from controller.llamastack.status.compute import Facts, compute
 from tests.support.apicase import with_workload
 from tests.support.claims import claim
 from tests.support.world import condition
