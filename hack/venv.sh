@@ -8,7 +8,7 @@
 # taken. `make` calls this when the lock changed.
 set -eu
 
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 fits='import sys; sys.exit(sys.version_info < (3, 11))'
 version='import sys; print(".".join(map(str, sys.version_info[:3])))'
 

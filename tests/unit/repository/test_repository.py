@@ -61,7 +61,7 @@ def test_every_source_file_begins_with_the_licence() -> None:
 
     without = [
         str(path)
-        for path in (*_python_files(*_PACKAGES, "tests"), *scripts, *others, *manifests)
+        for path in (*_python_files(*_PACKAGES, "hack", "tests"), *scripts, *others, *manifests)
         if not (ROOT / path).read_text("utf-8").removeprefix("#!/bin/sh\n").startswith(_HEADER)
     ]
 
@@ -71,7 +71,7 @@ def test_every_source_file_begins_with_the_licence() -> None:
 def test_no_module_is_longer_than_one_can_read_at_once() -> None:
     lines = {
         str(path): len((ROOT / path).read_text("utf-8").splitlines())
-        for path in _python_files(*_PACKAGES)
+        for path in _python_files(*_PACKAGES, "hack")
     }
 
     assert {path: count for path, count in lines.items() if count > _MOST_LINES} == {}
@@ -79,7 +79,7 @@ def test_no_module_is_longer_than_one_can_read_at_once() -> None:
 
 def test_names_of_test_modules_are_unique() -> None:
     """pytest tells modules of one name apart by their path; people, in its output, do not."""
-    names = [path.stem for path in _python_files("tests") if path.stem.startswith("test_")]
+    names = [path.stem for path in _python_files("hack", "tests") if path.stem.startswith("test_")]
 
     assert sorted(names) == sorted(set(names))
 

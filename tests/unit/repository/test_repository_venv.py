@@ -29,9 +29,9 @@ esac
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A directory with the script and a lock file, and no Python in the PATH but what it has."""
-    (tmp_path / "tests" / "support").mkdir(parents=True)
+    (tmp_path / "hack").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
-    shutil.copy(ROOT / "tests" / "support" / "venv.sh", tmp_path / "tests" / "support")
+    shutil.copy(ROOT / "hack" / "venv.sh", tmp_path / "hack")
     (tmp_path / "requirements-dev.lock").touch()
     for tool in ("sh", "dirname"):
         found = shutil.which(tool)
@@ -48,7 +48,7 @@ def _program(clone: Path, name: str, text: str) -> None:
 
 def _run(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [clone / "tests" / "support" / "venv.sh"],
+        [clone / "hack" / "venv.sh"],
         env={"PATH": str(clone / "bin"), "HOME": os.environ.get("HOME", "/"), **environment},
         capture_output=True,
         text=True,
