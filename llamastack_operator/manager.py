@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from llamastack_operator.assembly import Operator
-from llamastack_operator.capabilities import look_around
+from llamastack_operator.capabilities import detect_capabilities
 from llamastack_operator.election.core import Timings
 from llamastack_operator.election.elector import Elector, new_identity
 from llamastack_operator.election.lease import KubeLeaseStore
@@ -107,7 +107,7 @@ class Manager:
                 recorder,
                 settings,
                 self._metrics,
-                surroundings=await look_around(client, settings),
+                capabilities=await detect_capabilities(client, settings),
                 may_write=may_write,
             )
             self._add_checks(operator, elector)

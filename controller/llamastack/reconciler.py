@@ -37,7 +37,7 @@ from controller.llamastack.references.override import Overrides
 from controller.llamastack.references.storage_content import NO_STORAGE
 from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Inputs, Options
-from controller.llamastack.server.observation import heard_of, pause_s
+from controller.llamastack.server.observation import observe_server, ready_write_delay_s
 from controller.llamastack.server.status import About
 from controller.llamastack.status.claim import Volume, next_look_s
 from controller.llamastack.status.compute import Facts, compute
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.llamastack.cache.readers import Caches
-    from controller.llamastack.planning.image_planner import LabelledPlans
+    from controller.llamastack.planning.image_planner import ImageAwarePlanner
     from controller.llamastack.planning.plan import Plan
-    from controller.llamastack.references.resolver import References
+    from controller.llamastack.references.resolver import ReferenceResolver
     from controller.llamastack.references.storage_content import Content
     from controller.llamastack.references.storage_secret import StorageSecrets
     from controller.llamastack.render.manifest import Child
@@ -90,8 +90,8 @@ class LlamaStackReconciler:
         caches: Caches,
         writer: Writer,
         recorder: EventRecorder,
-        planner: LabelledPlans,
-        references: References,
+        planner: ImageAwarePlanner,
+        references: ReferenceResolver,
         storage: StorageSecrets,
         consistency: ConsistencyTracker,
         now: WallClock,
@@ -173,10 +173,10 @@ class LlamaStackReconciler:
         )
         if outcome.is_written:
             inputs = self._inputs(facts.cr, plan)
-            heard = heard_of(inputs, outcome.deployment, self._caches, self._servers)
+            heard = observe_server(inputs, outcome.deployment, self._caches, self._servers)
             facts = replace(reached(facts, inputs, self._caches), heard=heard)
             settled = not (outcome.deployment_changed or outcome.problem or outcome.error)
-            if settled and (wait_s := pause_s(facts.cr, outcome.deployment, self._servers)):
+            if settled and (wait_s := ready_write_delay_s(facts.cr, outcome.deployment, self._servers)):
                 return Result.after(wait_s)
         await self._report(facts, deployment_changed=outcome.deployment_changed)
         if outcome.error is not None:

@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Shelf(Generic[K, V]):
+class LruCache(Generic[K, V]):
     """Keeps values as long as there is room.
 
     Args:

@@ -72,7 +72,7 @@ class _Entry:
     waiting: set[ObjectKey] = field(default_factory=set)
 
 
-class Ledger:
+class AnswerCache:
     """See the module.
 
     Args:

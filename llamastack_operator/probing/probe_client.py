@@ -20,7 +20,7 @@ import orjson
 
 from controller.llamastack.server import answers
 from controller.llamastack.server.answers import ShapeUnknown
-from controller.llamastack.server.probe_port import Heard
+from controller.llamastack.server.probe_port import ServerReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +48,8 @@ class _Unanswered(Exception):
     """Why not, for people; about the server and nothing but the server."""
 
 
-class Asker:
-    """Asks servers. Use as an asynchronous context manager inside the running loop.
+class ProbeClient:
+    """ProbesServers servers. Use as an asynchronous context manager inside the running loop.
 
     Args:
         route: how they are reached.
@@ -63,7 +63,7 @@ class Asker:
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Asker:
+    async def __aenter__(self) -> ProbeClient:
         self._session = aiohttp.ClientSession(
             connector=self._route.connector(),
             headers={
@@ -82,7 +82,7 @@ class Asker:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, server: Server) -> Heard:
+    async def ask(self, server: Server) -> ServerReport:
         """What the server says of itself, as far as it says anything.
 
         Raises:
@@ -102,7 +102,7 @@ class Asker:
                 raise answer
             if isinstance(answer, _Unanswered):
                 problems[what] = str(answer)
-        return Heard(
+        return ServerReport(
             version=reported if isinstance(reported, str) else "",
             providers=listed if isinstance(listed, tuple) else None,
             problem=_in_words(problems),

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, NotFound
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ListerWatcher, ObjectKey, Resource
 from informers.transforms import keep_metadata
 from llamastack_operator.kube.config import Source, connect
@@ -34,7 +34,7 @@ CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
 SECRETS = Resource("", "v1", "Secret", "secrets")
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
 
-STREAMED = Tuning(backoff_s=0.1)
+STREAMED = ReflectorOptions(backoff_s=0.1)
 PAGED = replace(STREAMED, streaming_list=False, page_size=2)
 OURS = "test=yes"  # the controllers put a ConfigMap of their own into every namespace
 
@@ -124,7 +124,7 @@ def source(client: Client, namespace: str) -> ListerWatcher:
 
 @pytest.mark.parametrize("tuning", [STREAMED, PAGED])
 async def test_store_follows_creates_changes_and_deletes(
-    cluster: Cluster, source: ListerWatcher, tuning: Tuning
+    cluster: Cluster, source: ListerWatcher, tuning: ReflectorOptions
 ) -> None:
     cluster.create("a", "b", "c")
     cluster.patch("a", {"data": {"k": "v"}})  # now the order of versions is not that of names
@@ -301,7 +301,7 @@ def troubles(logs: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("tuning", [STREAMED, PAGED])
 async def test_metadata_only_informer_never_receives_a_secret(
-    cluster: Cluster, client: Client, tuning: Tuning
+    cluster: Cluster, client: Client, tuning: ReflectorOptions
 ) -> None:
     hidden = {"stringData": {"password": "hunter2"}}
     cluster.create("listed", resource=SECRETS, **hidden)

@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, ServerError, TooManyRequests
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ListerWatcher, ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
@@ -47,7 +47,7 @@ from tests.support.informing import until as until_on_any_clock
 pytestmark = pytest.mark.apiserver
 
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
-STREAMED = Tuning(backoff_s=0.1)
+STREAMED = ReflectorOptions(backoff_s=0.1)
 PAGED = replace(STREAMED, streaming_list=False, page_size=2)
 
 
@@ -115,7 +115,7 @@ async def world(
             yield World(control_plane, namespace, proxy, source)
 
 
-def patient(source: ListerWatcher, tuning: Tuning = STREAMED) -> Informer:
+def patient(source: ListerWatcher, tuning: ReflectorOptions = STREAMED) -> Informer:
     """An informer with the smallest jitter, so that tests are quick."""
     rng = random.Random(1)
     rng.random = lambda: 0.0  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, ObjectKey, key_of
 from tests.support.fakecluster import FakeCluster
 from tests.support.following import Follower
@@ -49,7 +49,7 @@ class Keeping(RuleBasedStateMachine):
         self.handler = Deletes()
         self.follower = Follower(
             self.cluster,
-            tuning=Tuning(streaming_list=streaming, page_size=2),
+            tuning=ReflectorOptions(streaming_list=streaming, page_size=2),
             keep=lambda obj: obj["metadata"]["name"] in self.interest,
         )
         self.follower.join(self.handler)

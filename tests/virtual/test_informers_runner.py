@@ -24,7 +24,7 @@ from informers.errors import (
     Unauthorized,
 )
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Page
 from tests.support.fakecluster import FakeCluster, expired
 from tests.support.fakelist import FakeListerWatcher, Request, WatchFault
@@ -32,7 +32,7 @@ from tests.support.informing import Counts, Told, informer_of, running, until
 
 pytestmark = pytest.mark.looptime
 
-PAGED = Tuning(streaming_list=False)
+PAGED = ReflectorOptions(streaming_list=False)
 
 
 def now() -> float:
@@ -131,9 +131,9 @@ async def test_stale_answer_to_a_later_list_does_not_turn_back_the_store() -> No
 
 
 @pytest.mark.parametrize("as_event", [False, True])
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
 async def test_compacted_history_leads_to_a_list_that_reports_what_vanished(
-    as_event: bool, tuning: Tuning
+    as_event: bool, tuning: ReflectorOptions
 ) -> None:
     source = FakeListerWatcher(cluster_of("a", "b", as_event=as_event))
     informer = informer_of(source, tuning=tuning)
@@ -155,8 +155,8 @@ async def test_compacted_history_leads_to_a_list_that_reports_what_vanished(
     assert "c" not in told.initial, "it was created after the first list"
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_restored_cluster_is_noticed_through_the_silence(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_restored_cluster_is_noticed_through_the_silence(tuning: ReflectorOptions) -> None:
     cluster = cluster_of("a", "b")
     backup, version = dict(cluster.objects), cluster.version
     cluster.create("after-backup")
@@ -177,8 +177,8 @@ async def test_restored_cluster_is_noticed_through_the_silence(tuning: Tuning) -
 # --- A8, A9, A10 ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_bookmarks_are_never_required(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_bookmarks_are_never_required(tuning: ReflectorOptions) -> None:
     source = FakeListerWatcher(cluster_of("a"), always=WatchFault(no_bookmarks=True))
     informer = informer_of(source, tuning=tuning)
     async with running(informer):
@@ -228,8 +228,8 @@ async def test_watch_that_is_never_answered_is_left_after_thirty_seconds() -> No
     assert 30 < second.at - first.at < 32
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_server_that_ends_every_watch_at_once_gets_few_requests(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_server_that_ends_every_watch_at_once_gets_few_requests(tuning: ReflectorOptions) -> None:
     counts = Counts()
     source = FakeListerWatcher(cluster_of("a"), always=WatchFault(cut_after=0))
     async with running(informer_of(source, tuning=tuning, metrics=counts), synced=False):

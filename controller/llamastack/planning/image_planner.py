@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 
-class LabelledPlans:
+class ImageAwarePlanner:
     """A planner that knows what images say of themselves.
 
     Args:

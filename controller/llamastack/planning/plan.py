@@ -34,7 +34,7 @@ from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Question, Wait, question_of
 from controller.llamastack.planning.unsupported import own_references, unsupported
 from controller.llamastack.render import names
-from controller.runtime.lru import Shelf
+from controller.runtime.lru import LruCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -232,7 +232,7 @@ class Planner:
     def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
         self._remembered = remembered
-        self._plans: Shelf[_Version, _Remembered] = Shelf(remembered)
+        self._plans: LruCache[_Version, _Remembered] = LruCache(remembered)
         self._warned: dict[str, _Version] = {}  # by uid: what was warned of
 
     def plan(self, obj: Object, registry: str = "", base: BaseConfig | None = None) -> Plan:
@@ -261,7 +261,7 @@ class Planner:
     def use(self, distributions: Distributions) -> None:
         """Names mean something else from now on: plans are made anew."""
         self._distributions = distributions
-        self._plans = Shelf(self._remembered)
+        self._plans = LruCache(self._remembered)
 
     @property
     def images(self) -> Mapping[str, str]:

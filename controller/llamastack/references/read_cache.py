@@ -5,7 +5,7 @@
 
 An object is read once a version: ``GET``, look at it, keep the finding, forget the content. A watch
 on metadata tells when a finding is out of date, so an object that was missing is noticed the moment
-it appears. Findings are shared by all resources that refer to the object.
+it appears. VersionedReadCache are shared by all resources that refer to the object.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class _Read:
     overtaken: bool = False
 
 
-class Findings(Generic[F]):
-    """Findings by object, of one kind.
+class VersionedReadCache(Generic[F]):
+    """VersionedReadCache by object, of one kind.
 
     Args:
         resource: the kind.

@@ -37,7 +37,7 @@ _NO_CONFIG_MAPS = Judgement()
 _MOVING = FieldError("spec.storage", "A Secret changed while it was read; it is read again")
 
 
-class References:
+class ReferenceResolver:
     """All resolvers.
 
     Args:

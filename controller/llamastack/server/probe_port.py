@@ -52,7 +52,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ServerReport:
     """What a server said.
 
     Attributes:
@@ -94,7 +94,7 @@ class Server:
 class Servers(Protocol):
     """Knows what servers said."""
 
-    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
         """What was heard of this server; never waits.
 
         Args:
@@ -117,7 +117,7 @@ class Servers(Protocol):
 class NoServers:
     """For where servers are not to be asked."""
 
-    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
         """See `Servers.look`."""
         return None
 

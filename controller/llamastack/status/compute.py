@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from configs.engine import Generated
     from controller.llamastack.planning.image_configs import Wait
     from controller.llamastack.references.resolution import Resolution
-    from controller.llamastack.server.probe_port import Heard
+    from controller.llamastack.server.probe_port import ServerReport
     from controller.llamastack.server.status import Account
     from informers.ports import Object
 
@@ -75,7 +75,7 @@ class Facts:
     service_url: str = ""
     route_url: str | None = None
     network_note: str = ""
-    heard: Heard | None = None
+    heard: ServerReport | None = None
     about: About = field(default_factory=About)
 
     @property

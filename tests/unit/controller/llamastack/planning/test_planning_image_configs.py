@@ -31,7 +31,7 @@ from controller.llamastack.planning.image_configs import (
     Wait,
     decide,
 )
-from controller.llamastack.planning.image_planner import LabelledPlans
+from controller.llamastack.planning.image_planner import ImageAwarePlanner
 from controller.llamastack.planning.plan import Planner, make_plan
 from controller.llamastack.status.compute import Facts, compute
 from controller.llamastack.status.events import between
@@ -121,10 +121,10 @@ class Store:
 
 def plans(
     answer: Answer, distributions: Distributions = DISTRIBUTIONS, **versions: str
-) -> tuple[LabelledPlans, Images]:
+) -> tuple[ImageAwarePlanner, Images]:
     images, store = Images(answer), Store(**versions)
     caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
-    return LabelledPlans(Planner(distributions), images, caches), images
+    return ImageAwarePlanner(Planner(distributions), images, caches), images
 
 
 UNREAD = Failed(Reason.IMAGE_CONFIG_UNAVAILABLE, "away", transient=True, retry_in_s=7)
@@ -226,7 +226,7 @@ def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
 def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None:
     store = Store()
     caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
-    plan = LabelledPlans(Planner(DISTRIBUTIONS), images, caches).plan(resource())
+    plan = ImageAwarePlanner(Planner(DISTRIBUTIONS), images, caches).plan(resource())
 
     assert plan.problem is not None
     assert plan.problem.reason == Reason.BASE_CONFIG_REQUIRED

@@ -18,7 +18,7 @@ from controller.llamastack.objects.kinds import CONFIG_MAPS_SEEN
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.references.config_maps import ConfigMapResolver
 from controller.llamastack.references.resolution import Resolution
-from controller.llamastack.references.resolver import References
+from controller.llamastack.references.resolver import ReferenceResolver
 from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
@@ -54,13 +54,13 @@ class Cluster:
         known = self.config_map if key.name == "mine" else None
         return {"metadata": known["metadata"]} if known else None
 
-    def references(self) -> References:
+    def references(self) -> ReferenceResolver:
         """Those of an operator that just started."""
         reader, caches = cast("Writer", self), cast("Caches", Nothing())
         secrets = SecretResolver(cast("Reader", caches), reader)
         config_maps = ConfigMapResolver(self.cached, reader)
         trust = TrustResolver(caches, config_maps, "", lambda: datetime.now(UTC))
-        return References(secrets, config_maps, trust, StorageSecrets(caches, reader, secrets))
+        return ReferenceResolver(secrets, config_maps, trust, StorageSecrets(caches, reader, secrets))
 
 
 class Nothing:

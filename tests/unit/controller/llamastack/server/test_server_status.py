@@ -17,9 +17,9 @@ from api.v1alpha2.status import Status
 from configs.engine import Generated
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.server.observation import pause_s
+from controller.llamastack.server.observation import ready_write_delay_s
 from controller.llamastack.server.probe_port import (
-    Heard,
+    ServerReport,
     NoServers,
     Provider,
     is_ready,
@@ -33,8 +33,8 @@ from tests.support.world import condition
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
 ABOUT = About("1.2.3", {"starter": "example.org/starter:1"})
 VLLM = Provider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
-HEARD = Heard("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
-ILL = Heard(problem="could not be asked for its providers: it answers 500", version="0.7.3")
+HEARD = ServerReport("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
+ILL = ServerReport(problem="could not be asked for its providers: it answers 500", version="0.7.3")
 
 
 def deployment(image: str = "i:1", *, replicas: int = 1, available: int = 1) -> dict[str, Any]:
@@ -127,8 +127,8 @@ def test_image_is_a_custom_distribution() -> None:
     assert status["distributionConfig"]["activeDistribution"] == "custom"
 
 
-@pytest.mark.parametrize("heard", [HEARD, ILL, Heard("0.7.3", ())])
-def test_new_leader_that_knows_nothing_changes_nothing(heard: Heard) -> None:
+@pytest.mark.parametrize("heard", [HEARD, ILL, ServerReport("0.7.3", ())])
+def test_new_leader_that_knows_nothing_changes_nothing(heard: ServerReport) -> None:
     first = compute(replace(FACTS, heard=heard))
 
     assert after(copy.deepcopy(first)) == first
@@ -209,7 +209,7 @@ def test_failure_replaces_what_was_heard_before() -> None:
 def test_health_of_providers_is_the_word_of_the_server(words: tuple[str, ...], told: str) -> None:
     providers = tuple(Provider("a", f"p{n}", "t", word) for n, word in enumerate(words))
 
-    status = compute(replace(FACTS, heard=Heard("0.2.23", providers)))
+    status = compute(replace(FACTS, heard=ServerReport("0.2.23", providers)))
 
     assert health_of(status)["message"].endswith(f"providers. {told}")
     assert condition({"status": status}, "Ready")["status"] == "True"
@@ -310,7 +310,7 @@ def told(status: dict[str, Any], generation: int) -> dict[str, Any]:
 
 
 def test_first_words_are_waited_for() -> None:
-    assert pause_s(told(compute(FACTS), 1), deployment(), Awaited()) == 0.5
+    assert ready_write_delay_s(told(compute(FACTS), 1), deployment(), Awaited()) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -324,4 +324,4 @@ def test_first_words_are_waited_for() -> None:
     ],
 )
 def test_nothing_waits(obj: dict[str, Any], live: dict[str, Any] | None) -> None:
-    assert pause_s(obj, live, Awaited()) == 0.0
+    assert ready_write_delay_s(obj, live, Awaited()) == 0.0
