@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from informers import resource_version as rv
 from informers.backoff import Backoff, Rng
-from informers.decoder import Event, EventType, Decoder
+from informers.decoder import Decoder, Event, EventType
 from informers.errors import (
     ApiError,
     BadRequest,

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""ProbesServers a release's own classes about a config, without booting: some milliseconds a config.
+"""Asks a release's own classes about a config, without booting: some milliseconds a config.
 
 One process runs `inside/checker.py` in the release's interpreter for as long as the validator is
 open; questions and answers are lines of JSON. What it finds beyond an error of the server's own

@@ -49,7 +49,7 @@ class _Unanswered(Exception):
 
 
 class ProbeClient:
-    """ProbesServers servers. Use as an asynchronous context manager inside the running loop.
+    """Asks servers. Use as an asynchronous context manager inside the running loop.
 
     Args:
         route: how they are reached.

@@ -35,7 +35,7 @@ MOST_AT_A_TIME: Final = 16
 
 
 class ProbesServers(Protocol):
-    """ProbesServers one server; `llamastack_operator.probing.probe_client.ProbeClient`."""
+    """Asks one server; `llamastack_operator.probing.probe_client.ProbeClient`."""
 
     async def ask(self, server: Server) -> ServerReport:
         """What it says of itself.

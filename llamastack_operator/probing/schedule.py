@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from controller.llamastack.server.probe_port import ServerReport, Server
+    from controller.llamastack.server.probe_port import Server, ServerReport
 
 MOST_TRIES: Final = 5  # over 20 to 25 s, beside the time-outs
 TOLD_AFTER: Final = 3

@@ -37,7 +37,7 @@ from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
-BESIDE = {kind.resource for kind in table.KINDS if not kind.first}
+BESIDE = {kind.resource for kind in table.KINDS if not kind.before_deployment}
 CASES = [(kind, labelled) for kind in KINDS for labelled in (True, False)]
 IDS = [f"{kind.kind}-{'labelled' if labelled else 'plain'}" for kind, labelled in CASES]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.server.probe_port import ServerReport, Provider
+from controller.llamastack.server.probe_port import Provider, ServerReport
 from hack.cluster.ports import free_port
 from llamastack_operator.kube.config import Source, connect
-from llamastack_operator.probing.probe_client import MOST_BYTES, ProbeClient, NotAllowed
+from llamastack_operator.probing.probe_client import MOST_BYTES, NotAllowed, ProbeClient
 from llamastack_operator.probing.routes import Direct, ThroughApi, route_of
 from tests.support.faultproxy import kubeconfig_of
 from tests.support.llama_servers import (

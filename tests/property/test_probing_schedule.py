@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from controller.llamastack.server.probe_port import ServerReport, Server
+from controller.llamastack.server.probe_port import Server, ServerReport
 from llamastack_operator.probing.schedule import (
     AWAITED_S,
     AWAITED_TRIES,
@@ -129,7 +129,9 @@ TestAsking = Asking.TestCase
 TestAsking.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def look(schedule: Schedule, it: Server, now: float = 0.0, *, known: bool = False) -> ServerReport | None:
+def look(
+    schedule: Schedule, it: Server, now: float = 0.0, *, known: bool = False
+) -> ServerReport | None:
     return schedule.look(it, ready=True, known=known, now=now)
 
 

@@ -111,7 +111,7 @@ class Outcome:
 
 
 def outcome(example: Example) -> Outcome:
-    """ProbesServers the engine; the resource has a right shape."""
+    """Asks the engine; the resource has a right shape."""
     spec = parse(example.resource).spec
     try:
         found = generate("example", "default", spec, distributions=Distributions.load())

@@ -229,7 +229,9 @@ async def test_watch_that_is_never_answered_is_left_after_thirty_seconds() -> No
 
 
 @pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
-async def test_server_that_ends_every_watch_at_once_gets_few_requests(tuning: ReflectorOptions) -> None:
+async def test_server_that_ends_every_watch_at_once_gets_few_requests(
+    tuning: ReflectorOptions,
+) -> None:
     counts = Counts()
     source = FakeListerWatcher(cluster_of("a"), always=WatchFault(cut_after=0))
     async with running(informer_of(source, tuning=tuning, metrics=counts), synced=False):

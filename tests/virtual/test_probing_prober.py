@@ -14,7 +14,7 @@ from types import TracebackType
 import pytest
 import structlog
 
-from controller.llamastack.server.probe_port import ServerReport, Server
+from controller.llamastack.server.probe_port import Server, ServerReport
 from informers.ports import ObjectKey
 from llamastack_operator.probing.probe_client import NotAllowed
 from llamastack_operator.probing.prober import MOST_AT_A_TIME, Prober

@@ -64,8 +64,6 @@ class Plan:
         waiting: why there is no configuration yet, as long as that is so.
         note: what was used instead of the image's own config, and why.
         retry_in_s: look again then; ``None`` if an event will tell.
-        config_map: that has the configuration already: the user's own, or a copy of it.
-        override_text: what is to be said of the user's own configuration, if it was looked at.
     """
 
     cr: LlamaStackDistribution | None = None
@@ -79,8 +77,11 @@ class Plan:
     waiting: Wait | None = None
     note: str = ""
     retry_in_s: float | None = None
-    config_map: str = ""
-    override_text: str = ""
+
+    @property
+    def is_resolvable(self) -> bool:
+        """Whether it can be found out what the spec refers to, and is worth it."""
+        return self.cr is not None and self.waiting is None
 
     @property
     def converted(self) -> frozenset[str]:

@@ -5,7 +5,7 @@
 
 An object is read once a version: ``GET``, look at it, keep the finding, forget the content. A watch
 on metadata tells when a finding is out of date, so an object that was missing is noticed the moment
-it appears. VersionedReadCache are shared by all resources that refer to the object.
+it appears. Findings are shared by all resources that refer to the object.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from controller.runtime.concurrency import ended, value
+from controller.runtime.concurrency import gather_settled, unwrap
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource
 
@@ -78,7 +78,11 @@ class VersionedReadCache(Generic[F]):
         Raises:
             ApiError: one could not be read; the others are, all the same.
         """
-        return [value(result) for result in await ended(*map(self.finding, keys))]
+        return [unwrap(result) for result in await gather_settled(*map(self.finding, keys))]
+
+    def unknown(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        """Those of the objects that would have to be read."""
+        return [key for key in keys if key not in self._findings]
 
     def known(self, key: ObjectKey) -> F | None:
         """What is known of an object; ``None`` if it would have to be read."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from controller.llamastack.references.storage_content import Prepared
     from controller.llamastack.references.storage_secret import StorageSecrets
     from controller.llamastack.references.trust import TrustResolver
-    from informers.ports import Object, Resource
+    from informers.ports import Object, ObjectKey, Resource
 
 _NO_CONFIG_MAPS = Judgement()
 _MOVING = FieldError("spec.storage", "A Secret changed while it was read; it is read again")
@@ -68,15 +68,18 @@ class ReferenceResolver:
         """A child is gone."""
         self._trust.forget(child)
 
-    async def read_ahead(self, cr: Object) -> None:
-        """Read what is going to be asked for, while somebody finds out what that is.
+    def read_ahead_of(self, cr: Object) -> list[ObjectKey]:
+        """The Secrets that are worth reading while somebody finds out what they are for.
 
         Args:
             cr: the resource, of which a plan is being made.
         """
-        if not _already_resolved(cr):
-            with contextlib.suppress(ApiError):  # it is asked for again, by who can tell of it
-                await self._secrets.findings(secrets_of_pods(cr))
+        return [] if _already_resolved(cr) else self._secrets.unknown(secrets_of_pods(cr))
+
+    async def read_ahead(self, key: ObjectKey) -> None:
+        """Read a Secret; why that is not possible is told when it is needed."""
+        with contextlib.suppress(ApiError):
+            await self._secrets.finding(key)
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.

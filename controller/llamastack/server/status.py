@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from controller.llamastack.server.probe_port import ServerReport, Provider, runs_none, template_of
+from controller.llamastack.server.probe_port import Provider, ServerReport, runs_none, template_of
 from informers.ports import Object
 
 NOT_TOLD: Final = frozenset({"", "Not Implemented"})
@@ -62,7 +62,9 @@ class Account:
     kept: bool = False
 
 
-def account(old: Mapping[str, Any], deployment: Object | None, heard: ServerReport | None) -> Account:
+def account(
+    old: Mapping[str, Any], deployment: Object | None, heard: ServerReport | None
+) -> Account:
     """What is heard now, else what is written and still holds, else nothing.
 
     Args:

@@ -10,15 +10,14 @@ reason of the first thing that stands in the way, so that one look at it is enou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.meta import set_condition
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
-from controller.llamastack.objects.problem import Problem
 from controller.llamastack.objects.rollout import Rollout, State, assess
 from controller.llamastack.render import labels
-from controller.llamastack.server.status import PASSED, About, account, described, sentence
+from controller.llamastack.server.status import PASSED, account, described, sentence
 from controller.llamastack.status import claim
 
 if TYPE_CHECKING:
@@ -27,66 +26,8 @@ if TYPE_CHECKING:
     from api.meta import ConditionStatus
     from configs.engine import Generated
     from controller.llamastack.planning.image_configs import Wait
-    from controller.llamastack.references.resolution import Resolution
-    from controller.llamastack.server.probe_port import ServerReport
     from controller.llamastack.server.status import Account
-    from informers.ports import Object
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What one pass found and did.
-
-    Attributes:
-        cr: the resource as it was read at the start of the pass.
-        now: RFC 3339, for transitions.
-        generated: the configuration, unless that failed.
-        config_problem: why there is none.
-        config_wait: why there is none yet.
-        config_note: what should be known of the one there is.
-        override_text: what is to be said of the user's own configuration; empty if there is none,
-            or if nothing changed since something was said of it.
-        resolution: of Secrets and ConfigMaps, if they were looked at.
-        update_problem: why the children are not as they should be.
-        deployment: the live Deployment after the pass, or ``None``.
-        pods: those of its pods that are in trouble.
-        volume: what is known of the data volume; ``None`` if the spec cannot be read.
-        config_map_name: of the ConfigMap with the configuration; empty without one.
-        service_url: of the server inside the cluster; empty while there is no Service.
-        route_url: from outside; empty while there is none, ``None`` if it was not looked at.
-        network_note: what should be known of who may connect.
-        heard: what the server said of itself; ``None`` if nothing is known in this pass.
-        about: what the operator knows by itself.
-    """
-
-    cr: Object
-    now: str
-    generated: Generated | None = None
-    config_problem: Problem | None = None
-    config_wait: Wait | None = None
-    config_note: str = ""
-    override_text: str = ""
-    resolution: Resolution | None = None
-    update_problem: Problem | None = None
-    deployment: Object | None = None
-    pods: tuple[Object, ...] = ()
-    volume: claim.Volume | None = None
-    config_map_name: str = ""
-    service_url: str = ""
-    route_url: str | None = None
-    network_note: str = ""
-    heard: ServerReport | None = None
-    about: About = field(default_factory=About)
-
-    @property
-    def generation(self) -> int:
-        """Of the spec that this pass looked at (row G8)."""
-        return int(self.cr["metadata"].get("generation", 0))
-
-    @property
-    def deleting(self) -> bool:
-        """Whether the resource is being deleted."""
-        return bool(self.cr["metadata"].get("deletionTimestamp"))
+    from controller.llamastack.status.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +43,7 @@ def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
-    server = account(old, facts.deployment, facts.heard)
+    server = account(old, facts.deployment, facts.server_report)
     answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
     conditions = [dict(c) for c in old.get("conditions") or () if c["type"] not in gone]

@@ -38,7 +38,7 @@ _KEPT: Final = frozenset({"name", "labels", "annotations", "ownerReferences"})
 _NOTES: Final = frozenset({APPLIED_HASH, CONFIG_HASH, REGISTRY_STATE})
 _FOREIGN_ANNOTATIONS: Final = frozenset({"deployment.kubernetes.io/revision"})
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs"})
-_DATA_KINDS: Final = frozenset(kind.resource.kind for kind in KINDS if kind.kept)
+_DATA_KINDS: Final = frozenset(kind.resource.kind for kind in KINDS if kind.retain)
 _CONFIG_NAME: Final = re.compile(rf"{NAME}-config-[0-9a-f]+")
 
 

@@ -67,7 +67,7 @@ def value_of(secret: str, key: str) -> str:
 
 
 Probe: TypeAlias = Callable[[Running], Awaitable[str]]
-"""ProbesServers something of the server and raises AssertionError if the answer is wrong; otherwise says in
+"""Asks something of the server and raises AssertionError if the answer is wrong; otherwise says in
 a few words what is proven."""
 
 

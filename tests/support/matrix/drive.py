@@ -37,7 +37,7 @@ from hack.servers.releases import Release
 from hack.servers.server import LlamaServer
 from hack.servers.validator import Validator
 from tests.support import bases
-from tests.support.matrix.case import Case, Json, Outcome, Running, Services, Capabilities, value_of
+from tests.support.matrix.case import Capabilities, Case, Json, Outcome, Running, Services, value_of
 from tests.support.matrix.certificates import write_certificate
 from tests.support.matrix.probes import EMBEDDING, MODEL
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from hack.servers.endpoint import DIMENSION
 from hack.servers.releases import RELEASES, Release
-from tests.support.matrix.case import Case, Json, Probe, Capabilities
+from tests.support.matrix.case import Capabilities, Case, Json, Probe
 from tests.support.matrix.drive import NAME, NAMESPACE
 from tests.support.matrix.probes import (
     EMBEDDING,

@@ -17,7 +17,7 @@ from configs.catalogue import ProviderType, embedded
 from configs.eras import Era
 from hack.servers.endpoint import DIMENSION
 from hack.servers.releases import Release
-from tests.support.matrix.case import Case, Json, Probe, Capabilities, value_of
+from tests.support.matrix.case import Capabilities, Case, Json, Probe, value_of
 from tests.support.matrix.probes import EMBEDDING, arrived, chat, uploaded, vector_store
 
 EMBEDDER: Final = "embedder"

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from informers import errors
-from informers.decoder import EventType, Decoder
+from informers.decoder import Decoder, EventType
 from informers.interning import Sharing
 from informers.metrics import Gauges, InformerMetrics
 from informers.ports import Object, ObjectKey, Resource

@@ -27,8 +27,8 @@ from llamastack_operator.oci.answer_cache import (
     LONGEST_REST_S,
     SPREAD,
     TAG_FRESH_S,
-    Content,
     AnswerCache,
+    Content,
 )
 from llamastack_operator.oci.errors import BadLabel, ImageNotFound, Unavailable
 
@@ -42,7 +42,12 @@ def content(digest: str = "d", *, labelled: bool = True, size: int = 10) -> Cont
 
 
 def ask(
-    answers: AnswerCache, question: Question = IMAGE, asker: ObjectKey = A, *, now: float, rv: str = ""
+    answers: AnswerCache,
+    question: Question = IMAGE,
+    asker: ObjectKey = A,
+    *,
+    now: float,
+    rv: str = "",
 ) -> tuple[object, bool]:
     return answers.ask(question, asker, credentials=rv, now=now)
 

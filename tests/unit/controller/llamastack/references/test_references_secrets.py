@@ -13,7 +13,7 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import SecretReference
-from controller.llamastack.references.secrets import SecretSummary, SecretResolver, judge
+from controller.llamastack.references.secrets import SecretResolver, SecretSummary, judge
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource, key_of
 

@@ -19,7 +19,8 @@ from controller.llamastack.objects.pods import TROUBLE
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.status.claim import Volume
-from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.compute import compute
+from controller.llamastack.status.facts import Facts
 from tests.support.apicase import with_workload
 from tests.support.claims import claim
 from tests.support.world import condition
