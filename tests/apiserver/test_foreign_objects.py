@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from controller.llamastack.children import table
 from controller.llamastack.objects.kinds import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER, SERVICE
 from controller.llamastack.render import labels
@@ -33,7 +35,7 @@ from tests.support.edits.full import (
 )
 from tests.support.edits.row import Json
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -123,7 +125,7 @@ def test_foreign_object_is_named_never_touched_and_when_it_is_gone_all_goes_on(
     taken = [path for path in before if path.rpartition("/")[0].endswith(kind.plural)]
     taken = [path for path in taken if path.rpartition("/")[2].startswith(name)]
 
-    def conflict() -> Json | None:
+    def conflict() -> Mapping[str, Any] | None:
         ready = condition(world.must_get("llsd", name), "Ready")
         return ready if ready.get("reason") == "ResourceConflict" else None
 

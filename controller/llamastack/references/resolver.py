@@ -14,6 +14,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from api.conditions import is_true_now
 from api.errors import FieldError
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.cache.reference_index import secrets_of_pods
@@ -161,7 +162,7 @@ def _of_template(live: Object | None, name: str) -> str:
 
 def _already_resolved(cr: Object) -> bool:
     """Whether a pass over this very generation found everything usable."""
-    return _holds(cr, ConditionType.SECRETS_RESOLVED)
+    return is_true_now(cr, ConditionType.SECRETS_RESOLVED)
 
 
 def _already_judged(cr: Object, plan: Plan, seen: Judgement) -> bool:
@@ -171,14 +172,4 @@ def _already_judged(cr: Object, plan: Plan, seen: Judgement) -> bool:
     resolved = (cr.get("status") or {}).get("resolvedDistribution") or {}
     said = resolved.get("configSource"), resolved.get("configHash")
     known = said == (ConfigSource.OVERRIDE, seen.config_digest)
-    return known and _holds(cr, ConditionType.CONFIG_GENERATED)
-
-
-def _holds(cr: Object, kind: ConditionType) -> bool:
-    generation = cr["metadata"].get("generation")
-    return any(
-        c.get("type") == kind
-        and c.get("status") == "True"
-        and c.get("observedGeneration") == generation
-        for c in (cr.get("status") or {}).get("conditions") or ()
-    )
+    return known and is_true_now(cr, ConditionType.CONFIG_GENERATED)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from api.conditions import condition
 from controller.llamastack.objects.rollout import State, assess
 from controller.llamastack.render import names
 from informers.ports import ObjectKey, key_of
@@ -178,14 +179,7 @@ def is_ready(deployment: Object) -> bool:
 def _occasion(deployment: Object, template: str) -> str:
     """Moves when pods of the same template go and come, too: they may run a moved image tag."""
     status = deployment.get("status") or {}
-    available = next(
-        (
-            c.get("lastTransitionTime", "")
-            for c in status.get("conditions") or ()
-            if c["type"] == "Available"
-        ),
-        "",
-    )
+    available = condition(deployment, "Available").get("lastTransitionTime", "")
     parts = (
         deployment["metadata"].get("uid", ""),
         template,

@@ -13,7 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from api.meta import set_condition
+from api.conditions import (
+    condition,
+    conditions_of,
+    is_true,
+    message_of,
+    set_condition,
+    without_conditions,
+)
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
 from controller.llamastack.objects.rollout import Rollout, State, assess
 from controller.llamastack.render import labels
@@ -23,7 +30,7 @@ from controller.llamastack.status import claim
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.meta import ConditionStatus
+    from api.conditions import ConditionStatus
     from configs.engine import Generated
     from controller.llamastack.planning.image_configs import Wait
     from controller.llamastack.server.status import Account
@@ -46,9 +53,9 @@ def compute(facts: Facts) -> dict[str, Any]:
     server = account(old, facts.deployment, facts.server_report)
     answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
-    conditions = [dict(c) for c in old.get("conditions") or () if c["type"] not in gone]
+    conditions = without_conditions(conditions_of(facts.cr), gone)
     for kind, found in answers.items():
-        if found is None and any(c["type"] == kind for c in conditions):
+        if found is None and condition(facts.cr, kind):
             continue
         answer = found or Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")
         conditions = set_condition(
@@ -111,11 +118,8 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
 def _not_asked_for(facts: Facts) -> frozenset[str]:
     """Conditions that are there only with a field of the spec."""
     volume = facts.volume
-    stored = any(
-        c["type"] == ConditionType.STORAGE_READY
-        for c in (facts.cr.get("status") or {}).get("conditions") or ()
-    )
     # A spec that cannot be read takes nothing away, and asks for nothing.
+    stored = bool(condition(facts.cr, ConditionType.STORAGE_READY))
     asked = stored if volume is None else volume.asked is not None
     return frozenset() if asked else frozenset({ConditionType.STORAGE_READY})
 
@@ -205,9 +209,8 @@ def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
 
 def _kept(facts: Facts) -> str:
     """What was said before of this very server."""
-    for condition in (facts.cr.get("status") or {}).get("conditions") or ():
-        if condition["type"] == ConditionType.HEALTH_CHECK and condition["status"] == "True":
-            return str(condition.get("message", ""))
+    if is_true(facts.cr, ConditionType.HEALTH_CHECK):
+        return message_of(facts.cr, ConditionType.HEALTH_CHECK)
     return PASSED
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions
@@ -44,7 +45,6 @@ from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
 from controller.llamastack.status.facts import Facts
 from informers.ports import Object, ObjectKey, key_of
-from tests.support.world import condition
 
 IMAGE = "quay.io/team/mine:1"
 QUESTION = Question(IMAGE, "n", "demo-sa", ())

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from api.v1alpha2 import Spec
 from api.v1alpha2.reasons import ConfigSource, Reason
 from api.v1alpha2.status import Status
@@ -29,7 +31,6 @@ from controller.llamastack.server.probe_port import (
 from controller.llamastack.server.status import PASSED, About, is_known
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.facts import Facts
-from tests.support.world import condition
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
 ABOUT = About("1.2.3", {"starter": "example.org/starter:1"})
@@ -74,7 +75,7 @@ FACTS = Facts(
 )
 
 
-def health_of(status: dict[str, Any]) -> dict[str, Any]:
+def health_of(status: dict[str, Any]) -> Mapping[str, Any]:
     return condition({"status": status}, "HealthCheck")
 
 
