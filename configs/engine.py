@@ -112,6 +112,31 @@ class Generated:
     registry_reset: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a spec names, before anything is generated for it.
+
+    Attributes:
+        resolved: The distribution: image, base config, era.
+        source: Who writes the config that runs.
+    """
+
+    resolved: Resolved
+    source: Source
+
+
+def target_of(spec: Spec, distributions: Distributions) -> Target:
+    """What `spec.distribution` means, and whether a config has to be generated.
+
+    Raises:
+        ConfigError: There is no such distribution.
+    """
+    resolved = distributions.resolve(spec.distribution)
+    if spec.override_config:
+        return Target(resolved, "override")
+    return Target(resolved, "generated" if _needs_config(spec, resolved) else "default")
+
+
 def generate(
     cr_name: str,
     namespace: str,
@@ -121,11 +146,11 @@ def generate(
     resolver: ConfigResolver = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
-    """Turns a spec into a config.
+    """Turns a spec into a config, from what its distribution means: see `generate_for`.
 
     Args:
         cr_name: Name of the resource.
-        namespace: Of the resource; with the name it keeps shared databases apart.
+        namespace: Of the resource.
         spec: Of the resource; not changed.
         distributions: What is known, image overrides applied.
         resolver: Finds base configs; the embedded ones by default.
@@ -134,8 +159,34 @@ def generate(
     Raises:
         ConfigError: No config can be generated, with everything that is wrong.
     """
-    resolved = distributions.resolve(spec.distribution)
-    if spec.override_config:
+    target = target_of(spec, distributions)
+    return generate_for(target, cr_name, namespace, spec, resolver=resolver, previous=previous)
+
+
+def generate_for(
+    target: Target,
+    cr_name: str,
+    namespace: str,
+    spec: Spec,
+    *,
+    resolver: ConfigResolver = _EMBEDDED,
+    previous: RegistryState | None = None,
+) -> Generated:
+    """Turns a spec into a config.
+
+    Args:
+        target: What the spec names.
+        cr_name: Name of the resource.
+        namespace: Of the resource; with the name it keeps shared databases apart.
+        spec: Of the resource; not changed.
+        resolver: Finds base configs; the embedded ones by default.
+        previous: `Generated.registry` of the config that ran before; None if none did.
+
+    Raises:
+        ConfigError: No config can be generated, with everything that is wrong.
+    """
+    resolved = target.resolved
+    if target.source == "override":
         return Generated(
             None,
             "",
@@ -146,7 +197,7 @@ def generate(
             base_source=ConfigSource.OVERRIDE,
             registry=previous,
         )
-    if not needs_config(spec, resolved):
+    if target.source == "default":
         return Generated(
             None,
             "",
@@ -192,7 +243,7 @@ def _base_required(spec: Spec) -> FieldError:
     )
 
 
-def needs_config(spec: Spec, resolved: Resolved) -> bool:
+def _needs_config(spec: Spec, resolved: Resolved) -> bool:
     """Whether the image's own config will not do (D13).
 
     Besides the four sections: TLS and workers, which the server reads from its config alone, and a

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from controller.llamastack.objects.kinds import FIELD_MANAGER
 from llamastack_operator.assembly import Operator
 from llamastack_operator.capabilities import detect_capabilities
 from llamastack_operator.election.core import Timings
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
     from llamastack_operator.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-CONTROLLER = "llamastack-operator"
-"""Who Events are from."""
 
 LEASE_NAME = "54e06e98.llamastack.io"
 """The Go operator's: in one namespace the two never work at the same time."""
@@ -97,7 +95,7 @@ class Manager:
             writer = GuardedWriter(client, may_write)
             recorder = Recorder(
                 client,
-                controller=CONTROLLER,
+                controller=FIELD_MANAGER,
                 instance=self._identity(),
                 metrics=self._metrics.events(),
             )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from controller.llamastack.objects.kinds import FIELD_MANAGER
 from informers.errors import NotFound, ProtocolError
 from informers.ports import Object, Resource
 from llamastack_operator.election.core import Lease, Record
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
-FIELD_MANAGER = "llamastack-operator"
 REQUEST_TIMEOUT_S = 5.0  # the elector bounds each request too; this is the transport's own limit
 
 

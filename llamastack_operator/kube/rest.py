@@ -30,6 +30,7 @@ from informers.errors import (
     TransportError,
     Unauthorized,
 )
+from llamastack_operator.http_streams import hang_up
 from llamastack_operator.kube.classify import status_error
 from llamastack_operator.kube.config import KubeConfigError, connector
 from llamastack_operator.kube.listwatch import JSON, ScopedListerWatcher
@@ -347,18 +348,7 @@ class Client:
             try:
                 yield _Body(response, path)
             finally:
-                _hang_up(response)
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """End a stream that the server has not ended.
-
-    aiohttp would close TLS politely, wait for the peer in the background, and leave a socket open
-    that outlives the client; nobody needs the rest of a watch.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
+                hang_up(response)
 
 
 class _Body:

@@ -21,6 +21,7 @@ import orjson
 from controller.llamastack.server import answers
 from controller.llamastack.server.answers import ShapeUnknown
 from controller.llamastack.server.probe_port import ServerReport
+from llamastack_operator.http_streams import hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ class ProbeClient:
                     return body
                 raise await self._failure(response)
             finally:
-                _hang_up(response)
+                hang_up(response)
 
     async def _failure(self, response: aiohttp.ClientResponse) -> Exception:
         status = response.status
@@ -168,13 +169,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(body) > limit:
             break
     return bytes(body)
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """End an answer that has not ended: nobody needs the rest, politely or not."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 def _is_from_api(body: bytes) -> bool:

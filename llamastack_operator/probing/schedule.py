@@ -22,6 +22,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from informers.backoff import exponential
+
 if TYPE_CHECKING:
     from controller.llamastack.server.probe_port import Server, ServerReport
 
@@ -168,7 +170,7 @@ class Schedule:
             entry.failures += 1
             if entry.failures >= MOST_TRIES:
                 entry.open, entry.gave_up_at = False, now
-            rest = FIRST_REST_S * REST_GROWS ** (entry.failures - 1)
+            rest = exponential(FIRST_REST_S, entry.failures - 1, factor=REST_GROWS, cap_s=LATER_S)
             entry.due = now + rest * (1.0 + SPREAD * spread)
             self._queue(entry)
             if entry.failures < TOLD_AFTER:

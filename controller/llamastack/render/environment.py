@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.v1alpha2.references import CONFIG_KEY
 from configs.secrets import EnvFromSecret
 from controller.llamastack.render import ca_bundle
-from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.user import plain
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from configs.defaults import MOUNT_PATH
+
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec
     from api.v1alpha2.networking import Expose
     from configs.engine import Generated
     from informers.ports import Object
-
-DEFAULT_MOUNT_PATH = "/.llama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Inputs:
     def mount_path(self) -> str:
         """Of the data volume."""
         storage = self.spec.workload.storage
-        return (storage.mount_path if storage else None) or DEFAULT_MOUNT_PATH
+        return (storage.mount_path if storage else None) or MOUNT_PATH
 
     @property
     def most_replicas(self) -> int:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.v1alpha2.references import CONFIG_KEY
 from configs.server import TLS_FOLDER
 from controller.llamastack.render import ca_bundle, names
-from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
 from controller.llamastack.render.probes import probes
 from controller.llamastack.render.scheduling import placement

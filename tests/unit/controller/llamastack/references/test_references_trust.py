@@ -376,36 +376,3 @@ async def test_others_get_their_turn_while_a_long_list_is_decoded(cluster: Clust
 
     assert trust.digest
     assert turns >= 900 // 50
-
-
-# --- the shelf -----------------------------------------------------------------------------------
-
-
-def test_shelf_keeps_what_was_used_last() -> None:
-    shelf = LruCache[str, int](10)
-    for number, name in enumerate("abc"):
-        shelf.put(name, number, 4)
-    assert shelf.get("a") is None
-    assert shelf.get("b") == 1
-
-    shelf.put("d", 3, 4)
-
-    assert (shelf.get("b"), shelf.get("c"), shelf.get("d")) == (1, None, 3)
-
-
-def test_shelf_counts_a_value_once_when_it_is_put_again() -> None:
-    shelf = LruCache[str, int](10)
-    shelf.put("a", 1, 4)
-    for number in range(20):
-        shelf.put("b", number, 4)
-
-    assert (shelf.get("a"), shelf.get("b"), len(shelf)) == (1, 19, 2)
-
-
-def test_shelf_takes_one_thing_that_is_too_big_for_it() -> None:
-    shelf = LruCache[str, int](10)
-    shelf.put("a", 1, 4)
-
-    shelf.put("big", 2, 11)
-
-    assert (shelf.get("a"), shelf.get("big")) == (None, 2)
