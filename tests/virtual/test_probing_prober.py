@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import pytest
 import structlog
@@ -56,12 +55,7 @@ class Crowd:
     async def __aenter__(self) -> Crowd:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.closed = True
 
     async def ask(self, server: Server) -> ServerReport:
