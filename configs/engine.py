@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The config engine: a spec becomes a config.yaml, purely (FR-020 … FR-063, NFR-001).
+"""The config engine: a spec becomes a config.yaml, purely (FR-021, NFR-001).
 
 The steps, in order, each in a module of its own:
 
@@ -244,7 +244,7 @@ def _base_required(spec: Spec) -> FieldError:
 
 
 def _needs_config(spec: Spec, resolved: Resolved) -> bool:
-    """Whether the image's own config will not do (D13).
+    """Whether the image's own config will not do (R-D13).
 
     Besides the four sections: TLS and workers, which the server reads from its config alone, and a
     distribution whose image is another's (remote-vllm) or does not start (meta-reference-gpu).

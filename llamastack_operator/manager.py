@@ -11,7 +11,7 @@ Stop: workers finished → informers → Events flushed → lease released → H
 the last write, because whoever gets it may write from that moment on.
 
 One task group holds all tasks: if one of them dies, the rest is cancelled and the process ends
-with an error. There is no half-alive operator (row D8).
+with an error. There is no half-alive operator (D8).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Manager:
         async with AsyncExitStack() as stack:
             await self._serve(stack)
             client = await stack.enter_async_context(self._client(connection))
-            # A connection pool of its own: renewals never wait behind anything (row E12).
+            # A connection pool of its own: renewals never wait behind anything (E12).
             lease_client = await stack.enter_async_context(self._client(connection))
             elector = self._elector(lease_client) if settings.leader_elect else None
             may_write = elector.may_write if elector else _always
@@ -214,7 +214,7 @@ class _Run:
         await self._shut_down()
 
     def _watchdog(self) -> Watchdog:
-        """A loop that stood still for a whole renew deadline has lost the lease (row E10)."""
+        """A loop that stood still for a whole renew deadline has lost the lease (E10)."""
         return Watchdog(
             self._metrics.loop(),
             critical_s=Timings().renew_deadline_s,

@@ -5,11 +5,11 @@
 
 The three rules of client-go's ``tools/record/events_cache.go``, in its order:
 
-* F2, similar ones are combined: more than 10 different notes within 10 minutes for one (object,
+* Similar ones are combined (F2): more than 10 different notes within 10 minutes for one (object,
   type, reason), and further notes share one Event "(combined from similar events)". Without it a
   note with a counter in it fills etcd.
-* F1, equal ones are counted: the same (object, type, reason, note) is one :class:`Series`.
-* F3, spam is filtered: for each object a burst of 25, then one in 5 minutes. Filtered occurrences
+* Equal ones are counted (F1): the same (object, type, reason, note) is one :class:`Series`.
+* Spam is filtered (F3): for each object a burst of 25, then one in 5 minutes. Filtered occurrences
   still count, so the next one that passes tells the truth.
 
 Everything is remembered for the 4096 keys used last. The source of all occurrences is this one

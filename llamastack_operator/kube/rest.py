@@ -10,7 +10,7 @@ deadline, the status is checked before a byte is handed out, and nothing is logg
 path and code.
 
 Two connection pools: watches are long-lived and unlimited, requests are bounded, so that neither
-waits behind the other. The lease gets a client of its own (row E12).
+waits behind the other. The lease gets a client of its own (E12).
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Client:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer whose status says success; credentials are renewed once on 401 (row A13)."""
+        """An answer whose status says success; credentials are renewed once on 401 (A13)."""
         if session is None:
             raise RuntimeError("the client is used outside its `async with` block")
         what = f"{method} {path}"
@@ -238,7 +238,7 @@ class Client:
             except Gone:
                 if not token:
                     raise
-                # The snapshot expired between two pages: never mix two of them (row A4).
+                # The snapshot expired between two pages: never mix two of them (A4).
                 page = await source.list_page(resource_version=None, limit=None, continue_token="")
                 return page.items
             items.extend(page.items)
@@ -321,9 +321,9 @@ class Client:
         Args:
             resource: the kind.
             namespace: limits the scope; empty for the whole cluster.
-            label_selector: limits it to matching objects (mind row B10).
+            label_selector: limits it to matching objects, others look deleted (B10).
             field_selector: likewise, e.g. ``metadata.name=x``.
-            metadata_only: ask for ``PartialObjectMetadata`` instead of whole objects (row A18).
+            metadata_only: ask for ``PartialObjectMetadata`` instead of whole objects (A18).
         """
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         return ScopedListerWatcher(

@@ -79,7 +79,7 @@ def comparable(world: World, name: str) -> Any:
     """The Deployment with the name of its resource left out.
 
     And without what is known of the server's registry: that outlives the configuration, as the
-    data does (D16c).
+    data does (R-D16c).
     """
     live = world.must_get("deployment", name)
     annotations = {

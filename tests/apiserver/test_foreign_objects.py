@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""An object of a child's name that belongs to somebody else, for every kind of child (D11).
+"""An object of a child's name that belongs to somebody else, for every kind of child (R-D11).
 
 It is named, never touched, and never taken for ours; when it is gone, the resource goes on by
 itself. With our label it is in the operator's caches, without it is not: both ways end the same.

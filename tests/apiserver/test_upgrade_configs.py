@@ -1,9 +1,10 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Another version of the operator brings other images and base configs (FR-020a to c, FR-100).
+"""Another version of the operator brings other images and base configs.
 
-An upgrade is played by an operator with a table of distributions of its own.
+An upgrade is played by an operator with a table of distributions of its own (FR-020a, FR-020b,
+FR-020c, FR-100).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 """The informer against a modelled API server with faults, on virtual time.
 
 Each test is one rule of list and watch, as it shows from outside: requests, their times, the
-store (A1 to A6, A8 to A10, A12, A13, A15, A17).
+store (A1, A2, A3, A4, A5, A6, A8, A9, A10, A12, A13, A15, A17).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def same(source: FakeListerWatcher, informer: Informer) -> None:
     await until(lambda: dict(store.items()) == source.cluster.state(), within=3000)
 
 
-# --- A1, A2, A3, A4 ------------------------------------------------------------------------
+# --- (A1, A2, A3, A4) ----------------------------------------------------------------------
 
 
 async def test_streaming_list_needs_one_request_for_list_and_watch() -> None:
@@ -127,7 +127,7 @@ async def test_stale_answer_to_a_later_list_does_not_turn_back_the_store() -> No
     assert told.count("delete") == 0
 
 
-# --- A5, A6 --------------------------------------------------------------------------------
+# --- (A5, A6) ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_event", [False, True])
@@ -174,7 +174,7 @@ async def test_restored_cluster_is_noticed_through_the_silence(tuning: Reflector
         await same(source, informer)
 
 
-# --- A8, A9, A10 ---------------------------------------------------------------------------
+# --- (A8, A9, A10) -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
@@ -241,7 +241,7 @@ async def test_server_that_ends_every_watch_at_once_gets_few_requests(
     assert counts.counted["watch_was_short"] >= 2
 
 
-# --- A12, A13 ------------------------------------------------------------------------------
+# --- (A12, A13) ----------------------------------------------------------------------------
 
 
 async def test_refused_connections_are_tried_again_slowly_and_without_a_list() -> None:
@@ -331,7 +331,7 @@ async def test_hanging_list_has_a_deadline() -> None:
     assert 60 < source.requests[1].at - source.requests[0].at < 62
 
 
-# --- A15, A17, bugs ------------------------------------------------------------------------
+# --- bytes and bugs (A15, A17) -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])

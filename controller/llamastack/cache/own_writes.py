@@ -3,8 +3,7 @@
 
 """Tells the consistency tracker of every write, so that no reconcile starts on a cache without it.
 
-Row B13 of the semantics: what this process wrote has to be seen before it acts on the resource
-again.
+What this process wrote has to be seen before it acts on the resource again (B13).
 """
 
 from __future__ import annotations

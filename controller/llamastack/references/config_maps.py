@@ -7,7 +7,7 @@ A ConfigMap is read once per version, like a Secret (``findings``): what stays i
 :class:`ConfigMapSummary`: uid, resourceVersion, and a digest of each key. Out of the findings come
 
 * the problems: a ConfigMap or a key that is missing (FR-073, FR-074), or that is in a namespace
-  that the resource may not reach into (D12);
+  that the resource may not reach into (R-D12);
 * the content hash of what the pod uses. It stands in the pod template, so changed content rolls
   the pods, and an equal rewrite, a new label or a restored backup does not. (The Go operator
   hashes the resourceVersion, and restarts servers for a label. For Secrets we take the version
@@ -67,7 +67,7 @@ class ConfigMapSummary:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which namespaces a resource may name (D12).
+    """Which namespaces a resource may name (R-D12).
 
     Attributes:
         elsewhere: whether other namespaces than its own at all.
@@ -138,7 +138,7 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
         self._configs: set[ObjectKey] = set()
 
     def may_read(self, home: str, namespace: str) -> bool:
-        """Whether a resource in the one namespace may name a ConfigMap in the other (D12)."""
+        """Whether a resource in the one namespace may name a ConfigMap in the other (R-D12)."""
         return self._reach.covers(home, namespace)
 
     def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:

@@ -6,7 +6,7 @@
 A Secret is read once per version: ``GET``, look for the keys, judge whether the server would
 take the values, forget them. What stays is a :class:`SecretSummary`: uid, resourceVersion and key
 names. A watch on metadata tells when a finding is out of date, so a missing Secret is noticed the
-moment it appears (FR-073, FR-074) and a rotated one rolls the pods (D16).
+moment it appears (FR-073, FR-074) and a rotated one rolls the pods (R-D16).
 """
 
 from __future__ import annotations

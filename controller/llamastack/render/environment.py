@@ -4,7 +4,7 @@
 """The container's environment: ours, then the provider credentials, then the user's.
 
 A user's variable replaces ours of the same name, in place, so that no name is sent twice: a
-duplicate list key makes server-side apply fail with a 500 (row G6).
+duplicate list key makes server-side apply fail with a 500 (G6).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _ours(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
         "HOME": inputs.mount_path,
         "LLS_WORKERS": str(inputs.spec.workload.workers or 1),
         "LLS_PORT": str(inputs.port),
-        # `llama stack run` ignores server.port of the configuration (D14).
+        # `llama stack run` ignores server.port of the configuration (R-D14).
         "LLAMA_STACK_PORT": str(inputs.port),
     }
     if mounts.config_map_name:

@@ -28,7 +28,7 @@ DEFAULT_MEMORY = "1Gi"
 
 
 def pod_spec(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
-    """The pod template's spec; runs where Pod Security ``restricted`` is enforced (D17)."""
+    """The pod template's spec; runs where Pod Security ``restricted`` is enforced (R-D17)."""
     overrides = inputs.spec.workload.overrides
     account = overrides.service_account_name
     spec: dict[str, Any] = {
@@ -72,7 +72,7 @@ def _container(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
 
 
 def _resources(inputs: Inputs) -> dict[str, Any]:
-    """The user's values win; requests are filled up, limits only when workers are set (A4)."""
+    """The user's values win; requests are filled up, limits only when workers are set (P-A4)."""
     workload = inputs.spec.workload
     given = plain(workload.resources) if workload.resources else {}
     defaults = {"cpu": str(workload.workers or 1), "memory": DEFAULT_MEMORY}

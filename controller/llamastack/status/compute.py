@@ -4,7 +4,7 @@
 """What we tell the user: facts of one pass in, a complete status out. Pure.
 
 Each condition answers one question, carries the generation it speaks of, and moves its
-``lastTransitionTime`` only when its answer changes (row G9). ``Ready`` sums up; its reason is the
+``lastTransitionTime`` only when its answer changes (G9). ``Ready`` sums up; its reason is the
 reason of the first thing that stands in the way, so that one look at it is enough.
 """
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which Events a status change is worth. Pure; on transitions only (row F6)."""
+"""Which Events a status change is worth. Pure; on transitions only (F6)."""
 
 from __future__ import annotations
 

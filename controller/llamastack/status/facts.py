@@ -74,7 +74,7 @@ class Facts:
 
     @property
     def generation(self) -> int:
-        """Of the spec that this reconcile looked at (row G8)."""
+        """Of the spec that this reconcile looked at (G8)."""
         return int(self.cr["metadata"].get("generation", 0))
 
     @property

@@ -7,8 +7,8 @@ Left out are what the API server gives each object (uid, versions, times, addres
 own (status; the number of pods under an autoscaler), and what the operator notes for itself. The
 name of the resource reads the same everywhere. Three things depend on the past, and are meant to:
 
-- generated ConfigMaps that are not mounted, which wait for a rollback (D3);
-- the number of the registry, which grows when a server would not start on the old one (D16c);
+- generated ConfigMaps that are not mounted, which wait for a rollback (R-D3);
+- the number of the registry, which grows when a server would not start on the old one (R-D16c);
 - a volume, which no edit deletes.
 """
 
