@@ -10,13 +10,13 @@ The steps, in order, each in a module of its own:
 ``base``            the base config, its version checked
 ``providers``       the user's providers, expanded by the catalogue; secrets become variables
 ``merge``           over the base; disabled APIs out; what dangled pruned
-``closure``         every provider has the APIs that it needs
+``required_apis``   every provider has the APIs that it needs
 ``resources``       models, shields, tools
 ``storage``         backends and stores
 ``registrations``   what the server will write into its registry; ``registry_key``: which one
 ``server``          port, workers, TLS files
 ``checks``          would the server start on this?
-``yamlio``          text, the same bytes for the same data; its hash
+``yaml_writer``     text, the same bytes for the same data; its hash
 ==================  ==============================================================================
 
 The same spec gives the same bytes: nothing here reads a clock, a random number, the environment or
@@ -146,18 +146,10 @@ def generate(
     resolver: ConfigResolver = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
-    """Turns a spec into a config, from what its distribution means: see `generate_for`.
-
-    Args:
-        cr_name: Name of the resource.
-        namespace: Of the resource.
-        spec: Of the resource; not changed.
-        distributions: What is known, image overrides applied.
-        resolver: Finds base configs; the embedded ones by default.
-        previous: `Generated.registry` of the config that ran before; None if none did.
+    """`generate_for` what a spec names.
 
     Raises:
-        ConfigError: No config can be generated, with everything that is wrong.
+        ConfigError: There is no such distribution, or no config can be generated.
     """
     target = target_of(spec, distributions)
     return generate_for(target, cr_name, namespace, spec, resolver=resolver, previous=previous)
