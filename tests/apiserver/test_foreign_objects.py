@@ -46,7 +46,7 @@ IDS = [f"{kind.kind}-{'labelled' if labelled else 'plain'}" for kind, labelled i
 # Nothing tells when an object goes that is in no cache, so the operator looks again after a minute.
 SOON = """
 import runpy
-from controller.llamastack import outcome
+from controller.llamastack.status import outcome
 outcome.CONFLICT_RECHECK_S = 1.0
 runpy.run_module("llamastack_operator", run_name="__main__", alter_sys=True)
 """
