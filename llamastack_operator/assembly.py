@@ -33,7 +33,7 @@ from controller.llamastack.references.resolver import ReferenceResolver
 from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
-from controller.llamastack.server.status import About
+from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.watches import WATCHES
 from controller.runtime.consistency import ConsistencyTracker
 from controller.runtime.controller import Controller
@@ -155,7 +155,7 @@ class Operator:
             consistency=consistency,
             now=_now,
             servers=self.prober,
-            about=lambda: About(VERSION, planner.images),
+            operator_facts=lambda: OperatorFacts(VERSION, planner.images),
             options=lambda: live.options,
         )
         self.controller = Controller(

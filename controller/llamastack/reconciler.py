@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from controller.llamastack.references.resolver import ReferenceResolver
     from controller.llamastack.references.storage_secret import StorageSecrets
     from controller.llamastack.server.probe_port import ServerReport, Servers
-    from controller.llamastack.server.status import About
+    from controller.llamastack.server.status import OperatorFacts
     from controller.llamastack.status.endpoints import Endpoints
     from controller.llamastack.status.facts import Facts
     from controller.runtime.consistency import ConsistencyTracker
@@ -64,7 +64,7 @@ class LlamaStackReconciler:
         consistency: is told of every write.
         now: wall clock for status.
         servers: knows what running servers said.
-        about: what every status says of the operator itself; asked in each reconcile.
+        operator_facts: what every status says of the operator itself; asked in each reconcile.
         options: what shapes children besides their resource; asked in each reconcile.
     """
 
@@ -80,7 +80,7 @@ class LlamaStackReconciler:
         consistency: ConsistencyTracker,
         now: WallClock,
         servers: Servers,
-        about: Callable[[], About],
+        operator_facts: Callable[[], OperatorFacts],
         options: Callable[[], Options] = Options,
     ) -> None:
         self._caches = caches
@@ -90,7 +90,7 @@ class LlamaStackReconciler:
         self._consistency = consistency
         self._now = now
         self._servers = servers
-        self._about = about
+        self._operator_facts = operator_facts
         self._options = options
         self._overrides = Overrides(caches, writer)
         own_writes = OwnWrites(consistency, caches)
@@ -109,7 +109,7 @@ class LlamaStackReconciler:
             return Result.done()
         observed = observe(self._caches, cr, self._now())
         if observed.deleting:
-            await self._status.write(facts_of_deletion(observed, self._about()))
+            await self._status.write(facts_of_deletion(observed, self._operator_facts()))
             return Result.done()
         plan = await self._plan(observed)
         references = await self._resolve(observed, plan)
@@ -125,7 +125,7 @@ class LlamaStackReconciler:
             references,
             configuration,
             outcome,
-            about=self._about(),
+            operator_facts=self._operator_facts(),
             endpoints=self._endpoints(inputs, outcome),
             server_report=self._server_report(inputs, outcome),
         )

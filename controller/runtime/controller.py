@@ -197,7 +197,7 @@ class Controller:
         return True
 
     async def _reconcile(self, item: Item[ObjectKey]) -> None:
-        with self._logging_about(item.key), self._watching(item.key):
+        with self._log_context(item.key), self._watching(item.key):
             clock = asyncio.get_running_loop().time
             began = clock()
             verdict, error = await self._attempt(item.key)
@@ -273,7 +273,7 @@ class Controller:
     # --- around a reconcile ----------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _logging_about(self, key: ObjectKey) -> Iterator[None]:
+    def _log_context(self, key: ObjectKey) -> Iterator[None]:
         """Every line logged meanwhile says which reconcile of which object it belongs to."""
         outside = get_contextvars()
         bind_contextvars(

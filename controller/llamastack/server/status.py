@@ -35,7 +35,7 @@ PASSED: Final = f"{_ASKED}: the process serves requests. {SILENT}"
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class OperatorFacts:
     """What the operator knows by itself.
 
     Attributes:
@@ -88,25 +88,27 @@ def is_known(old: Mapping[str, Any], deployment: Object) -> bool:
     return bool(found.heard.version) and found.heard.providers is not None
 
 
-def described(found: Account, about: About, cr: Object, *, now: str) -> dict[str, Any]:
+def described(
+    found: Account, operator_facts: OperatorFacts, cr: Object, *, now: str
+) -> dict[str, Any]:
     """``version`` and ``distributionConfig`` of the status.
 
     Args:
         found: what is to be said of the server.
-        about: what we know by ourselves.
+        operator_facts: what we know by ourselves.
         cr: with its status so far.
         now: RFC 3339; when a version changed, if one did.
     """
     old: Mapping[str, Any] = cr.get("status") or {}
     result: dict[str, Any] = {}
-    version = _versions(found, about, old.get("version") or {}, now)
+    version = _versions(found, operator_facts, old.get("version") or {}, now)
     if version:
         result["version"] = version
     config: dict[str, Any] = {}
     distribution = (cr.get("spec") or {}).get("distribution") or {}
-    if about.distributions:
+    if operator_facts.distributions:
         config["activeDistribution"] = str(distribution.get("name") or "custom")
-        config["availableDistributions"] = dict(about.distributions)
+        config["availableDistributions"] = dict(operator_facts.distributions)
     if found.template:
         config["podTemplate"] = found.template
         if found.heard.providers is not None:
@@ -141,9 +143,11 @@ def _health(providers: tuple[Provider, ...]) -> str:
     return f"When it was asked it reported {words}" + (f" ({names})" if bad else "")
 
 
-def _versions(found: Account, about: About, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+def _versions(
+    found: Account, operator_facts: OperatorFacts, before: Mapping[str, Any], now: str
+) -> dict[str, Any]:
     versions = {
-        "operatorVersion": about.operator_version,
+        "operatorVersion": operator_facts.operator_version,
         "llamaStackServerVersion": found.heard.version,
     }
     result: dict[str, Any] = {name: text for name, text in versions.items() if text}

@@ -81,7 +81,7 @@ def compute(facts: Facts) -> dict[str, Any]:
     route_url = old.get("routeURL") if facts.route_url is None else facts.route_url
     if route_url:
         status["routeURL"] = route_url
-    status.update(described(server, facts.about, facts.cr, now=facts.now))
+    status.update(described(server, facts.operator_facts, facts.cr, now=facts.now))
     status.update(_resolved(facts, old))
     return status
 
@@ -216,7 +216,7 @@ def _kept(facts: Facts) -> str:
 
 def _service(facts: Facts) -> Answer | None:
     if not facts.service_url:
-        return None  # what stands in the way of another child says nothing about the Service
+        return None  # what stands in the way of another child says nothing of the Service
     text = f"The Service exists: {facts.service_url}"
     if facts.network_note:
         text += f". {facts.network_note}"

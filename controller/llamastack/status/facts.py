@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM
-from controller.llamastack.server.status import About
+from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.endpoints import UNKNOWN
 
@@ -50,7 +50,7 @@ class Facts:
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
         network_note: what should be known of who may connect.
         server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
-        about: what the operator knows by itself.
+        operator_facts: what the operator knows by itself.
     """
 
     cr: Object
@@ -70,7 +70,7 @@ class Facts:
     route_url: str | None = None
     network_note: str = ""
     server_report: ServerReport | None = None
-    about: About = field(default_factory=About)
+    operator_facts: OperatorFacts = field(default_factory=OperatorFacts)
 
     @property
     def generation(self) -> int:
@@ -90,7 +90,7 @@ def facts_of(
     configuration: Configuration,
     outcome: Outcome,
     *,
-    about: About,
+    operator_facts: OperatorFacts,
     endpoints: Endpoints = UNKNOWN,
     server_report: ServerReport | None = None,
 ) -> Facts:
@@ -102,7 +102,7 @@ def facts_of(
         references: what it refers to; ``None`` if that was not looked at.
         configuration: what the server is to run with.
         outcome: of the writes; of none, if there was nothing to write from.
-        about: what the operator knows by itself.
+        operator_facts: what the operator knows by itself.
         endpoints: how the server is reached.
         server_report: what the server said of itself.
     """
@@ -124,18 +124,18 @@ def facts_of(
         route_url=endpoints.route_url,
         network_note=endpoints.network_note,
         server_report=server_report,
-        about=about,
+        operator_facts=operator_facts,
     )
 
 
-def facts_of_deletion(observed: Observed, about: About) -> Facts:
+def facts_of_deletion(observed: Observed, operator_facts: OperatorFacts) -> Facts:
     """Of a resource that is being deleted nothing is asked any more."""
     return Facts(
         cr=observed.cr,
         now=observed.now,
         deployment=observed.deployment,
         pods=observed.pods,
-        about=about,
+        operator_facts=operator_facts,
     )
 
 

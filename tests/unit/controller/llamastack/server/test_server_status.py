@@ -28,12 +28,12 @@ from controller.llamastack.server.probe_port import (
     server_of,
     template_of,
 )
-from controller.llamastack.server.status import PASSED, About, is_known
+from controller.llamastack.server.status import PASSED, OperatorFacts, is_known
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.facts import Facts
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
-ABOUT = About("1.2.3", {"starter": "example.org/starter:1"})
+OPERATOR_FACTS = OperatorFacts("1.2.3", {"starter": "example.org/starter:1"})
 VLLM = Provider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
 HEARD = ServerReport("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
 ILL = ServerReport(problem="could not be asked for its providers: it answers 500", version="0.7.3")
@@ -71,7 +71,7 @@ FACTS = Facts(
     resolution=Resolution(Reason.SECRETS_RESOLVED, (), "h"),
     deployment=deployment(),
     service_url="http://x",
-    about=ABOUT,
+    operator_facts=OPERATOR_FACTS,
 )
 
 
@@ -221,7 +221,9 @@ def test_time_of_the_versions_moves_with_them_only() -> None:
     first = compute(replace(FACTS, server_report=HEARD))
 
     assert after(first, server_report=HEARD)["version"]["lastUpdated"] == NOW
-    assert after(first, about=replace(ABOUT, operator_version="2"))["version"] == {
+    assert after(first, operator_facts=replace(OPERATOR_FACTS, operator_version="2"))[
+        "version"
+    ] == {
         "operatorVersion": "2",
         "llamaStackServerVersion": "0.7.3",
         "lastUpdated": LATER,
