@@ -28,7 +28,7 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.objects.pods import TROUBLE, instance_index
 from controller.llamastack.objects.rollout import assess
-from controller.llamastack.status.claim import BOUND_TOLD_S, is_news, is_step
+from controller.llamastack.status.claim import BOUND_REPORT_DELAY_S, needs_reconcile, may_change_status
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
 
@@ -106,8 +106,8 @@ def _of_claims(
     queue: RateLimitingQueue[ObjectKey], consistency: ConsistencyTracker
 ) -> Iterator[Handler]:
     """What is no news of a claim is looked at, too, but not at once."""
-    kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_TOLD_S
-    for predicate, patience_s in ((is_news, 0.0), (is_step, later)):
+    kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_REPORT_DELAY_S
+    for predicate, patience_s in ((needs_reconcile, 0.0), (may_change_status, later)):
         yield EnqueueMapped(
             queue,
             kind,
@@ -117,7 +117,7 @@ def _of_claims(
             patience_s=patience_s,
         )
     yield EnqueueOwner(
-        queue, kind, owner=LLAMA_STACK, predicate=is_step, tracker=consistency, patience_s=later
+        queue, kind, owner=LLAMA_STACK, predicate=may_change_status, tracker=consistency, patience_s=later
     )
 
 
@@ -138,7 +138,7 @@ def _other_trouble(old: Object, new: Object) -> bool:
     return bool(old[TROUBLE] != new[TROUBLE])
 
 
-def _says_something_new(old: Object, new: Object) -> bool:
+def _rollout_changed(old: Object, new: Object) -> bool:
     """Whether an update of a Deployment can change what a pass would do or report.
 
     A rollout updates the status half a dozen times; most of that reads the same in our words.
@@ -156,10 +156,10 @@ def _content_changed(old: Object, new: Object) -> bool:
 
 
 _PREDICATES: dict[Resource, Predicate] = {
-    DEPLOYMENT: _says_something_new,
+    DEPLOYMENT: _rollout_changed,
     AUTOSCALER: _content_changed,
     POD_DISRUPTION_BUDGET: _content_changed,
-    PERSISTENT_VOLUME_CLAIM: is_news,
+    PERSISTENT_VOLUME_CLAIM: needs_reconcile,
 }
 """Which updates of a child are of interest; all of them where there is no row."""
 

@@ -67,7 +67,7 @@ class LiveConfig:
         self._recorder = recorder
         self._options = options
         self._config: OperatorConfig | None = None
-        self._told = ""  # version of the object whose mistakes were told
+        self._reported_version = ""  # version of the object whose mistakes were told
         self.problem = "the ConfigMap was not read yet"
 
     @property
@@ -117,9 +117,9 @@ class LiveConfig:
 
     def _tell(self, obj: Object, errors: tuple[str, ...], warnings: tuple[str, ...]) -> None:
         version = obj["metadata"].get("resourceVersion", "")
-        if version == self._told:
+        if version == self._reported_version:
             return
-        self._told = version
+        self._reported_version = version
         stays = (
             "What was last read holds until it is corrected"
             if self._config

@@ -24,7 +24,7 @@ from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.writer import Applied
 from controller.llamastack.objects.kinds import FIELD_MANAGER, SECRET
 from controller.llamastack.objects.ownership import check_writable
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.references.read_cache import versions
 from controller.llamastack.references.storage_content import (
     NO_STORAGE,
@@ -220,4 +220,4 @@ def _has_pods(deployment: Object | None) -> bool:
 
 def _rolled_out(deployment: Object) -> bool:
     """Whether there is no pod of an older template."""
-    return not _has_pods(deployment) or assess(deployment).state is State.COMPLETE
+    return not _has_pods(deployment) or assess(deployment).state is RolloutState.COMPLETE

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from api.conditions import condition
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.render import names
 from informers.ports import ObjectKey, key_of
 
@@ -173,7 +173,7 @@ def server_of(inputs: Inputs, deployment: Object, service: Object | None) -> Ser
 
 def is_ready(deployment: Object) -> bool:
     """Whether every pod that is wanted serves with the current template, and there is one."""
-    return not runs_none(deployment) and assess(deployment).state is State.COMPLETE
+    return not runs_none(deployment) and assess(deployment).state is RolloutState.COMPLETE
 
 
 def _occasion(deployment: Object, template: str) -> str:

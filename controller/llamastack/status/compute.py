@@ -22,7 +22,7 @@ from api.conditions import (
     without_conditions,
 )
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
-from controller.llamastack.objects.rollout import Rollout, State, assess
+from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
 from controller.llamastack.server.status import PASSED, account, described, sentence
 from controller.llamastack.status import claim
@@ -90,9 +90,9 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
     """Answers by condition type; ``None`` where this pass cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
-    volume = claim.judge(facts.volume, facts.pods) if facts.volume else None
-    if facts.volume and rollout.state is State.PROGRESSING:
-        volume = claim.worth_telling(volume, facts.volume, facts.cr, facts.now)
+    volume = claim.assess_claim(facts.volume, facts.pods) if facts.volume else None
+    if facts.volume and rollout.state is RolloutState.PROGRESSING:
+        volume = claim.worth_reporting(volume, facts.volume, facts.cr, facts.now)
     updated = _updated(facts)
     available = Answer(
         "True" if rollout.minimum_available else "False",
@@ -190,7 +190,7 @@ def _updated(facts: Facts) -> Answer | None:
 
 
 def _deployment_ready(rollout: Rollout) -> Answer:
-    done = rollout.state is State.COMPLETE
+    done = rollout.state is RolloutState.COMPLETE
     return Answer("True" if done else "False", rollout.reason, rollout.message)
 
 
@@ -202,7 +202,7 @@ def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
     if rollout.available and not facts.deleting:
         text = sentence(server) or _kept(facts)
         return Answer("True", Reason.HEALTH_CHECK_PASSED, text)
-    if rollout.state is State.STUCK:
+    if rollout.state is RolloutState.STUCK:
         return Answer("False", Reason.HEALTH_CHECK_FAILED, f"No server answers: {rollout.message}")
     return Answer("Unknown", Reason.HEALTH_CHECK_PENDING, "No server answers its probe yet")
 
@@ -223,10 +223,10 @@ def _service(facts: Facts) -> Answer | None:
     return Answer("True", Reason.SERVICE_READY, text)
 
 
-def _storage(volume: claim.Verdict | None) -> Answer | None:
+def _storage(volume: claim.ClaimVerdict | None) -> Answer | None:
     if volume is None:
         return None
-    bound = volume.state is claim.State.READY
+    bound = volume.state is claim.ClaimState.READY
     return Answer("True" if bound else "False", volume.reason, volume.message)
 
 
@@ -238,7 +238,7 @@ def _ready(
     facts: Facts,
     rollout: Rollout,
     steps: tuple[Answer | None, ...],
-    volume: claim.Verdict | None,
+    volume: claim.ClaimVerdict | None,
 ) -> Answer:
     if facts.deleting:
         return Answer("False", Reason.DELETING, "The resource is being deleted")
@@ -248,13 +248,13 @@ def _ready(
     for step in steps:
         if step is not None and step.status != "True":
             return Answer(step.status, step.reason, step.message)
-    if volume is not None and volume.state is claim.State.BROKEN:
+    if volume is not None and volume.state is claim.ClaimState.BROKEN:
         return Answer("False", volume.reason, volume.message)
-    if rollout.state is not State.COMPLETE:
-        waits = volume is not None and volume.state is claim.State.WAITING
+    if rollout.state is not RolloutState.COMPLETE:
+        waits = volume is not None and volume.state is claim.ClaimState.WAITING
         cause = volume if volume and waits and rollout.reason in _OF_THE_VOLUME else rollout
         return Answer("False", cause.reason, cause.message)
-    if volume is not None and volume.state is claim.State.GROWING:
+    if volume is not None and volume.state is claim.ClaimState.GROWING:
         return Answer("False", volume.reason, volume.message)
     return Answer("True", Reason.ALL_READY, rollout.message)
 
@@ -271,9 +271,9 @@ def _phase(facts: Facts, rollout: Rollout, answers: Mapping[str, Answer | None])
     refused = not passing and any(a and a.status == "False" for a in _steps(answers))
     storage = answers.get(ConditionType.STORAGE_READY)
     broken = storage is not None and storage.reason in _BROKEN
-    if refused or broken or rollout.state is State.STUCK:
+    if refused or broken or rollout.state is RolloutState.STUCK:
         return Phase.FAILED
-    return Phase.PENDING if rollout.state is State.ABSENT else Phase.INITIALIZING
+    return Phase.PENDING if rollout.state is RolloutState.ABSENT else Phase.INITIALIZING
 
 
 _BROKEN = frozenset({Reason.STORAGE_FAILED, Reason.STORAGE_CHANGE_REFUSED})
