@@ -154,7 +154,7 @@ class Operator:
             storage=storage,
             consistency=consistency,
             now=_now,
-            servers=self.prober,
+            prober=self.prober,
             operator_facts=lambda: OperatorFacts(VERSION, planner.images),
             options=lambda: live.options,
         )

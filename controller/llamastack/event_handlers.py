@@ -28,7 +28,11 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.objects.pods import TROUBLE, instance_index
 from controller.llamastack.objects.rollout import assess
-from controller.llamastack.status.claim import BOUND_REPORT_DELAY_S, needs_reconcile, may_change_status
+from controller.llamastack.status.claim import (
+    BOUND_REPORT_DELAY_S,
+    may_change_status,
+    needs_reconcile,
+)
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
 
@@ -117,7 +121,12 @@ def _of_claims(
             patience_s=patience_s,
         )
     yield EnqueueOwner(
-        queue, kind, owner=LLAMA_STACK, predicate=may_change_status, tracker=consistency, patience_s=later
+        queue,
+        kind,
+        owner=LLAMA_STACK,
+        predicate=may_change_status,
+        tracker=consistency,
+        patience_s=later,
     )
 
 

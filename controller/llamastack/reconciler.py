@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from controller.llamastack.references.resolution import Resolution
     from controller.llamastack.references.resolver import ReferenceResolver
     from controller.llamastack.references.storage_secret import StorageSecrets
-    from controller.llamastack.server.probe_port import ServerReport, Servers
+    from controller.llamastack.server.probe_port import ServerProber, ServerReport
     from controller.llamastack.server.status import OperatorFacts
     from controller.llamastack.status.endpoints import Endpoints
     from controller.llamastack.status.facts import Facts
@@ -63,7 +63,7 @@ class LlamaStackReconciler:
         storage: keeps the Secrets of databases.
         consistency: is told of every write.
         now: wall clock for status.
-        servers: knows what running servers said.
+        prober: knows what running servers reported.
         operator_facts: what every status says of the operator itself; asked in each reconcile.
         options: what shapes children besides their resource; asked in each reconcile.
     """
@@ -79,7 +79,7 @@ class LlamaStackReconciler:
         storage: StorageSecrets,
         consistency: ConsistencyTracker,
         now: WallClock,
-        servers: Servers,
+        prober: ServerProber,
         operator_facts: Callable[[], OperatorFacts],
         options: Callable[[], Options] = Options,
     ) -> None:
@@ -89,7 +89,7 @@ class LlamaStackReconciler:
         self._storage = storage
         self._consistency = consistency
         self._now = now
-        self._servers = servers
+        self._prober = prober
         self._operator_facts = operator_facts
         self._options = options
         self._overrides = Overrides(caches, writer)
@@ -137,7 +137,7 @@ class LlamaStackReconciler:
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
         self._planner.forget(cr["metadata"]["uid"])
-        self._servers.forget(cr["metadata"]["uid"])
+        self._prober.forget(cr["metadata"]["uid"])
         self._storage.forget(cr)
 
     def forget_child(self, child: Object) -> None:
@@ -169,13 +169,13 @@ class LlamaStackReconciler:
     def _server_report(self, inputs: Inputs | None, outcome: Outcome) -> ServerReport | None:
         if inputs is None or not outcome.is_written:
             return None
-        return observe_server(inputs, outcome.deployment, self._caches, self._servers)
+        return observe_server(inputs, outcome.deployment, self._caches, self._prober)
 
     def _ready_write_delay_s(self, cr: Object, outcome: Outcome) -> float:
         """How long the status waits for what the server says first; 0 if there is other news."""
         if not outcome.is_settled:
             return 0.0
-        return ready_write_delay_s(cr, outcome.deployment, self._servers)
+        return ready_write_delay_s(cr, outcome.deployment, self._prober)
 
 
 def _inputs(

@@ -19,9 +19,9 @@ from llamastack_operator.probing.schedule import (
     FIRST_REST_S,
     LATER_S,
     MOST_TRIES,
+    REPORTED_AFTER,
     REST_GROWS,
     SPREAD,
-    TOLD_AFTER,
     Schedule,
 )
 from tests.support.llama_servers import server
@@ -48,10 +48,10 @@ class Asking(RuleBasedStateMachine):
 
     def look(self, name: str, *, known: bool = False) -> None:
         current = self.world[name]
-        heard = self.schedule.look(current, ready=self.ready[name], known=known, now=self.now)
+        report = self.schedule.look(current, ready=self.ready[name], known=known, now=self.now)
         self.seen[name] = current
         # What is told is of the template that runs, in the words of a server of that template.
-        assert heard is None or heard.problem or heard.version == current.template
+        assert report is None or report.problem or report.version == current.template
 
     @rule(name=st.sampled_from(NAMES), known=st.booleans())
     def pass_comes_by(self, name: str, known: bool) -> None:
@@ -84,8 +84,8 @@ class Asking(RuleBasedStateMachine):
     def somebody_answers(self, pick: int, well: bool) -> None:
         if self.asked:
             asked = self.asked.pop(pick % len(self.asked))
-            heard = replace(WELL, version=asked.template) if well else ILL
-            self.schedule.answered(asked, heard, now=self.now, spread=0.5)
+            report = replace(WELL, version=asked.template) if well else ILL
+            self.schedule.answered(asked, report, now=self.now, spread=0.5)
 
     @rule(name=st.sampled_from(NAMES))
     def resource_goes(self, name: str) -> None:
@@ -261,7 +261,7 @@ def test_failure_is_told_when_it_has_repeated_itself() -> None:
     schedule = Schedule()
     look(schedule, server())
 
-    fails(schedule, TOLD_AFTER - 1, server())
+    fails(schedule, REPORTED_AFTER - 1, server())
     assert look(schedule, server()) is None
     fails(schedule, 1, server())
 

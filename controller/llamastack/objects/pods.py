@@ -153,7 +153,9 @@ def _ended(name: str, ended: Mapping[str, Any]) -> dict[str, str]:
             f"container {name} was killed: its probes fail, or the node is short of something; "
             "see the events of the pod",
         )
-    return _trouble_of(Reason.CRASH_LOOP, f"container {name} ends with exit status {code}: {hint(log)}")
+    return _trouble_of(
+        Reason.CRASH_LOOP, f"container {name} ends with exit status {code}: {hint(log)}"
+    )
 
 
 def _unschedulable(message: str) -> dict[str, str]:

@@ -65,7 +65,9 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
         pods: those of its pods that are in trouble.
     """
     if deployment is None:
-        return Rollout(RolloutState.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet")
+        return Rollout(
+            RolloutState.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet"
+        )
     status = deployment.get("status") or {}
     wanted = deployment["spec"].get("replicas", 1)
     available = int(status.get("availableReplicas") or 0)

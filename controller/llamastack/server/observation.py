@@ -15,12 +15,12 @@ from controller.llamastack.server.status import is_known
 if TYPE_CHECKING:
     from controller.llamastack.cache.readers import Caches
     from controller.llamastack.render.inputs import Inputs
-    from controller.llamastack.server.probe_port import ServerReport, Servers
+    from controller.llamastack.server.probe_port import ServerProber, ServerReport
     from informers.ports import Object
 
 
 def observe_server(
-    inputs: Inputs, deployment: Object | None, caches: Caches, servers: Servers
+    inputs: Inputs, deployment: Object | None, caches: Caches, prober: ServerProber
 ) -> ServerReport | None:
     """What the server said so far; it is asked behind our back where it has not, never here.
 
@@ -28,7 +28,7 @@ def observe_server(
         inputs: of this pass.
         deployment: live after the pass.
         caches: hold the Service.
-        servers: knows what servers said.
+        prober: knows what servers reported.
     """
     if deployment is None:
         return None
@@ -37,10 +37,10 @@ def observe_server(
     if server is None:
         return None
     known = is_known(owner.get("status") or {}, deployment)
-    return servers.look(server, ready=is_ready(deployment), known=known)
+    return prober.look(server, ready=is_ready(deployment), known=known)
 
 
-def ready_write_delay_s(cr: Object, deployment: Object | None, servers: Servers) -> float:
+def ready_write_delay_s(cr: Object, deployment: Object | None, prober: ServerProber) -> float:
     """For how many seconds the write that says "ready" waits for the server's first words.
 
     Both go in one write then. What is written meanwhile has to be about this spec.
@@ -48,10 +48,10 @@ def ready_write_delay_s(cr: Object, deployment: Object | None, servers: Servers)
     Args:
         cr: as it was read.
         deployment: live after the pass.
-        servers: knows what is expected.
+        prober: knows whether a report is expected.
     """
     status = cr.get("status") or {}
-    told = status.get("observedGeneration") == cr["metadata"].get("generation")
-    if not told or deployment is None or is_known(status, deployment):
+    is_current = status.get("observedGeneration") == cr["metadata"].get("generation")
+    if not is_current or deployment is None or is_known(status, deployment):
         return 0.0
-    return servers.awaited_s(cr["metadata"]["uid"])
+    return prober.awaited_s(cr["metadata"]["uid"])

@@ -92,7 +92,7 @@ class Server:
     occasion: str
 
 
-class Servers(Protocol):
+class ServerProber(Protocol):
     """Knows what servers said."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
@@ -115,19 +115,19 @@ class Servers(Protocol):
         ...
 
 
-class NoServers:
+class NoProber:
     """For where servers are not to be asked."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """See `Servers.look`."""
+        """See `ServerProber.look`."""
         return None
 
     def awaited_s(self, uid: str) -> float:
-        """See `Servers.awaited_s`."""
+        """See `ServerProber.awaited_s`."""
         return 0.0
 
     def forget(self, uid: str) -> None:
-        """See `Servers.forget`."""
+        """See `ServerProber.forget`."""
 
 
 def template_of(deployment: Object | None) -> str:

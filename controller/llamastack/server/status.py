@@ -25,7 +25,7 @@ from typing import Any, Final
 from controller.llamastack.server.probe_port import Provider, ServerReport, runs_none, template_of
 from informers.ports import Object
 
-NOT_TOLD: Final = frozenset({"", "Not Implemented"})
+UNREPORTED_HEALTH: Final = frozenset({"", "Not Implemented"})
 """Words that say nothing; all releases since 0.3 say the second of every provider."""
 NAMES_SHOWN: Final = 3
 
@@ -48,48 +48,48 @@ class OperatorFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class CurrentReport:
     """What is to be said of the server that runs.
 
     Attributes:
         template: whose words they are; empty if nothing was heard.
-        heard: the words.
+        report: the words.
         kept: whether they are those of the old status.
     """
 
     template: str = ""
-    heard: ServerReport = field(default_factory=ServerReport)
+    report: ServerReport = field(default_factory=ServerReport)
     kept: bool = False
 
 
-def account(
-    old: Mapping[str, Any], deployment: Object | None, heard: ServerReport | None
-) -> Account:
+def current_report(
+    old: Mapping[str, Any], deployment: Object | None, report: ServerReport | None
+) -> CurrentReport:
     """What is heard now, else what is written and still holds, else nothing.
 
     Args:
         old: the status so far.
         deployment: live, or None.
-        heard: in this pass.
+        report: in this pass.
     """
     if deployment is None or runs_none(deployment):
-        return Account()
+        return CurrentReport()
     template = template_of(deployment)
-    if heard is not None:
-        return Account(template, heard)
+    if report is not None:
+        return CurrentReport(template, report)
     if (old.get("distributionConfig") or {}).get("podTemplate") != template:
-        return Account()
-    return Account(template, _written(old), kept=True)
+        return CurrentReport()
+    return CurrentReport(template, _written(old), kept=True)
 
 
 def is_known(old: Mapping[str, Any], deployment: Object) -> bool:
     """Whether the status has all that the server could say."""
-    found = account(old, deployment, None)
-    return bool(found.heard.version) and found.heard.providers is not None
+    found = current_report(old, deployment, None)
+    return bool(found.report.version) and found.report.providers is not None
 
 
 def described(
-    found: Account, operator_facts: OperatorFacts, cr: Object, *, now: str
+    found: CurrentReport, operator_facts: OperatorFacts, cr: Object, *, now: str
 ) -> dict[str, Any]:
     """``version`` and ``distributionConfig`` of the status.
 
@@ -111,44 +111,44 @@ def described(
         config["availableDistributions"] = dict(operator_facts.distributions)
     if found.template:
         config["podTemplate"] = found.template
-        if found.heard.providers is not None:
-            config["providers"] = [_provider(p) for p in found.heard.providers]
+        if found.report.providers is not None:
+            config["providers"] = [_provider(p) for p in found.report.providers]
     if config:
         result["distributionConfig"] = config
     return result
 
 
-def sentence(found: Account) -> str | None:
+def sentence(found: CurrentReport) -> str | None:
     """What ``HealthCheck`` says of a server whose probe passes; None to leave it as it is."""
-    heard = found.heard
-    if heard.problem:
-        return f"{_ASKED}, but {heard.problem}. {SILENT}"
+    report = found.report
+    if report.problem:
+        return f"{_ASKED}, but {report.problem}. {SILENT}"
     if not found.template:
         return PASSED
-    if heard.providers is None or not heard.version:
+    if report.providers is None or not report.version:
         return None  # it was not to be heard, and the old status says why
-    number = len(heard.providers)
+    number = len(report.providers)
     listed = f"{_ASKED} and lists {number} provider{'' if number == 1 else 's'}"
-    return f"{listed}. {_health(heard.providers)}"
+    return f"{listed}. {_health(report.providers)}"
 
 
 def _health(providers: tuple[Provider, ...]) -> str:
-    told = [p for p in providers if p.health not in NOT_TOLD]
-    if not told:
+    reported = [p for p in providers if p.health not in UNREPORTED_HEALTH]
+    if not reported:
         return SILENT
-    counts = Counter(p.health for p in told)
+    counts = Counter(p.health for p in reported)
     words = ", ".join(f"{word} of {number}" for word, number in sorted(counts.items()))
-    bad = [f"{p.api}/{p.id}" for p in told if p.health != "OK"]
+    bad = [f"{p.api}/{p.id}" for p in reported if p.health != "OK"]
     names = ", ".join(bad[:NAMES_SHOWN]) + (", ..." if len(bad) > NAMES_SHOWN else "")
     return f"When it was asked it reported {words}" + (f" ({names})" if bad else "")
 
 
 def _versions(
-    found: Account, operator_facts: OperatorFacts, before: Mapping[str, Any], now: str
+    found: CurrentReport, operator_facts: OperatorFacts, before: Mapping[str, Any], now: str
 ) -> dict[str, Any]:
     versions = {
         "operatorVersion": operator_facts.operator_version,
-        "llamaStackServerVersion": found.heard.version,
+        "llamaStackServerVersion": found.report.version,
     }
     result: dict[str, Any] = {name: text for name, text in versions.items() if text}
     if not result:

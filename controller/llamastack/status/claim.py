@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 FIELD = "spec.workload.storage"
 
 BOUND_REPORT_DELAY_S = 20.0
-"""Binding is a matter of seconds and of half a dozen updates, none of which is news (`needs_reconcile`):
-pods that start within this time after them tell it in the same write. What is still to be said
-then is said without them."""
+"""For how long the status need not say that a claim is bound. Binding takes seconds and half a dozen
+updates, and the pods start soon after it: what they change goes into the same write. When the time
+is over it is written without them."""
 
 REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
 
@@ -175,7 +175,9 @@ def next_look_s(volume: Volume | None, cr: Object, now: str) -> float | None:
     return max(1.0, BOUND_REPORT_DELAY_S - _bound_for_s(volume.claim, cr, now))
 
 
-def worth_reporting(verdict: ClaimVerdict | None, volume: Volume, cr: Object, now: str) -> ClaimVerdict | None:
+def worth_reporting(
+    verdict: ClaimVerdict | None, volume: Volume, cr: Object, now: str
+) -> ClaimVerdict | None:
     """The verdict, or what was said before, for a moment.
 
     A new claim is bound while the pods start; to write the status for that alone would cost every
@@ -317,7 +319,9 @@ def _waiting(claim: Object, pods: Iterable[Object]) -> ClaimVerdict:
         )
     trouble = _trouble(pods)
     text = f'PersistentVolumeClaim "{name}" is Pending: {why}'
-    return ClaimVerdict(ClaimState.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text)
+    return ClaimVerdict(
+        ClaimState.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text
+    )
 
 
 def _provisioner(claim: Object) -> str:

@@ -24,7 +24,7 @@ from api.conditions import (
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
 from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
-from controller.llamastack.server.status import PASSED, account, described, sentence
+from controller.llamastack.server.status import PASSED, current_report, described, sentence
 from controller.llamastack.status import claim
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from api.conditions import ConditionStatus
     from configs.engine import Generated
     from controller.llamastack.planning.image_configs import Wait
-    from controller.llamastack.server.status import Account
+    from controller.llamastack.server.status import CurrentReport
     from controller.llamastack.status.facts import Facts
 
 
@@ -50,7 +50,7 @@ def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
-    server = account(old, facts.deployment, facts.server_report)
+    server = current_report(old, facts.deployment, facts.server_report)
     answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
     conditions = without_conditions(conditions_of(facts.cr), gone)
@@ -86,7 +86,7 @@ def compute(facts: Facts) -> dict[str, Any]:
     return status
 
 
-def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answer | None]:
+def _answers(facts: Facts, rollout: Rollout, server: CurrentReport) -> dict[str, Answer | None]:
     """Answers by condition type; ``None`` where this pass cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
@@ -194,7 +194,7 @@ def _deployment_ready(rollout: Rollout) -> Answer:
     return Answer("True" if done else "False", rollout.reason, rollout.message)
 
 
-def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
+def _health(facts: Facts, rollout: Rollout, server: CurrentReport) -> Answer:
     """What the probes of the pods say, and what the server said when it was asked.
 
     The answer goes by the probes alone. ``/v1/health`` is a constant: 200 with every backend dead.

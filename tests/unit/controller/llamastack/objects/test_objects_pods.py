@@ -266,7 +266,9 @@ def test_exceeded_deadline_names_the_reason_of_the_pods() -> None:
 
 
 def test_trouble_of_an_old_pod_does_not_spoil_a_complete_rollout() -> None:
-    assert assess(deployment(1), [keep_trouble(crashed("E: x")) or {}]).state is RolloutState.COMPLETE
+    assert (
+        assess(deployment(1), [keep_trouble(crashed("E: x")) or {}]).state is RolloutState.COMPLETE
+    )
 
 
 HOSTILE = (

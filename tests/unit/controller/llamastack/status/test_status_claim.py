@@ -270,7 +270,9 @@ def test_claim_that_was_not_asked_to_grow_yet_has_no_verdict() -> None:
 def test_what_a_claim_cannot_become_is_said_with_the_field_and_the_way_out(
     live: dict[str, Any], storage: dict[str, Any], message: str
 ) -> None:
-    assert verdict(live, **storage) == ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_CHANGE_REFUSED, message)
+    assert verdict(live, **storage) == ClaimVerdict(
+        ClaimState.BROKEN, Reason.STORAGE_CHANGE_REFUSED, message
+    )
 
 
 @pytest.mark.parametrize(

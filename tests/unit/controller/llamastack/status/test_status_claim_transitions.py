@@ -19,9 +19,9 @@ from controller.llamastack.status.claim import (
     ClaimState,
     ClaimVerdict,
     Volume,
-    needs_reconcile,
-    may_change_status,
     assess_claim,
+    may_change_status,
+    needs_reconcile,
     next_look_s,
     worth_reporting,
 )
