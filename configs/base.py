@@ -5,7 +5,7 @@
 
 There is one for every name in distributions.json (FR-027a), embedded, so that a cluster without a
 way to the outside gets the same config. Another source (labels of an image) is another
-`ConfigResolver`; the engine does not know where a base came from, only its era and version.
+`BaseConfigSource`; the engine does not know where a base came from, only its era and version.
 
 Whoever wrote a base, the engine relies on its form: `read_base` is the one place that checks it.
 """
@@ -55,11 +55,11 @@ class BaseConfig:
     digest: str
 
 
-class ConfigResolver(Protocol):
+class BaseConfigSource(Protocol):
     """Finds the base config of a distribution."""
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
-        """The base config; None if this resolver has none for the image.
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
+        """The base config; None if this source has none for the image.
 
         Raises:
             ConfigError: There is one, but it cannot be used.
@@ -67,10 +67,10 @@ class ConfigResolver(Protocol):
         ...
 
 
-class EmbeddedResolver:
+class EmbeddedBaseConfigs:
     """The base configs that the operator brings."""
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base config that distributions.json names."""
         if resolved.base is None or resolved.era is None:
             return None

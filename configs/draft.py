@@ -13,7 +13,7 @@ from configs import references
 from configs.catalogue import Catalogue
 from configs.eras import Era
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 from configs.secrets import Environment
 
 Config: TypeAlias = dict[str, Any]
@@ -51,7 +51,7 @@ class Draft:
     data: Config
     era: Era
     distribution: str
-    entries: Mapping[str, Sequence[Entry]]
+    entries: Mapping[str, Sequence[ProviderEntry]]
     environment: Environment
     given: frozenset[str]
     catalogue: Catalogue

@@ -48,7 +48,7 @@ from configs import (
     storage,
     yaml_reader,
 )
-from configs.base import BaseConfig, ConfigResolver, EmbeddedResolver
+from configs.base import BaseConfig, BaseConfigSource, EmbeddedBaseConfigs
 from configs.connection import StorageSecret
 from configs.distributions import Distributions, Resolved
 from configs.draft import Draft
@@ -65,7 +65,7 @@ BASE_REQUIRED: Final = (
     "the image. See docs/configuration.md for details."
 )
 
-_EMBEDDED: Final = EmbeddedResolver()
+_EMBEDDED: Final = EmbeddedBaseConfigs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def generate(
     spec: Spec,
     *,
     distributions: Distributions,
-    resolver: ConfigResolver = _EMBEDDED,
+    bases: BaseConfigSource = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
     """Turns a spec into a config, from what its distribution means: see `generate_for`.
@@ -153,14 +153,14 @@ def generate(
         namespace: Of the resource.
         spec: Of the resource; not changed.
         distributions: What is known, image overrides applied.
-        resolver: Finds base configs; the embedded ones by default.
+        bases: Finds base configs; the embedded ones by default.
         previous: `Generated.registry` of the config that ran before; None if none did.
 
     Raises:
         ConfigError: No config can be generated, with everything that is wrong.
     """
     target = target_of(spec, distributions)
-    return generate_for(target, cr_name, namespace, spec, resolver=resolver, previous=previous)
+    return generate_for(target, cr_name, namespace, spec, bases=bases, previous=previous)
 
 
 def generate_for(
@@ -169,7 +169,7 @@ def generate_for(
     namespace: str,
     spec: Spec,
     *,
-    resolver: ConfigResolver = _EMBEDDED,
+    bases: BaseConfigSource = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
     """Turns a spec into a config.
@@ -179,7 +179,7 @@ def generate_for(
         cr_name: Name of the resource.
         namespace: Of the resource; with the name it keeps shared databases apart.
         spec: Of the resource; not changed.
-        resolver: Finds base configs; the embedded ones by default.
+        bases: Finds base configs; the embedded ones by default.
         previous: `Generated.registry` of the config that ran before; None if none did.
 
     Raises:
@@ -207,7 +207,7 @@ def generate_for(
             era=resolved.era,
             registry=previous,
         )
-    base = resolver.resolve(resolved)
+    base = bases.base_of(resolved)
     if base is None:
         raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (_base_required(spec),))
     return _Generation(cr_name, namespace, spec, resolved, base).run(previous)

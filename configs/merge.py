@@ -18,7 +18,7 @@ from configs import eras, references
 from configs.draft import Config
 from configs.eras import Era
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 
 API_OF_RESOURCE: Final[Mapping[str, str]] = {
     "models": "inference",
@@ -66,7 +66,7 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def add_providers(data: Config, entries: Mapping[str, Sequence[Entry]]) -> None:
+def add_providers(data: Config, entries: Mapping[str, Sequence[ProviderEntry]]) -> None:
     """Puts the user's providers in the place of the base's, API by API."""
     for api, found in entries.items():
         data["providers"][api] = [entry.data() for entry in found]

@@ -94,7 +94,7 @@ def examine(raw: bytes) -> Examined:
     )
 
 
-def judge(examined: Examined, era: Era | None, *, https: bool = False) -> tuple[Era | None, str]:
+def check(examined: Examined, era: Era | None, *, https: bool = False) -> tuple[Era | None, str]:
     """What a config means for a resource: its era, and what its author should know.
 
     Args:

@@ -27,7 +27,7 @@ from configs.secrets import Environment
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProviderEntry:
     """A provider of the user, as the config has it.
 
     Attributes:
@@ -116,7 +116,7 @@ def expand(
     catalogue: Catalogue,
     environment: Environment,
     findings: Findings,
-) -> dict[str, list[Entry]]:
+) -> dict[str, list[ProviderEntry]]:
     """The user's providers by the server's name of their API, in the order of the spec.
 
     Args:
@@ -127,7 +127,7 @@ def expand(
         environment: Receives the variables for secrets and telemetry.
         findings: Receives mistakes and warnings.
     """
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[ProviderEntry]] = {}
     for section, providers in spec.providers.items():
         if section == "telemetry":
             telemetry.expand(providers, environment, findings)
@@ -158,7 +158,7 @@ class _Expansion:
     environment: Environment
     findings: Findings
 
-    def entry(self, catalogue: Catalogue) -> Entry | None:
+    def entry(self, catalogue: Catalogue) -> ProviderEntry | None:
         """The entry; None if the type is not known."""
         kind = self._kind(catalogue)
         if kind is None:
@@ -176,7 +176,7 @@ class _Expansion:
         _habits(kind, config, self.era)
         self._required(kind, config)
         self._unknown_keys(kind)
-        return Entry(self.provider.id, kind, config, self.provider.path, models)
+        return ProviderEntry(self.provider.id, kind, config, self.provider.path, models)
 
     def _error(self, field: str, message: str, hint: str = "") -> None:
         self.findings.error(f"{self.provider.path}.{field}", message, hint)

@@ -18,7 +18,7 @@ from configs import defaults, merge
 from configs.catalogue import ProviderType
 from configs.draft import Draft
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 
 _PLAIN: Final[Mapping[str, str]] = {
     "vector_io": "faiss",
@@ -115,7 +115,11 @@ def _drop_stranded(draft: Draft, lost: dict[str, list[str]]) -> bool:
 
 
 def _refuse(
-    entry: Entry, api: str, disabled: Collection[str], lacking: Collection[str], findings: Findings
+    entry: ProviderEntry,
+    api: str,
+    disabled: Collection[str],
+    lacking: Collection[str],
+    findings: Findings,
 ) -> None:
     if api in disabled:
         why, hint = "which is disabled", "enable it, or remove this provider"

@@ -24,7 +24,7 @@ from typing import Final
 
 from api.v1alpha2 import ConfigSource, parse
 from configs import detection, engine
-from configs.base import EmbeddedResolver, read_base
+from configs.base import EmbeddedBaseConfigs, read_base
 from configs.distributions import Distributions, Resolved
 from configs.errors import ConfigError
 from hack.servers.bed import Bed
@@ -126,7 +126,7 @@ def generated(name: str, env: Mapping[str, str]) -> str:
         "default",
         parse(resource).spec,
         distributions=Distributions.load(),
-        resolver=EmbeddedResolver(),
+        bases=EmbeddedBaseConfigs(),
     )
     return str(found.config_yaml)
 

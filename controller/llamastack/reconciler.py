@@ -112,7 +112,7 @@ class LlamaStackReconciler:
             await self._status.write(facts_of_deletion(observed, self._operator_facts()))
             return Result.done()
         plan = await self._plan(observed)
-        references = await self._resolve(observed, plan)
+        references = await self._resolve_references(observed, plan)
         configuration = await self._overrides.configuration(cr, plan, references)
         inputs = _inputs(observed, plan, references, configuration, self._options())
         if inputs is None or references is None:
@@ -150,13 +150,15 @@ class LlamaStackReconciler:
         async with asyncio.TaskGroup() as group:
             for key in self._references.read_ahead_of(observed.cr):
                 group.create_task(self._references.read_ahead(key), name=f"read Secret {key}")
-            planning = group.create_task(self._made(observed), name=f"plan {key_of(observed.cr)}")
+            planning = group.create_task(
+                self._make_plan(observed), name=f"plan {key_of(observed.cr)}"
+            )
         return planning.result()
 
-    async def _made(self, observed: Observed) -> Plan:
+    async def _make_plan(self, observed: Observed) -> Plan:
         return self._planner.plan(observed)
 
-    async def _resolve(self, observed: Observed, plan: Plan) -> Resolution | None:
+    async def _resolve_references(self, observed: Observed, plan: Plan) -> Resolution | None:
         if not plan.is_resolvable:
             return None
         return await self._references.resolve(observed.cr, observed.deployment, plan)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.server.probe_port import Provider, ServerReport
+from controller.llamastack.server.probe_port import ReportedProvider, ServerReport
 from hack.cluster.ports import free_port
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.probing.probe_client import MOST_BYTES, NotAllowed, ProbeClient
@@ -54,8 +54,8 @@ async def test_server_tells_its_version_and_providers() -> None:
     assert report == ServerReport(
         "0.7.3",
         (
-            Provider("inference", "vllm", "remote::vllm", "Not Implemented", text),
-            Provider("safety", "guard", "inline::llama-guard", "Not Implemented", text),
+            ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", text),
+            ReportedProvider("safety", "guard", "inline::llama-guard", "Not Implemented", text),
         ),
     )
     assert SECRET not in repr(report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from controller.llamastack.server.probe_port import Provider
+from controller.llamastack.server.probe_port import ReportedProvider
 from hack.servers.bed import Bed
 from hack.servers.endpoint import OpenAIEndpoint
 from hack.servers.minimal import minimal
@@ -43,5 +43,5 @@ async def test_real_server_tells_its_version_and_providers_and_no_secret(
     assert report.providers is not None
     vllm = [p for p in report.providers if p.id == "vllm"]
     text = "Provider does not implement health check"
-    assert vllm == [Provider("inference", "vllm", "remote::vllm", "Not Implemented", text)]
+    assert vllm == [ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", text)]
     assert TOKEN not in repr(report)

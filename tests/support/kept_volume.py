@@ -51,7 +51,7 @@ class SmallBase:
 
     era: Era
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base, whatever the image."""
         apis = _APIS[self.era]
         providers: dict[str, list[Json]] = {
@@ -116,7 +116,7 @@ class KeptVolume:
             NAMESPACE,
             spec_of(sections),
             distributions=DISTRIBUTIONS,
-            resolver=SmallBase(era_of(release)),
+            bases=SmallBase(era_of(release)),
             previous=self.current.registry if self.current else None,
         )
         return self.current

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from api.v1alpha2.providers import SECTIONS
 from configs import connection, eras, references
-from configs.base import BaseConfig, EmbeddedResolver
+from configs.base import BaseConfig, EmbeddedBaseConfigs
 from configs.catalogue import ProviderType, embedded
 from configs.engine import Generated
 from configs.eras import Era
@@ -137,7 +137,7 @@ class _Base:
         if "image" in distribution:
             return cls(base_of(era), text_of(era))
         resolved = DISTRIBUTIONS.known[distribution["name"]]
-        config = EmbeddedResolver().resolve(resolved)
+        config = EmbeddedBaseConfigs().base_of(resolved)
         assert config is not None
         return cls(config, embedded_text(resolved))
 

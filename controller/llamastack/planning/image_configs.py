@@ -119,7 +119,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Postpone:
     """Leave everything as it is for now.
 
     Attributes:
@@ -150,7 +150,7 @@ class Refuse:
     retry_in_s: float
 
 
-Decision: TypeAlias = Use | Wait | Refuse
+Decision: TypeAlias = Use | Postpone | Refuse
 
 _STEPS: Final = (
     ConditionType.CONFIG_GENERATED,
@@ -193,7 +193,7 @@ def decide(answer: Answer, cr: Mapping[str, Any], question: Question, *, named: 
         case Unlabelled():
             return Use()
         case Pending():
-            return Wait(_settled(cr, question), f"Reading the labels of image {question.image}")
+            return Postpone(_settled(cr, question), f"Reading the labels of image {question.image}")
         case Failed():
             return _failed(answer, cr, question, named=named)
 
@@ -203,7 +203,7 @@ def _failed(answer: Failed, cr: Mapping[str, Any], question: Question, *, named:
     unread = answer.reason == Reason.IMAGE_CONFIG_UNAVAILABLE
     # The answer of an earlier process is as good as it was; a failure now does not change it.
     if unread and labelled and _settled(cr, question):
-        return Wait(settled=True, message=answer.message, retry_in_s=answer.retry_in_s)
+        return Postpone(settled=True, message=answer.message, retry_in_s=answer.retry_in_s)
     if unread and named and not labelled:
         return Use(
             note=f"The labels of image {question.image} could not be read, so the configuration "

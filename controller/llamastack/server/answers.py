@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from controller.llamastack.server.probe_port import Provider
+from controller.llamastack.server.probe_port import ReportedProvider
 
 MOST_PROVIDERS: Final = 200  # the largest distribution has some forty
 LONGEST_WORD: Final = 253
@@ -35,7 +35,7 @@ class ShapeUnknown(ValueError):
     """The answer is not what servers answer; says in a few words what it is instead."""
 
 
-def providers(body: bytes) -> tuple[Provider, ...]:
+def providers(body: bytes) -> tuple[ReportedProvider, ...]:
     """The providers that a server lists, sorted, so that another order is no news.
 
     Understood: ``{"data": [...]}`` (all current releases), a bare list, and a map of API names to
@@ -44,7 +44,7 @@ def providers(body: bytes) -> tuple[Provider, ...]:
     Raises:
         ShapeUnknown: it is none of these.
     """
-    found: list[Provider] = []
+    found: list[ReportedProvider] = []
     number = 0
     for api, item in _items(_decoded(body)):
         number += 1
@@ -95,7 +95,7 @@ def _items(data: Any) -> Iterator[tuple[str, Any]]:
         yield from ((api, item) for item in entries)
 
 
-def _provider(api: str, item: Any) -> Provider | None:
+def _provider(api: str, item: Any) -> ReportedProvider | None:
     if not isinstance(item, dict):
         return None
     api = _word(item.get("api") or api)
@@ -103,7 +103,7 @@ def _provider(api: str, item: Any) -> Provider | None:
     if not (api and name and kind):
         return None
     health, message = _health(item.get("health"))
-    return Provider(api, name, kind, health, message)
+    return ReportedProvider(api, name, kind, health, message)
 
 
 def _health(value: Any) -> tuple[str, str]:

@@ -34,7 +34,7 @@ _HASH = 10  # hexadecimal digits; it only has to differ from the one before
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ReportedProvider:
     """A provider as a server lists it; never with its configuration, which may hold secrets.
 
     Attributes:
@@ -63,7 +63,7 @@ class ServerReport:
     """
 
     version: str = ""
-    providers: tuple[Provider, ...] | None = None
+    providers: tuple[ReportedProvider, ...] | None = None
     problem: str = ""
 
 

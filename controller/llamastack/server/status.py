@@ -22,7 +22,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from controller.llamastack.server.probe_port import Provider, ServerReport, runs_none, template_of
+from controller.llamastack.server.probe_port import (
+    ReportedProvider,
+    ServerReport,
+    runs_none,
+    template_of,
+)
 from informers.ports import Object
 
 UNREPORTED_HEALTH: Final = frozenset({"", "Not Implemented"})
@@ -132,7 +137,7 @@ def sentence(found: CurrentReport) -> str | None:
     return f"{listed}. {_health(report.providers)}"
 
 
-def _health(providers: tuple[Provider, ...]) -> str:
+def _health(providers: tuple[ReportedProvider, ...]) -> str:
     reported = [p for p in providers if p.health not in UNREPORTED_HEALTH]
     if not reported:
         return SILENT
@@ -158,7 +163,7 @@ def _versions(
     return result
 
 
-def _provider(provider: Provider) -> dict[str, Any]:
+def _provider(provider: ReportedProvider) -> dict[str, Any]:
     """Never with its configuration."""
     result: dict[str, Any] = {
         "api": provider.api,
@@ -180,9 +185,9 @@ def _written(old: Mapping[str, Any]) -> ServerReport:
     )
 
 
-def _read(item: Mapping[str, Any]) -> Provider:
+def _read(item: Mapping[str, Any]) -> ReportedProvider:
     health = item.get("health") or {}
-    return Provider(
+    return ReportedProvider(
         str(item.get("api", "")),
         str(item.get("provider_id", "")),
         str(item.get("provider_type", "")),

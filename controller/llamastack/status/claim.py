@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 FIELD = "spec.workload.storage"
 
 BOUND_REPORT_DELAY_S = 20.0
-"""For how long the status need not say that a claim is bound. Binding takes seconds and half a dozen
-updates, and the pods start soon after it: what they change goes into the same write. When the time
-is over it is written without them."""
+"""For how long the status need not say that a claim is bound. Binding takes seconds and half a
+dozen updates, and the pods start soon after it: what they change goes into the same write. When the
+time is over it is written without them."""
 
 REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
 

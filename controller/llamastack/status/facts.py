@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from configs.engine import Generated
     from controller.llamastack.cache.observed import Observed
     from controller.llamastack.objects.problem import Problem
-    from controller.llamastack.planning.image_configs import Wait
+    from controller.llamastack.planning.image_configs import Postpone
     from controller.llamastack.planning.plan import Plan
     from controller.llamastack.references.configuration import Configuration
     from controller.llamastack.references.resolution import Resolution
@@ -36,7 +36,7 @@ class Facts:
         now: RFC 3339, for transitions.
         generated: the configuration, unless that failed.
         config_problem: why there is none.
-        config_wait: why there is none yet.
+        config_postponed: why there is none yet.
         config_note: what should be known of the one there is.
         override_text: what is to be said of the user's own configuration; empty if there is none,
             or if nothing changed since something was said of it.
@@ -57,7 +57,7 @@ class Facts:
     now: str
     generated: Generated | None = None
     config_problem: Problem | None = None
-    config_wait: Wait | None = None
+    config_postponed: Postpone | None = None
     config_note: str = ""
     override_text: str = ""
     resolution: Resolution | None = None
@@ -111,7 +111,7 @@ def facts_of(
         now=observed.now,
         generated=configuration.generated,
         config_problem=configuration.problem,
-        config_wait=plan.waiting,
+        config_postponed=plan.postponed,
         config_note=plan.note,
         override_text=configuration.text,
         resolution=references,

@@ -282,7 +282,9 @@ class Node:
     def _start_inside(self, layout: config.Layout) -> Program:
         plan = layout.conf / "plan.json"
         libraries = library_environment(self._binaries)
-        plan.write_text(json.dumps(config.plan(layout, libraries), indent=2), encoding="utf-8")
+        plan.write_text(
+            json.dumps(config.first_process(layout, libraries), indent=2), encoding="utf-8"
+        )
         words = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         module = "hack.cluster.node.inside"
         return self._start("node", ["unshare", *words, sys.executable, "-m", module, str(plan)])

@@ -23,7 +23,7 @@ from aiohttp import ClientError, web
 
 from api.v1alpha2 import parse
 from configs import connection, engine, eras, yaml_reader
-from configs.base import EmbeddedResolver
+from configs.base import EmbeddedBaseConfigs
 from configs.defaults import DATA_VARIABLE, FILES_VARIABLE
 from configs.distributions import Distributions
 from configs.engine import Generated
@@ -169,9 +169,9 @@ def generate(case: Case, sections: Json) -> Generated:
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {"distribution": named, **sections},
     }
-    resolver = EmbeddedResolver() if case.distribution else _labels(case.release)
+    source = EmbeddedBaseConfigs() if case.distribution else _labels(case.release)
     return engine.generate(
-        NAME, NAMESPACE, parse(obj).spec, distributions=_DISTRIBUTIONS, resolver=resolver
+        NAME, NAMESPACE, parse(obj).spec, distributions=_DISTRIBUTIONS, bases=source
     )
 
 

@@ -205,7 +205,7 @@ class _Fixed:
     def __init__(self, base: BaseConfig) -> None:
         self._base = base
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         return self._base
 
 
@@ -240,7 +240,7 @@ def on_base(
         NAMESPACE,
         spec_of({"disabled": ["telemetry"]}),
         distributions=DISTRIBUTIONS,
-        resolver=_Fixed(base),
+        bases=_Fixed(base),
         previous=previous.registry if previous else None,
     )
 

@@ -22,7 +22,7 @@ from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.server.observation import ready_write_delay_s
 from controller.llamastack.server.probe_port import (
     NoProber,
-    Provider,
+    ReportedProvider,
     ServerReport,
     is_ready,
     server_of,
@@ -34,8 +34,8 @@ from controller.llamastack.status.facts import Facts
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
 OPERATOR_FACTS = OperatorFacts("1.2.3", {"starter": "example.org/starter:1"})
-VLLM = Provider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
-REPORT = ServerReport("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
+VLLM = ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
+REPORT = ServerReport("0.7.3", (VLLM, ReportedProvider("safety", "guard", "inline::guard")))
 ILL = ServerReport(problem="could not be asked for its providers: it answers 500", version="0.7.3")
 
 
@@ -209,7 +209,7 @@ def test_failure_replaces_what_was_heard_before() -> None:
     ],
 )
 def test_health_of_providers_is_the_word_of_the_server(words: tuple[str, ...], told: str) -> None:
-    providers = tuple(Provider("a", f"p{n}", "t", word) for n, word in enumerate(words))
+    providers = tuple(ReportedProvider("a", f"p{n}", "t", word) for n, word in enumerate(words))
 
     status = compute(replace(FACTS, server_report=ServerReport("0.2.23", providers)))
 
