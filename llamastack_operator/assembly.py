@@ -172,7 +172,7 @@ class Operator:
             queue=self.queue,
             consistency=consistency,
             caches=caches,
-            findings={SECRET: secrets, CONFIG_MAP: config_maps},
+            read_caches={SECRET: secrets, CONFIG_MAP: config_maps},
             reconciler=reconciler,
         ):
             # Children come up with their resource: one look at each every ten hours is enough.

@@ -60,7 +60,7 @@ def handlers(
     queue: RateLimitingQueue[ObjectKey],
     consistency: ConsistencyTracker,
     caches: Caches,
-    findings: Mapping[Resource, VersionedReadCache[Any]],
+    read_caches: Mapping[Resource, VersionedReadCache[Any]],
     reconciler: LlamaStackReconciler,
 ) -> Iterator[tuple[CacheKey, Handler]]:
     """Every handler and the cache whose events it wants; memories first, then the queue.
@@ -69,10 +69,10 @@ def handlers(
         queue: gets the keys.
         consistency: recognises our own writes.
         caches: hold the index that maps an object to the resources that name it.
-        findings: by kind; are told when one may be out of date, before anybody is woken.
+        read_caches: by kind; are told when one may be out of date, before anybody is woken.
         reconciler: is told what is gone.
     """
-    yield LLAMA_STACK, _Forgetting(reconciler, findings, caches)
+    yield LLAMA_STACK, _Forgetting(reconciler, read_caches, caches)
     yield LLAMA_STACK, EnqueueSelf(queue, LLAMA_STACK, tracker=consistency)
     for child in CHILDREN:
         yield child, _ForgettingChildren(reconciler)
@@ -102,7 +102,7 @@ def handlers(
     for cache in (Referenced(SECRET), Referenced(CONFIG_MAP), CONFIG_MAP):
         kind = cache.resource if isinstance(cache, Referenced) else cache
         users = functools.partial(caches.users_of, kind)
-        yield cache, _Outdating(findings[kind])
+        yield cache, _Outdating(read_caches[kind])
         yield cache, EnqueueMapped(queue, kind, mapper=users)
 
 
@@ -192,11 +192,11 @@ class _Forgetting(_Quiet):
     def __init__(
         self,
         reconciler: LlamaStackReconciler,
-        findings: Mapping[Resource, VersionedReadCache[Any]],
+        read_caches: Mapping[Resource, VersionedReadCache[Any]],
         caches: Caches,
     ) -> None:
         self._reconciler = reconciler
-        self._findings = findings
+        self._read_caches = read_caches
         self._caches = caches
 
     def on_update(self, old: Object, new: Object) -> None:
@@ -204,18 +204,18 @@ class _Forgetting(_Quiet):
         if old["metadata"].get("uid") != new["metadata"].get("uid"):
             self._reconciler.forget(old)
         if old["metadata"].get("generation") != new["metadata"].get("generation"):
-            self._forget_findings(old)
+            self._forget_summaries(old)
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
         self._reconciler.forget(obj)
-        self._forget_findings(obj)
+        self._forget_summaries(obj)
 
-    def _forget_findings(self, cr: Object) -> None:
+    def _forget_summaries(self, cr: Object) -> None:
         for entry in reference_index(cr):
             resource, key = referred_object(entry)
             if not any(self._caches.resources.by_index(REFERENCE_INDEX, entry)):
-                self._findings[resource].forget(key)
+                self._read_caches[resource].forget(key)
 
 
 class _ForgettingChildren(_Quiet):
@@ -230,22 +230,22 @@ class _ForgettingChildren(_Quiet):
 
 
 class _Outdating(_Quiet):
-    """VersionedReadCache follow the objects."""
+    """Tells a read cache which summaries are out of date."""
 
-    def __init__(self, findings: VersionedReadCache[Any]) -> None:
-        self._findings = findings
+    def __init__(self, read_cache: VersionedReadCache[Any]) -> None:
+        self._read_cache = read_cache
 
     def on_add(self, obj: Object, *, initial: bool) -> None:
         """Appeared, or changed while nobody referred to it."""
-        self._findings.changed(key_of(obj), _version(obj))
+        self._read_cache.changed(key_of(obj), _version(obj))
 
     def on_update(self, old: Object, new: Object) -> None:
         """Changed."""
-        self._findings.changed(key_of(new), _version(new))
+        self._read_cache.changed(key_of(new), _version(new))
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
-        self._findings.changed(key_of(obj), "")
+        self._read_cache.changed(key_of(obj), "")
 
 
 def _version(obj: Object) -> str:

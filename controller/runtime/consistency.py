@@ -101,7 +101,7 @@ class _Write:
         self.open = True
 
 
-class _Pass:
+class _Reconcile:
     """What happens while a pass runs.
 
     Attributes:
@@ -166,7 +166,7 @@ class ConsistencyTracker:
         self._owners: dict[ObjectKey, _Owner] = {}
         self._by_age: deque[_Write] = deque()
         self._recent: dict[_Event, tuple[ObjectKey, float]] = {}
-        self._passes: dict[ObjectKey, _Pass] = {}
+        self._running: dict[ObjectKey, _Reconcile] = {}
         self._progress = 0
         self._progress_of: dict[Resource, int] = {}
 
@@ -193,7 +193,7 @@ class ConsistencyTracker:
         now = self._clock()
         self._sweep(now)
         event = (resource, key, resource_version)
-        running = self._passes.get(owner)
+        running = self._running.get(owner)
         early = running is not None and event in running.deferred
         if early or reached or event in self._recent:
             if running is not None:
@@ -268,9 +268,9 @@ class ConsistencyTracker:
             self._close(write)
         return list(dict.fromkeys(write.owner for write in outstanding))
 
-    def in_pass(self, owner: ObjectKey) -> bool:
+    def is_reconciling(self, owner: ObjectKey) -> bool:
         """Whether a pass over the owner runs, so that :meth:`defer` makes sense."""
-        return owner in self._passes
+        return owner in self._running
 
     def defer(
         self,
@@ -286,7 +286,7 @@ class ConsistencyTracker:
         Returns:
             ``False`` if no pass runs (or it has deferred too much): wake the owner now.
         """
-        running = self._passes.get(owner)
+        running = self._running.get(owner)
         if running is None or len(running.deferred) >= _DEFERRED_LIMIT:
             return False
         deferred = running.deferred
@@ -326,7 +326,7 @@ class ConsistencyTracker:
 
     def started(self, owner: ObjectKey) -> None:
         """A pass over the owner starts; from now on events about it may be deferred."""
-        self._passes[owner] = _Pass(self._progress)
+        self._running[owner] = _Reconcile(self._progress)
 
     def finished(self, owner: ObjectKey) -> int | None:
         """The pass ended, however it did.
@@ -335,7 +335,7 @@ class ConsistencyTracker:
             The priority to queue the owner with, because events came in that were not ours;
             ``None`` if there were none.
         """
-        running = self._passes.pop(owner, None)
+        running = self._running.pop(owner, None)
         if running is None:
             return None
         if any(self._progress_of.get(resource, 0) > running.since for resource in running.unseen):
@@ -351,7 +351,9 @@ class ConsistencyTracker:
 
     # --- records ---------------------------------------------------------------------------
 
-    def _arrived_before_its_answer(self, running: _Pass, event: _Event, *, early: bool) -> None:
+    def _arrived_before_its_answer(
+        self, running: _Reconcile, event: _Event, *, early: bool
+    ) -> None:
         if early:
             self._metrics.echoed(0.0)
             del running.deferred[event]

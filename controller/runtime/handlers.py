@@ -179,7 +179,7 @@ class _Enqueue:
         if tracker is None:
             return False
         if echo.writer is None:
-            if not tracker.in_pass(owner):
+            if not tracker.is_reconciling(owner):
                 return False
         elif echo.writer != owner:
             return False

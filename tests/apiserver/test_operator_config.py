@@ -230,7 +230,7 @@ def test_restart_with_the_same_content_writes_nothing(world: World, kubeconfig: 
             'controller_runtime_reconcile_total{controller="llamastackdistribution",'
             'result="success"}'
         )
-        eventually("a pass", lambda: process.metrics()[done] >= 1)
+        eventually("a reconcile", lambda: process.metrics()[done] >= 1)
 
     assert world.writes_since(mark) == []
     assert condition(world.must_get("llsd", "demo"), "Ready")["status"] == "True"

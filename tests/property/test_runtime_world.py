@@ -110,7 +110,7 @@ class DropsWhatWasDeferred(ConsistencyTracker):
 
 
 class NeverDefers(ConsistencyTracker):
-    def in_pass(self, owner: ObjectKey) -> bool:
+    def is_reconciling(self, owner: ObjectKey) -> bool:
         return False
 
 
@@ -129,7 +129,7 @@ class WakesOnEveryEcho(ConsistencyTracker):
 
 class IgnoresWhatListsSkip(ConsistencyTracker):
     def finished(self, owner: ObjectKey) -> int | None:
-        self._passes[owner].unseen.clear()
+        self._running[owner].unseen.clear()
         return super().finished(owner)
 
 

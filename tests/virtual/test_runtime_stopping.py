@@ -172,7 +172,7 @@ async def test_event_left_to_the_end_of_a_pass_causes_another() -> None:
         await asyncio.sleep(10)
 
     assert setup.reconciler.calls == [(0, A), (1, A)]
-    assert not setup.tracker.in_pass(A)
+    assert not setup.tracker.is_reconciling(A)
 
 
 async def test_event_left_to_the_end_of_a_failing_pass_is_not_lost() -> None:
@@ -315,6 +315,6 @@ async def test_cancelled_at_any_await_no_key_stays_locked_and_no_worker_alive(st
     assert task.cancelled()
     assert not setup.queue._core.processing
     assert not setup.reconciler.running
-    assert not any(setup.tracker.in_pass(key) for key in (A, B, C))
+    assert not any(setup.tracker.is_reconciling(key) for key in (A, B, C))
     assert setup.metrics.active_now == 0
     assert [t.get_name() for t in asyncio.all_tasks() if "worker" in t.get_name()] == []

@@ -80,7 +80,7 @@ class ReferenceResolver:
     async def read_ahead(self, key: ObjectKey) -> None:
         """Read a Secret; why that is not possible is told when it is needed."""
         with contextlib.suppress(ApiError):
-            await self._secrets.finding(key)
+            await self._secrets.summary(key)
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.

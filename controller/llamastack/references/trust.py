@@ -140,10 +140,10 @@ class TrustResolver:
         """Stands for the sources as they are now; empty if that is not known without reading."""
         found: list[tuple[str, str]] = []
         for source in sources:
-            finding = self._config_maps.known(source.key)
+            summary = self._config_maps.known(source.key)
             meta = self._caches.config_map(source.key)
-            if finding is not None and not finding.missing:
-                found.append((finding.uid, finding.resource_version))
+            if summary is not None and not summary.missing:
+                found.append((summary.uid, summary.resource_version))
             elif meta is not None:
                 found.append(versions(meta))
             else:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The bodies of ``/v1/providers`` and ``/v1/version``: bytes become findings, or nothing. Pure.
+"""The bodies of ``/v1/providers`` and ``/v1/version``: bytes become a report, or nothing. Pure.
 
 Servers of many releases answer, and anything may listen on a port: what is not understood is said
 to be so and never an exception of another kind. Only the fields named here are taken. A provider's

@@ -288,7 +288,7 @@ def test_writer_of_what_no_event_ever_showed_is_woken_though_it_does_not_wait(
 
 
 def test_event_is_not_deferred_outside_a_pass(tracker: ConsistencyTracker) -> None:
-    assert not tracker.in_pass(OWNER)
+    assert not tracker.is_reconciling(OWNER)
     assert not tracker.defer(OWNER, PARTS, PART, "11", priority=0)
 
 
