@@ -10,13 +10,13 @@ The steps, in order, each in a module of its own:
 ``base``            the base config, its version checked
 ``providers``       the user's providers, expanded by the catalogue; secrets become variables
 ``merge``           over the base; disabled APIs out; what dangled pruned
-``closure``         every provider has the APIs that it needs
+``required_apis``   every provider has the APIs that it needs
 ``resources``       models, shields, tools
 ``storage``         backends and stores
 ``registrations``   what the server will write into its registry; ``registry_key``: which one
 ``server``          port, workers, TLS files
 ``checks``          would the server start on this?
-``yamlio``          text, the same bytes for the same data; its hash
+``yaml_writer``     text, the same bytes for the same data; its hash
 ==================  ==============================================================================
 
 The same spec gives the same bytes: nothing here reads a clock, a random number, the environment or

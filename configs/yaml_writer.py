@@ -5,7 +5,7 @@
 
 Why an emitter of our own: the hash of a generated config decides whether a pod restarts, so its
 bytes may depend on nothing but the data (NFR-001): no library release, no Unicode database, no
-dict order. And it is written for every resource on every pass; `tests/bench/bench_configs.py`
+dict order. And it is written for every resource on every reconcile; `tests/bench/bench_configs.py`
 measures it against ruamel's pure Python emitter.
 
 Why so careful with quotes: the server reads with a YAML 1.1 parser, people and tools with 1.1 or

@@ -175,7 +175,7 @@ class Store:
         Args:
             items: everything that exists.
             resource_version: of the list.
-            history_lost: versions began anew, so that nothing here can be newer than the list.
+            history_lost: versions began again, so that nothing here can be newer than the list.
         """
         self._clock += 1
         self._replaced_at = self._clock

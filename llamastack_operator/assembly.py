@@ -73,7 +73,7 @@ class Operator:
         settings: from flags and environment.
         metrics: all of them.
         capabilities: the cluster.
-        may_write: whether a pass may start; false while leadership is in doubt.
+        may_write: whether a reconcile may start; false while leadership is in doubt.
     """
 
     resource = LLAMA_STACK

@@ -26,7 +26,7 @@ class QueueGauges:
             priority that was once seen stays, with 0. A key that waits for a deadline does not
             count; one that was added while it is being processed does.
         unfinished_s: ``workqueue_unfinished_work_seconds``: sum of the seconds that the keys
-            handed out by now have been out. Grows without end if a worker is stuck.
+            handed out so far have been out. Grows without end if a worker is stuck.
         longest_running_s: ``workqueue_longest_running_processor_seconds``: the largest of them.
     """
 

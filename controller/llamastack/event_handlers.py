@@ -109,7 +109,7 @@ def handlers(
 def _of_claims(
     queue: RateLimitingQueue[ObjectKey], consistency: ConsistencyTracker
 ) -> Iterator[Handler]:
-    """What is no news of a claim is looked at, too, but not at once."""
+    """Updates that need no reconcile may change the status all the same, but not at once."""
     kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_REPORT_DELAY_S
     for predicate, patience_s in ((needs_reconcile, 0.0), (may_change_status, later)):
         yield EnqueueMapped(
@@ -143,12 +143,12 @@ def _kept_for(claim: Object) -> list[ObjectKey]:
 
 
 def _other_trouble(old: Object, new: Object) -> bool:
-    """A crash loop restarts its container again and again; that is no news."""
+    """Whether the trouble reads differently; a crash loop restarts its container many times."""
     return bool(old[TROUBLE] != new[TROUBLE])
 
 
 def _rollout_changed(old: Object, new: Object) -> bool:
-    """Whether an update of a Deployment can change what a pass would do or report.
+    """Whether an update of a Deployment can change what a reconcile would do or report.
 
     A rollout updates the status half a dozen times; most of that reads the same in our words.
     """
@@ -174,7 +174,7 @@ _PREDICATES: dict[Resource, Predicate] = {
 
 
 class _Quiet:
-    """A handler of which subclasses override what they want to hear."""
+    """A handler of which subclasses override the events that they want."""
 
     def on_add(self, obj: Object, *, initial: bool) -> None:
         """Nothing to do."""

@@ -101,7 +101,7 @@ class LlamaStackReconciler:
         """Bring the children of one resource in line with its spec, and its status with both.
 
         Raises:
-            ApiError: a request failed in a way that another try may mend.
+            ApiError: a request failed in a way that a retry may fix.
         """
         cr = self._caches.resources.get(key)
         if cr is None:  # its children go with their owner references
@@ -174,7 +174,7 @@ class LlamaStackReconciler:
         return observe_server(inputs, outcome.deployment, self._caches, self._prober)
 
     def _ready_write_delay_s(self, cr: Object, outcome: Outcome) -> float:
-        """How long the status waits for what the server says first; 0 if there is other news."""
+        """How long the status waits for the first probe result; 0 if it has to be written now."""
         if not outcome.is_settled:
             return 0.0
         return ready_write_delay_s(cr, outcome.deployment, self._prober)

@@ -98,7 +98,7 @@ class Writer(Protocol):
         """Background deletion with preconditions; gone already is success (G13).
 
         Raises:
-            Conflict: another object has that name by now.
+            Conflict: another object has that name already.
         """
         ...
 

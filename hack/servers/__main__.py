@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     command("boot", _boot, "run a server with a config until Ctrl-C, print its address", one)
     command("check", _check, "boot a config, print version, providers and models, stop", one)
     command("validate", _validate, "check a config with the server's classes, without booting", one)
-    command("lock", _lock, "make the lock files anew, as of the days in releases.py", several)
+    command("lock", _lock, "make the lock files again, as of the days in releases.py", several)
     return parser
 
 

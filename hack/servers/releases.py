@@ -7,7 +7,7 @@ An *era* is a generation of the config schema (`configs`). The wheels do not cap
 so an unpinned install breaks as its dependencies move on: with mcp 2 llama-stack 0.7.3 does not
 even print its help, and 0.4.7 breaks with the llama-stack-api of another release. Therefore
 `Release.requirements` is resolved once, as of a day near the release (`Release.as_of`), into a lock
-file that lists every package; ``python -m hack.servers lock`` makes it anew.
+file that lists every package; ``python -m hack.servers lock`` makes it again.
 
 The extras are the small packages that providers import at boot; one that is missing takes the whole
 server down with it. Nothing that needs torch is among them.

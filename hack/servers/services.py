@@ -173,7 +173,7 @@ class Redis(Service):
 class Postgres(Service):
     """A PostgreSQL server that asks everybody for a password.
 
-    `ADMIN` may do everything; `password` is its password, made anew each time.
+    `ADMIN` may do everything; `password` is its password, another one each time.
     """
 
     name = "postgres"

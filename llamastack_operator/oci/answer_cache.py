@@ -10,7 +10,7 @@ what the eyes of one tenant have seen is not shown to the next (a private image 
 once a registry has shown both the same digest the content is fetched once.
 
 * A tag is fresh for minutes, a digest for a day. What is not fresh any more is still the answer
-  while it is asked for anew, so that nothing flickers.
+  while it is asked for again, so that nothing flickers.
 * A success is never replaced by a failure: the labels of a digest do not go away.
 * A failure is an answer, too, with a rest that doubles: a missing image is not asked for all day.
 * One request a question, however many ask.
@@ -162,7 +162,8 @@ class AnswerCache:
         error = entry.failure
         if error is None:
             return Pending()
-        # While it is asked anew the asker is woken by the answer; this is for the case that not.
+        # While it is being asked again the answer wakes the asker; this is for the case that none
+        # comes.
         retry = LONGEST_REST_S if entry.running else max(entry.fresh_until - now, FIRST_REST_S)
         return Failed(error.reason, str(error), error.transient, retry)
 

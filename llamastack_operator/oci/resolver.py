@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the answers, asks registries behind everybody's back.
+"""Answers at once from the cache of answers, asks registries in the background.
 
 The shell around `answers`: it has the clock, the dice and the tasks. Every image is one task with a
 deadline of its own in a bounded crowd; a registry that hangs costs its own askers their patience

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the schedule, asks servers behind everybody's back.
+"""Answers at once from the schedule, asks servers in the background.
 
 The shell around `schedule`: it has the clock, the dice and the tasks. At most so many servers are
 asked at a time, each with a deadline; a server that hangs costs one place for that long, and no

@@ -1,18 +1,18 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which server is asked when, and what was heard of it. No I/O, no clock, no dice.
+"""Which server is asked when, and its last report. No I/O, no clock, no dice.
 
 * A server is asked when there is an occasion (`controller.llamastack.server.probe_port`), one
   request a server at a time, in the order of the occasions.
-* Who did not answer is asked again after a rest that grows, a few times; then only on the next
-  occasion, or when a pass comes by much later. Repeats never take more than a part of the places,
-  so that a crowd of silent servers does not keep new ones waiting.
-* A failure is told only when it has repeated itself: right after a rollout the network may need a
-  moment. What was heard before of the same pod template is told until then.
+* A server that did not answer is asked again after a back-off, a few times; then only on the next
+  occasion, or with a reconcile much later. Repeats never take more than a part of the places, so
+  that a crowd of silent servers does not keep new ones waiting.
+* A failure is reported only when it has repeated itself: right after a rollout the network may need
+a moment. Until then the last report of the same pod template stands.
 * An answer that comes after the template has changed is thrown away.
 * The first answer of a template is worth a moment's waiting: most servers give it soon, and then it
-  goes with the write that says they are ready. Whoever fails twice is not waited for.
+  goes with the write that says they are ready. A server that fails twice is not waited for.
 """
 
 from __future__ import annotations
@@ -92,19 +92,19 @@ class Schedule:
             now: monotonic seconds.
         """
         entry = self._entries.get(server.uid)
-        news = entry is None or entry.ready != ready
+        changed = entry is None or entry.ready != ready
         if entry is None:
             entry = self._entries[server.uid] = _Entry(server, open=not known, due=now)
         elif entry.server.occasion != server.occasion:
             if entry.server.template != server.template:
                 entry.report = entry.asked_from = None
-            entry.open, entry.due, entry.failures, news = True, now, 0, True
+            entry.open, entry.due, entry.failures, changed = True, now, 0, True
         elif not entry.open and entry.failures and now - entry.gave_up_at >= LATER_S:
-            entry.open, entry.due, entry.failures, news = True, now, MOST_TRIES - 1, True
+            entry.open, entry.due, entry.failures, changed = True, now, MOST_TRIES - 1, True
         entry.server, entry.ready = server, ready
         if ready and entry.open and entry.asked_from is None:
             entry.asked_from = now
-        if news:
+        if changed:
             self._queue(entry)
         return entry.report
 

@@ -29,7 +29,7 @@ def operator_flags() -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def operator(kubeconfig: Path, operator_flags: tuple[str, ...]) -> Iterator[OperatorProcess]:
-    """The operator at work, telling of each pass; it has to end well, too."""
+    """The operator at work, telling of each reconcile; it has to end well, too."""
     with OperatorProcess(kubeconfig, "--log-level=debug", *operator_flags) as process:
         process.wait_ready()
         process.wait_logged("Started workers")

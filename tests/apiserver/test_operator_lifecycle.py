@@ -84,7 +84,7 @@ def test_another_pass_over_an_unchanged_world_writes_nothing(
 
 
 def reconciles(operator: OperatorProcess, world: World, name: str = "") -> int:
-    """Passes over one or all resources of this namespace that the operator has finished."""
+    """Reconciles over one or all resources of this namespace that the operator has finished."""
     return sum(
         record.get("event") == "Reconciled"
         and record.get("namespace") == world.namespace

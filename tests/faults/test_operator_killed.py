@@ -51,7 +51,7 @@ ALL = merged(
 """Also the children that are made of what others wrote: a Secret and a bundle of certificates."""
 
 MOST = len(CHILDREN) + 3
-"""Writes of a pass at most: a child of every kind, the bundle, the status, the field ownership."""
+"""Writes of a reconcile at most: each kind of child, the bundle, the status, field ownership."""
 
 OTHER = merged(
     MINIMAL,
@@ -90,7 +90,7 @@ class Cut:
 
     def begin(self, proxy: FaultProxy) -> None:
         """From now on so many writes pass."""
-        # Events are written beside the pass, in no order.
+        # Events are written beside the reconcile, in no order.
         path = rf"/namespaces/{self.namespace}/(?!events)"
         passing = self._number - (not self._heard)
         self._rules = []

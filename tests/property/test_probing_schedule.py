@@ -34,7 +34,7 @@ UID = server().uid
 
 
 class Asking(RuleBasedStateMachine):
-    """Passes come by, servers answer well, badly or late, pods come and go."""
+    """Reconciles come by, servers answer well, badly or late, pods come and go."""
 
     def __init__(self) -> None:
         super().__init__()

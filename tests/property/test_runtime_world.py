@@ -4,12 +4,12 @@
 """A whole small world around the consistency tracker and the handlers (B13, C3, D5, D6).
 
 An API server that numbers its states, foreigners who change things, watches that lag, lists that
-skip states, answers that come late, passes that write and fail. Hypothesis orders the steps; three
-things must hold whatever the order:
+skip states, answers that come late, reconciles that write and fail. Hypothesis orders the steps;
+three things must hold whatever the order:
 
 - *nothing is lost*: when all is quiet, the world is what the owners ask for;
-- *no pass is blind*: none starts on a cache that lacks a write of its owner, before giving up;
-- *the operator is quiet*: without gaps in the watch, no pass is caused by our own writes.
+- *no reconcile is blind*: none starts on a cache that lacks a write of its owner, before giving up;
+- *the operator is quiet*: without gaps in the watch, no reconcile is caused by our own writes.
 
 The checks are tested, too: each of the seeded bugs at the end has to be found.
 """

@@ -4,7 +4,7 @@
 """A small world around the consistency tracker and the handlers.
 
 An API server that numbers its states, foreigners who change things, watches that lag, lists that
-skip states, answers that come late, passes that write and fail. Every method of :class:`World`
+skip states, answers that come late, reconciles that write and fail. Every method of :class:`World`
 that takes a ``pick`` is a move that may come at any time.
 """
 
@@ -245,7 +245,7 @@ class World:
     def _check_nothing_own_is_invisible(self, owner: ObjectKey) -> None:
         for writer, resource, version, at in self.writes:
             if writer == owner and self.watches[resource].seen < version:
-                assert at + GIVE_UP_S <= self.queue.now, "a pass started on a stale cache"
+                assert at + GIVE_UP_S <= self.queue.now, "a reconcile started on a stale cache"
                 self.calm = False
 
     def _plan(self, owner: ObjectKey) -> Reconcile:

@@ -3,10 +3,11 @@
 
 """Base configs out of image labels, as the reconciler asks for them: without ever waiting. Pure.
 
-Reading labels takes a registry, which may be slow, silent or hostile. A pass that waited for one
-would hold a worker, and a few such resources would stop the reconciliation of all others (FR-027j).
-So a question is answered at once with what is known by now. If that is `Pending`, the asker's key
-is queued again when the answer has arrived, and the pass ends with what runs left as it is.
+Reading labels takes a registry, which may be slow, silent or hostile. A reconcile that waited for
+one would hold a worker, and a few such resources would stop the reconciliation of all others
+(FR-027j). So a question is answered at once with what is known so far. If that is `Pending`, the
+asker's key is queued again when the answer has arrived, and the reconcile ends with what runs left
+as it is.
 
 What an answer means for a resource is decided here as well (`decide`), because it is easy to get
 wrong: a registry that is away for an hour must neither stop nor change a server that runs.
@@ -27,7 +28,7 @@ from informers.ports import ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which image, and with whose eyes it is looked at.
+    """Which image, and with whose pull secrets it is read.
 
     Attributes:
         image: as the spec, or an administrator, wrote it.

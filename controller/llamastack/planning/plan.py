@@ -3,9 +3,9 @@
 
 """From the resource as stored to what it asks for. Pure, and remembered for a while.
 
-Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
-result depends on the spec and on the distributions alone, so it is not repeated at every event of
-a child.
+Parsing, validating and generating a configuration is by far the most expensive part of a reconcile,
+and its result depends on the spec and on the distributions alone, so it is not repeated at every
+event of a child.
 """
 
 from __future__ import annotations
@@ -169,8 +169,8 @@ def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
 
 
 REMEMBERED = 256
-"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make anew, and the few passes that
-one resource needs come close together; so the busiest are kept, not all."""
+"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make again, and the few reconciles
+that one resource needs come close together; so those used last are kept, not all."""
 
 
 _Version: TypeAlias = tuple[str, int, str]
@@ -184,7 +184,7 @@ def _name_of(base: BaseConfig | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """A plan before it was carried out, and after: the same, but that a new registry is no news.
+    """A plan before and after it was carried out: after, its registry does not count as reset.
 
     Attributes:
         before: state of the registry that the plan was made from.
@@ -211,7 +211,7 @@ class _Remembered:
         )
 
     def plan_for(self, registry: str) -> Plan | None:
-        """The plan for a state; ``None`` if it has to be made anew."""
+        """The plan for a state; ``None`` if it has to be made again."""
         if registry == self.after:
             return self.settled
         return self.first if registry == self.before else None
@@ -255,7 +255,7 @@ class Planner:
         return self._distributions
 
     def use(self, distributions: Distributions) -> None:
-        """Names mean something else from now on: plans are made anew."""
+        """Names mean something else from now on: plans are made again."""
         self._distributions = distributions
         self._plans = LruCache(self._remembered)
 
@@ -273,6 +273,4 @@ class Planner:
         if plan.warnings and self._warned.get(uid) != version:
             self._warned[uid] = version
             for warning in plan.warnings:
-                log.warning(
-                    "Found something questionable", path=warning.path, detail=warning.message
-                )
+                log.warning("Resource has warnings", path=warning.path, detail=warning.message)

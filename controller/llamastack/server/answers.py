@@ -36,7 +36,7 @@ class ShapeUnknown(ValueError):
 
 
 def providers(body: bytes) -> tuple[ReportedProvider, ...]:
-    """The providers that a server lists, sorted, so that another order is no news.
+    """The providers that a server lists, sorted, so that another order is no change.
 
     Understood: ``{"data": [...]}`` (all current releases), a bare list, and a map of API names to
     lists (early releases). An item without API, id and type is left out.

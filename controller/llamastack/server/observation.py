@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The step of a pass that listens to the running server, between the children and the status."""
+"""The step of a reconcile that observes the running server; the children are written already."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def observe_server(
     inputs: Inputs, deployment: Object | None, caches: Caches, prober: ServerProber
 ) -> ServerReport | None:
-    """What the server said so far; it is asked behind our back where it has not, never here.
+    """What the server has reported so far. It is never asked here, but in the background.
 
     Args:
-        inputs: of this pass.
-        deployment: live after the pass.
+        inputs: of this reconcile.
+        deployment: live after the reconcile.
         caches: hold the Service.
         prober: knows what servers reported.
     """
@@ -41,13 +41,13 @@ def observe_server(
 
 
 def ready_write_delay_s(cr: Object, deployment: Object | None, prober: ServerProber) -> float:
-    """For how many seconds the write that says "ready" waits for the server's first words.
+    """For how many seconds the write that says "ready" waits for the first probe result.
 
     Both go in one write then. What is written meanwhile has to be about this spec.
 
     Args:
         cr: as it was read.
-        deployment: live after the pass.
+        deployment: live after the reconcile.
         prober: knows whether a report is expected.
     """
     status = cr.get("status") or {}

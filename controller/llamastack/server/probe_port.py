@@ -4,13 +4,14 @@
 """What running servers say of themselves, as the reconciler asks for it: without ever waiting.
 
 Only a running server knows its version and which providers it ended up with. It may be slow,
-silent or wrong, so a pass never talks to it (the Go operator did, in its only worker: thirty dead
-servers stopped all others for five minutes). A pass says which server there is, and is told at
-once what was heard of it so far; when something else is heard the resource is queued again.
+silent or wrong, so a reconcile never talks to it (the Go operator did, in its only worker: thirty
+dead servers stopped all others for five minutes). A reconcile says which server there is, and gets
+at once the last report, if there is one; when the report changes the resource is queued again.
 
-What was heard belongs to one pod template (`template`): with another one it is another server, and
-nothing of it holds any more. And it is heard again only on an occasion (`occasion`): a rollout
-ended, pods went or came. Nothing is asked periodically, so an idle cluster stays idle. Pure.
+A report belongs to one pod template (`template`): with another one it is another server, and
+nothing of the report holds any more. And a server is asked again only on an occasion (`occasion`):
+a rollout ended, pods went or came. Nothing is asked periodically, so an idle cluster stays idle.
+Pure.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Server:
 
     Attributes:
         uid: of the resource.
-        key: of the resource; queued again when something else was heard.
+        key: of the resource; queued again when the report changes.
         service: name of the Service in front of it, in the resource's namespace.
         address: cluster IP of that Service: no name has to be resolved.
         port: of that Service.
@@ -93,10 +94,10 @@ class Server:
 
 
 class ServerProber(Protocol):
-    """Knows what servers said."""
+    """Asks servers in the background, and knows their last reports."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """What was heard of this server; never waits.
+        """The last report of this server; never waits.
 
         Args:
             server: as it is now.
@@ -151,7 +152,7 @@ def server_of(inputs: Inputs, deployment: Object, service: Object | None) -> Ser
     """The server of a resource; None while it has no address.
 
     Args:
-        inputs: of this pass.
+        inputs: of this reconcile.
         deployment: live.
         service: live, as cached.
     """

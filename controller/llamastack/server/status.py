@@ -3,11 +3,11 @@
 
 """What the status says of the running server: version, providers, and a sentence. Pure.
 
-The status is also the memory: what was heard is written down with the name of the pod template
-that it belongs to (``distributionConfig.podTemplate``). A pass that knows nothing itself, such as
-the first one of a new leader, keeps what is written there, as long as that template is the live
-one. With another template the old server's words are dropped at once, in the write that reports
-the change.
+The status is also the memory: a report is written down with the name of the pod template
+that it belongs to (``distributionConfig.podTemplate``). A reconcile that knows nothing itself, such
+as the first one of a new leader, keeps what is written there, as long as that template is the live
+one. With another template the old server's words are dropped at once, in the write that reports the
+change.
 
 Nothing of it decides whether a resource is ready: a server that cannot be asked may serve its
 clients all the same (it may want credentials that the operator does not have), and it is asked
@@ -57,9 +57,9 @@ class CurrentReport:
     """What is to be said of the server that runs.
 
     Attributes:
-        template: whose words they are; empty if nothing was heard.
-        report: the words.
-        kept: whether they are those of the old status.
+        template: pod template of the server that it is of; empty if there is no report.
+        report: its report.
+        kept: whether it is the report in the old status.
     """
 
     template: str = ""
@@ -70,12 +70,12 @@ class CurrentReport:
 def current_report(
     old: Mapping[str, Any], deployment: Object | None, report: ServerReport | None
 ) -> CurrentReport:
-    """What is heard now, else what is written and still holds, else nothing.
+    """The report of now, else the one in the status if it still holds, else none.
 
     Args:
         old: the status so far.
         deployment: live, or None.
-        report: in this pass.
+        report: that this reconcile got.
     """
     if deployment is None or runs_none(deployment):
         return CurrentReport()
@@ -131,7 +131,7 @@ def sentence(found: CurrentReport) -> str | None:
     if not found.template:
         return PASSED
     if report.providers is None or not report.version:
-        return None  # it was not to be heard, and the old status says why
+        return None  # it did not answer, and the old status says why
     number = len(report.providers)
     listed = f"{_ASKED} and lists {number} provider{'' if number == 1 else 's'}"
     return f"{listed}. {_health(report.providers)}"
@@ -177,7 +177,7 @@ def _provider(provider: ReportedProvider) -> dict[str, Any]:
 
 
 def _written(old: Mapping[str, Any]) -> ServerReport:
-    """The words in a status, as they were heard."""
+    """The report that a status holds."""
     listed = old["distributionConfig"].get("providers")
     return ServerReport(
         version=str((old.get("version") or {}).get("llamaStackServerVersion", "")),

@@ -79,7 +79,7 @@ class ClaimVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What a pass knows of the data volume.
+    """What a reconcile knows of the data volume.
 
     Attributes:
         asked: by the spec; ``None`` if it asks for no volume.
@@ -93,7 +93,7 @@ class Volume:
 
 
 def assess_claim(volume: Volume, pods: Iterable[Object] = ()) -> ClaimVerdict | None:
-    """The verdict; ``None`` where there is no volume, or where this pass cannot tell.
+    """The verdict; ``None`` where there is no volume, or where this reconcile cannot tell.
 
     Args:
         volume: what is known of it.
@@ -112,7 +112,7 @@ def assess_claim(volume: Volume, pods: Iterable[Object] = ()) -> ClaimVerdict | 
     if not is_bound(claim):
         return _waiting(claim, pods)
     if exceeds(_size(asked), requested(claim)):
-        return None  # no pass has asked for the size yet
+        return None  # no reconcile has asked for the size yet
     if capacity(claim) and exceeds(requested(claim), capacity(claim)):
         return _growing(claim)
     return ClaimVerdict(ClaimState.READY, Reason.STORAGE_READY, _bound(claim))
@@ -186,7 +186,7 @@ def worth_reporting(
     Args:
         verdict: on the claim, while the pods are not ready yet.
         volume: that it is about.
-        cr: the resource with the status of the last pass.
+        cr: the resource with the status of the last reconcile.
         now: RFC 3339.
     """
     if verdict is None or verdict.state is not ClaimState.READY or volume.claim is None:
@@ -213,7 +213,7 @@ def _condition(cr: Object) -> Mapping[str, Any]:
 
 
 def needs_reconcile(old: Object, new: Object) -> bool:
-    """Whether an update of a claim can change what a pass would do or has to report at once.
+    """Whether an update of a claim can change what a reconcile would do or has to report at once.
 
     Binding takes half a dozen updates, between the binder, the scheduler and the provisioner. All
     that follows from it is a line in the status, which can wait for the pods that it lets start.
@@ -263,7 +263,7 @@ def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]
     """What the spec says and the claim does not follow; what it leaves open is no contradiction."""
     name, spec = claim["metadata"]["name"], claim["spec"]
     gain = "to start with an empty volume" if spec.get("volumeName") else "as it holds no data yet"
-    anew = f"or delete the claim, {gain}: kubectl delete pvc {name}"
+    start_again = f"or delete the claim, {gain}: kubectl delete pvc {name}"
     if failure and same_quantity(_size(asked), requested(claim)):
         yield f"{FIELD}: {name} was left as it is: {shown(failure)}"
     elif failure:
@@ -283,13 +283,13 @@ def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]
         back = f'set it to "{has}"' if has else "remove it"
         yield (
             f'{FIELD}.storageClassName: {name} has {current} and cannot change to "{wanted}": '
-            f"{back}, {anew}"
+            f"{back}, {start_again}"
         )
     modes = spec.get("accessModes") or ()
     if "access_modes" in asked.model_fields_set and set(access_modes(asked)) != set(modes):
         yield (
             f"{FIELD}.accessModes: {name} has {', '.join(modes)} and cannot change to "
-            f"{', '.join(access_modes(asked))}: set it back, {anew}"
+            f"{', '.join(access_modes(asked))}: set it back, {start_again}"
         )
 
 

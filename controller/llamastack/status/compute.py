@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What we tell the user: facts of one pass in, a complete status out. Pure.
+"""What we tell the user: facts of one reconcile in, a complete status out. Pure.
 
 Each condition answers one question, carries the generation it speaks of, and moves its
 ``lastTransitionTime`` only when its value changes (G9). ``Ready`` sums up; its reason is the
@@ -47,7 +47,7 @@ class ConditionValue:
 
 
 def compute(facts: Facts) -> dict[str, Any]:
-    """The whole status; what could not be looked at in this pass is carried over."""
+    """The whole status; what could not be looked at in this reconcile is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
     server = current_report(old, facts.deployment, facts.server_report)
@@ -89,7 +89,7 @@ def compute(facts: Facts) -> dict[str, Any]:
 def _condition_values(
     facts: Facts, rollout: Rollout, server: CurrentReport
 ) -> dict[str, ConditionValue | None]:
-    """Answers by condition type; ``None`` where this pass cannot tell."""
+    """Answers by condition type; ``None`` where this reconcile cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
     volume = claim.assess_claim(facts.volume, facts.pods) if facts.volume else None
@@ -278,7 +278,7 @@ def _phase(facts: Facts, rollout: Rollout, values: Mapping[str, ConditionValue |
     if ready is not None and ready.status == "True":
         return Phase.READY
     problem = facts.update_problem
-    # What the next try may mend is no failure: the phase goes by the pods then.
+    # What a retry may fix is no failure: the phase goes by the pods then.
     passing = problem is not None and not problem.permanent
     refused = not passing and any(a and a.status == "False" for a in _steps(values))
     storage = values.get(ConditionType.STORAGE_READY)
