@@ -203,7 +203,7 @@ def test_strategy_changes_beside_somebody_who_wrote_the_same_numbers(world: Worl
     assert strategy(world) == before
 
 
-def test_claim_that_was_deleted_is_said_and_made_anew_when_its_pod_is_gone(world: World) -> None:
+def test_deleted_claim_is_reported_and_made_again_when_its_pod_is_gone(world: World) -> None:
     start(world)
     uid = claim(world)["metadata"]["uid"]
     volume(world.client, f"{world.namespace}-2", world.namespace)

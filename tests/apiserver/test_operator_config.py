@@ -138,7 +138,7 @@ def test_mistake_changes_nothing_and_is_an_event_on_the_config_map(
         assert record["detail"] in note
 
 
-def test_operator_that_starts_on_a_mistake_waits_and_goes_on_once_it_is_mended(
+def test_operator_that_starts_on_a_mistake_waits_and_goes_on_once_it_is_fixed(
     world: World, kubeconfig: Path
 ) -> None:
     """Defaults in place of what cannot be read would replace images in the whole cluster."""

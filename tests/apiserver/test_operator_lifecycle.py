@@ -66,7 +66,7 @@ def test_resource_becomes_ready_with_few_requests_and_says_what_it_is(world: Wor
     )
 
 
-def test_another_pass_over_an_unchanged_world_writes_nothing(
+def test_another_reconcile_over_an_unchanged_world_writes_nothing(
     world: World, operator: OperatorProcess
 ) -> None:
     world.secret()

@@ -40,7 +40,7 @@ TIMEOUT_S = 0.5
 PATIENT_S = 20.0  # where time is not what is asked about
 
 
-async def heard_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> ServerReport:
+async def report_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> ServerReport:
     async with there, ProbeClient(Direct(), timeout_s=timeout_s, user_agent="test/1") as client:
         return await client.ask(there.server)
 
@@ -48,7 +48,7 @@ async def heard_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> Server
 async def test_server_tells_its_version_and_providers() -> None:
     there = LlamaServer()
 
-    report = await heard_from(there)
+    report = await report_from(there)
 
     text = "Provider does not implement it"
     assert report == ServerReport(
@@ -64,7 +64,7 @@ async def test_server_tells_its_version_and_providers() -> None:
 async def test_nothing_that_could_be_stolen_is_sent() -> None:
     there = LlamaServer()
 
-    await heard_from(there)
+    await report_from(there)
 
     assert sorted(path for path, _ in there.requests) == ["/v1/providers", "/v1/version"]
     for _, headers in there.requests:
@@ -94,12 +94,12 @@ async def test_nothing_that_could_be_stolen_is_sent() -> None:
         (says(PROVIDERS, headers={"Content-Encoding": "gzip"}), ""),
     ],
 )
-async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_heard(
+async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_reported(
     answer: Answer, why: str
 ) -> None:
     timeout_s = TIMEOUT_S if why.startswith("no answer") else PATIENT_S
 
-    report = await heard_from(LlamaServer(providers=answer), timeout_s)
+    report = await report_from(LlamaServer(providers=answer), timeout_s)
 
     assert report.version == "0.7.3"
     assert (report.providers is None) == bool(why)
@@ -110,7 +110,7 @@ async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_heard(
 async def test_both_questions_share_one_deadline() -> None:
     began = time.monotonic()
 
-    report = await heard_from(LlamaServer(never, never), TIMEOUT_S)
+    report = await report_from(LlamaServer(never, never), TIMEOUT_S)
 
     assert report.problem == (
         f"could not be asked for its providers and its version: no answer within {TIMEOUT_S} s"
@@ -119,7 +119,7 @@ async def test_both_questions_share_one_deadline() -> None:
 
 
 async def test_two_different_failures_are_both_told() -> None:
-    report = await heard_from(LlamaServer(says(b"x", 500), says(b"[]")))
+    report = await report_from(LlamaServer(says(b"x", 500), says(b"[]")))
 
     assert report.problem == (
         "could not be asked for its providers: it answers 500; "
@@ -161,7 +161,7 @@ async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
 
-    report = await heard_from(LlamaServer(tls=tls))
+    report = await report_from(LlamaServer(tls=tls))
 
     assert report.version == "0.7.3"
 
@@ -169,7 +169,7 @@ async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
 # --- outside the cluster -----------------------------------------------------------------------
 
 
-async def heard_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, list[str]]:
+async def report_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, list[str]]:
     """The report of a server behind such an API server, and the paths that were asked for."""
     async with LlamaServer(answer, answer) as api:
         path = kubeconfig_of(f"http://127.0.0.1:{api.port}", tmp_path / "kubeconfig")
@@ -181,7 +181,7 @@ async def heard_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, l
 
 
 async def test_outside_a_cluster_the_proxy_of_the_api_server_leads_there(tmp_path: Path) -> None:
-    report, paths = await heard_through(answers, tmp_path)
+    report, paths = await report_through(answers, tmp_path)
 
     assert report.version == "0.7.3"
     base = "/api/v1/namespaces/n/services/https:demo-service:8321/proxy/v1"
@@ -195,17 +195,17 @@ def status(code: int) -> Answer:
 
 async def test_refusal_of_the_api_server_is_none_of_the_server(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed):
-        await heard_through(status(403), tmp_path)
+        await report_through(status(403), tmp_path)
 
 
 async def test_refusal_of_the_server_is_told_through_the_proxy_too(tmp_path: Path) -> None:
-    report, _ = await heard_through(says(b'{"detail":"no"}', 403), tmp_path)
+    report, _ = await report_through(says(b'{"detail":"no"}', 403), tmp_path)
 
     assert "it asks for credentials" in report.problem
 
 
 async def test_server_that_the_api_server_cannot_reach_is_told(tmp_path: Path) -> None:
-    report, _ = await heard_through(status(503), tmp_path)
+    report, _ = await report_through(status(503), tmp_path)
 
     assert report.problem.endswith(": the API server cannot reach it")
 
@@ -220,7 +220,7 @@ async def test_in_a_cluster_the_service_is_asked_unless_told_otherwise(tmp_path:
 
 
 async def test_no_socket_is_left_behind() -> None:
-    await heard_from(LlamaServer(never, without_end), TIMEOUT_S)
+    await report_from(LlamaServer(never, without_end), TIMEOUT_S)
 
     gc.collect()
     await asyncio.sleep(0)

@@ -244,7 +244,7 @@ def test_silent_server_is_asked_a_few_times_and_left_alone() -> None:
     assert schedule.take(moments[-1] + LATER_S - 1) is None
 
 
-def test_pass_that_comes_by_much_later_is_one_more_try() -> None:
+def test_reconcile_much_later_is_one_more_try() -> None:
     schedule = Schedule()
     look(schedule, server())
     last = fails(schedule, MOST_TRIES, server())[-1]
@@ -301,7 +301,7 @@ def test_who_may_not_ask_is_told_nothing_and_knocks_no_more() -> None:
     assert schedule.take(1.0) is None
 
 
-def test_only_another_answer_is_news() -> None:
+def test_only_another_report_queues_the_resource() -> None:
     schedule = Schedule()
     look(schedule, server())
     schedule.take(0.0)

@@ -47,7 +47,7 @@ PICKS = st.integers(0, 5)
 
 @given(moves=st.lists(st.tuples(st.sampled_from(MOVES), PICKS), min_size=60, max_size=120))
 @settings(max_examples=150)
-def test_nothing_is_lost_no_pass_is_blind_and_the_operator_is_quiet(
+def test_nothing_is_lost_no_reconcile_is_blind_and_the_operator_is_quiet(
     moves: list[tuple[Callable[[World, int], None], int]],
 ) -> None:
     world = World()

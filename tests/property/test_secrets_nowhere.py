@@ -212,7 +212,7 @@ def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_values_of_secrets_are_in_no_output_of_a_pass(era: str) -> None:
+def test_values_of_secrets_are_in_no_output_of_a_reconcile(era: str) -> None:
     seen = 0
 
     @settings(max_examples=25)

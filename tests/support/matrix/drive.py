@@ -44,9 +44,9 @@ from tests.support.matrix.probes import EMBEDDING, MODEL
 NAME, NAMESPACE = "demo", "team-a"
 
 _DISTRIBUTIONS = Distributions.load()
-_BOOT_S = 240.0  # several workers on a busy machine are killed and started anew for a while
+_BOOT_S = 240.0  # several workers on a busy machine are killed and started again for a while
 _LISTINGS, _LISTING_S = 40, 0.25
-"""A server lists its models anew while it already answers, and is incomplete meanwhile."""
+"""A server lists its models again while it already answers, and is incomplete meanwhile."""
 
 
 class Endpoint(OpenAIEndpoint):

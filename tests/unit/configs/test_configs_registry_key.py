@@ -341,7 +341,7 @@ def many(count: int, value: str = "") -> list[Registration]:
     return [Registration(f"model vllm/{number:0200}", digest(value)) for number in range(count)]
 
 
-def test_state_stays_small_by_starting_anew_when_too_much_came_and_went() -> None:
+def test_state_stays_small_by_starting_again_when_too_much_came_and_went() -> None:
     previous = RegistryState(4, {item.identifier: item.digest for item in many(140)})
     new = [Registration(f"shield {number:0200}", "x") for number in range(50)]
     state, reset = next_state(previous, new)

@@ -82,7 +82,7 @@ def test_image_without_labels_is_an_answer() -> None:
     assert ask(answers, now=2) == (Unlabelled(), False)
 
 
-def test_tag_is_asked_for_anew_when_stale_and_the_old_answer_holds_meanwhile() -> None:
+def test_tag_is_asked_for_again_when_stale_and_the_old_answer_holds_meanwhile() -> None:
     answers = AnswerCache()
     ask(answers, now=0)
     answers.found(IMAGE, content("old"), now=0)

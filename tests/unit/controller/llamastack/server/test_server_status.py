@@ -84,7 +84,7 @@ def after(status: dict[str, Any], **changed: Any) -> dict[str, Any]:
     return compute(replace(FACTS, cr=cr(status), now=LATER, **changed))
 
 
-def test_what_was_heard_is_in_the_status() -> None:
+def test_report_is_in_the_status() -> None:
     status = compute(replace(FACTS, server_report=REPORT))
 
     assert status["version"] == {
@@ -113,7 +113,7 @@ def test_what_was_heard_is_in_the_status() -> None:
     )
 
 
-def test_operator_says_its_version_before_anything_is_heard() -> None:
+def test_operator_says_its_version_before_any_server_reports() -> None:
     status = compute(FACTS)
 
     assert status["version"] == {"operatorVersion": "1.2.3", "lastUpdated": NOW}
@@ -129,7 +129,7 @@ def test_image_is_a_custom_distribution() -> None:
     assert status["distributionConfig"]["activeDistribution"] == "custom"
 
 
-@pytest.mark.parametrize("heard", [REPORT, ILL, ServerReport("0.7.3", ())])
+@pytest.mark.parametrize("report", [REPORT, ILL, ServerReport("0.7.3", ())])
 def test_new_leader_that_knows_nothing_changes_nothing(report: ServerReport) -> None:
     first = compute(replace(FACTS, server_report=report))
 
@@ -190,7 +190,7 @@ def test_server_that_could_not_be_asked_is_said_so_and_is_ready() -> None:
     assert "providers" not in status["distributionConfig"]
 
 
-def test_failure_replaces_what_was_heard_before() -> None:
+def test_failure_replaces_the_report_before() -> None:
     first = compute(replace(FACTS, server_report=REPORT))
 
     status = after(first, server_report=ILL)

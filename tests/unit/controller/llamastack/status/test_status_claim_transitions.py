@@ -74,7 +74,7 @@ def bound_at(time: str) -> Object:
     return keep_claim(copy.deepcopy(noted))
 
 
-def test_bound_claim_is_told_with_the_pods_or_a_while_later() -> None:
+def test_bound_claim_is_reported_with_the_pods_or_a_while_later() -> None:
     cr, volume = pending("2026-01-01T00:00:00Z"), Volume(asked(), bound_at("2026-01-01T00:05:00Z"))
     bound = verdict(claim())
 
@@ -103,7 +103,7 @@ def test_cache_keeps_when_a_claim_was_bound_and_not_by_whom() -> None:
     assert keep_claim(claim()) == claim()
 
 
-def test_bad_news_is_told_at_once() -> None:
+def test_trouble_of_a_claim_is_reported_at_once() -> None:
     lost, volume = verdict(claim(phase="Lost")), Volume(asked(), claim())
     cr, now = pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z"
 
@@ -126,7 +126,7 @@ def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
         changed(claim(), "status", accessModes=["ReadWriteOnce"]),
     ],
 )
-def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
+def test_steps_of_binding_need_no_reconcile(new: dict[str, Any]) -> None:
     assert not needs_reconcile(claim(), new)
     assert not may_change_status(claim(), new)
 
@@ -147,7 +147,7 @@ def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
         changed(claim(), "metadata", annotations={"llamastack.io/retained-for": "demo"}),
     ],
 )
-def test_what_a_pass_would_act_on_or_report_is_news(new: dict[str, Any]) -> None:
+def test_what_a_reconcile_would_act_on_or_report_needs_one(new: dict[str, Any]) -> None:
     assert needs_reconcile(claim(), new)
 
 
