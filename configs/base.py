@@ -41,11 +41,11 @@ class BaseConfig:
     """A base config.
 
     Attributes:
-        era: The generation of its schema.
-        version: Its `version`.
-        data: The config, in the form that `read_base` checks. Shared: never change it.
-        source: Where it came from.
-        digest: Full sha256 of its text, in hex.
+        era: the generation of its schema.
+        version: its `version`.
+        data: the config, in the form that `read_base` checks. Shared: never change it.
+        source: where it came from.
+        digest: full sha256 of its text, in hex.
     """
 
     era: Era
@@ -62,7 +62,7 @@ class BaseConfigSource(Protocol):
         """The base config; None if this source has none for the image.
 
         Raises:
-            ConfigError: There is one, but it cannot be used.
+            ConfigError: there is one, but it cannot be used.
         """
         ...
 
@@ -87,12 +87,12 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
     """Reads and checks a base config.
 
     Args:
-        text: A config.yaml.
-        source: Where it came from.
-        era: Its era; None to tell it by the shape.
+        text: a config.yaml.
+        source: where it came from.
+        era: its era; None to tell it by the shape.
 
     Raises:
-        ConfigError: Not YAML, not a config (ConfigGenerationFailed), or of a version or an era
+        ConfigError: not YAML, not a config (ConfigGenerationFailed), or of a version or an era
             that is not supported (UnsupportedConfigVersion).
     """
     try:

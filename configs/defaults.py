@@ -82,11 +82,11 @@ def structural(
     """The structural keys that a provider type knows, with their values.
 
     Args:
-        era: Of the config.
-        api: The server's name of the API.
-        kind: Of the provider; one that the catalogue lacks gets nothing.
-        provider_id: Unique in the config, so that names made from it do not clash.
-        distribution: Name of the distribution, for the folder of its data.
+        era: of the config.
+        api: the server's name of the API.
+        kind: of the provider; one that the catalogue lacks gets nothing.
+        provider_id: unique in the config, so that names made from it do not clash.
+        distribution: name of the distribution, for the folder of its data.
     """
     own = f"{api}::{provider_id}"
     # An id has no slash, and a colon is fine in the file names of a container.

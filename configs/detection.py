@@ -88,7 +88,7 @@ def detect(data: Mapping[str, Any]) -> Era:
     """The era that a config fits best; the current one if it fits several equally.
 
     Args:
-        data: A config.yaml of 0.4 or later, read.
+        data: a config.yaml of 0.4 or later, read.
     """
     return candidates(data)[0]
 

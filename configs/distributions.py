@@ -30,13 +30,13 @@ class Resolved:
     """What `spec.distribution` came to.
 
     Attributes:
-        image: The image that runs.
-        era: The generation of its config; None for an image that nothing is known about.
-        base: File name of the embedded base config; None if there is none.
-        name: Name of the distribution; `custom` for an image.
-        always: Whether the base is mounted even when there is nothing to merge into it, because
+        image: the image that runs.
+        era: the generation of its config; None for an image that nothing is known about.
+        base: file name of the embedded base config; None if there is none.
+        name: name of the distribution; `custom` for an image.
+        always: whether the base is mounted even when there is nothing to merge into it, because
             the image is another distribution's, or because its own config does not start.
-        pinned: The image of the table; empty for an image that is in no table.
+        pinned: the image of the table; empty for an image that is in no table.
     """
 
     image: str
@@ -61,8 +61,8 @@ class Distributions:
     """The distributions that this operator knows.
 
     Attributes:
-        known: By name, image overrides applied.
-        unknown_overrides: Names that were overridden but do not exist, sorted: worth an Event.
+        known: by name, image overrides applied.
+        unknown_overrides: names that were overridden but do not exist, sorted: worth an Event.
     """
 
     known: Mapping[str, Resolved]
@@ -73,7 +73,7 @@ class Distributions:
         """The embedded table.
 
         Args:
-            overrides: Name → image, from `image-overrides` of the operator's ConfigMap.
+            overrides: name → image, from `image-overrides` of the operator's ConfigMap.
         """
         return cls(_embedded()).overridden(overrides)
 
@@ -82,7 +82,7 @@ class Distributions:
         """Another table of the form of the embedded one.
 
         Raises:
-            BadTable: It is not of that form, or names a base config that there is not.
+            BadTable: it is not of that form, or names a base config that there is not.
         """
         try:
             data = json.loads(text)
@@ -96,7 +96,7 @@ class Distributions:
         """The same table with other images in the place of its own.
 
         Args:
-            overrides: Name → image; what is not named has the image of the table.
+            overrides: name → image; what is not named has the image of the table.
         """
         known = {
             name: replace(entry, image=overrides.get(name, entry.pinned or entry.image))
@@ -114,7 +114,7 @@ class Distributions:
         """The image of a spec.
 
         Raises:
-            ConfigError: The name is unknown, or neither name nor image is given.
+            ConfigError: the name is unknown, or neither name nor image is given.
         """
         if distribution.image:
             return Resolved(distribution.image, None, None, "custom")

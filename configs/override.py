@@ -41,14 +41,14 @@ class Examined:
     """What a config.yaml of a user is.
 
     Attributes:
-        digest: Full sha256 of the text, in hex.
-        version: Its `version`; None without a usable one.
-        eras: That it fits best, the likeliest first; empty if it is no config.
-        marks: What shows that it is of a server before 0.4, in words.
-        reason: Why no server can start on it; None if one may.
-        problem: The same in words.
-        hint: What to do about it.
-        tls: Whether it names a certificate to serve HTTPS with.
+        digest: full sha256 of the text, in hex.
+        version: its `version`; None without a usable one.
+        eras: that it fits best, the likeliest first; empty if it is no config.
+        marks: what shows that it is of a server before 0.4, in words.
+        reason: why no server can start on it; None if one may.
+        problem: the same in words.
+        hint: what to do about it.
+        tls: whether it names a certificate to serve HTTPS with.
     """
 
     digest: str
@@ -98,12 +98,12 @@ def check(examined: Examined, era: Era | None, *, https: bool = False) -> tuple[
     """What a config means for a resource: its era, and what its author should know.
 
     Args:
-        examined: The config.
-        era: Of the image's server; None for an image that nothing is known about.
-        https: Whether the pod is probed, and asked by clients, over HTTPS.
+        examined: the config.
+        era: of the image's server; None for an image that nothing is known about.
+        https: whether the pod is probed, and asked by clients, over HTTPS.
 
     Raises:
-        ConfigError: The server cannot start on it.
+        ConfigError: the server cannot start on it.
     """
     if examined.reason is not None:
         error = FieldError(PATH, examined.problem, examined.hint)

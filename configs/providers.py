@@ -31,11 +31,11 @@ class ProviderEntry:
     """A provider of the user, as the config has it.
 
     Attributes:
-        provider_id: Its id.
-        kind: Its type.
-        config: Its config; owned by whoever holds the entry.
-        path: Where the user wrote it.
-        models: Models that its settings name (Azure's deployment).
+        provider_id: its id.
+        kind: its type.
+        config: its config; owned by whoever holds the entry.
+        path: where the user wrote it.
+        models: models that its settings name (Azure's deployment).
     """
 
     provider_id: str
@@ -120,12 +120,12 @@ def expand(
     """The user's providers by the server's name of their API, in the order of the spec.
 
     Args:
-        spec: Of the resource.
-        era: Of the base config.
-        distribution: Its name, for messages and the folder of the data.
-        catalogue: What the server knows.
-        environment: Receives the variables for secrets and telemetry.
-        findings: Receives mistakes and warnings.
+        spec: of the resource.
+        era: of the base config.
+        distribution: its name, for messages and the folder of the data.
+        catalogue: what the server knows.
+        environment: receives the variables for secrets and telemetry.
+        findings: receives mistakes and warnings.
     """
     found: dict[str, list[ProviderEntry]] = {}
     for section, providers in spec.providers.items():
@@ -251,9 +251,9 @@ class _Expansion:
         """Puts references to secrets over the settings.
 
         Args:
-            kind: Of the provider.
-            config: Of the provider; changed.
-            explicit: Key → the explicit field that it comes from, so far.
+            kind: of the provider.
+            config: of the provider; changed.
+            explicit: key → the explicit field that it comes from, so far.
         """
         for item in provider_variables(self.provider):
             key = self._key_of(kind, item)

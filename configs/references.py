@@ -28,8 +28,8 @@ def expand(text: str, names: Collection[str]) -> str:
     """A string as far as it can be told without the values of the variables.
 
     Args:
-        text: From a config.
-        names: Variables that are set.
+        text: from a config.
+        names: variables that are set.
 
     Returns:
         The text with defaults and conditional values put in. What depends on the value of a

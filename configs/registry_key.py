@@ -38,9 +38,9 @@ class Registration:
     """Something that the server writes into its registry when it starts.
 
     Attributes:
-        identifier: Kind and the server's identifier of it, for people, too: `model vllm/llama`.
-        digest: Of the fields that the server compares; see `digest`.
-        listed_by: Identifier of a registration whose presence means that the server may have
+        identifier: kind and the server's identifier of it, for people, too: `model vllm/llama`.
+        digest: of the fields that the server compares; see `digest`.
+        listed_by: identifier of a registration whose presence means that the server may have
             registered this one by itself, and in another way; empty if there is no such thing.
     """
 
@@ -54,8 +54,8 @@ class RegistryState:
     """What one registry may know.
 
     Attributes:
-        key: Number of the registry, from 1.
-        registered: Identifier → digest of everything that was registered in it so far.
+        key: number of the registry, from 1.
+        registered: identifier → digest of everything that was registered in it so far.
     """
 
     key: int = 1
@@ -113,8 +113,8 @@ def next_state(
     """The registry for a config.
 
     Args:
-        previous: What the registry in use may know; None for a server that never ran.
-        registrations: What the config registers.
+        previous: what the registry in use may know; None for a server that never ran.
+        registrations: what the config registers.
 
     Returns:
         The state with the config in it, which gives itself when it is put in again; and what made

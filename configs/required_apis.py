@@ -36,7 +36,7 @@ def close(draft: Draft, disabled: Collection[str]) -> None:
     """Fills in, takes out or refuses until every provider has what it needs.
 
     Args:
-        draft: The merged config; changed.
+        draft: the merged config; changed.
         disabled: APIs that the user disabled.
     """
     kinds = [entry.kind for found in draft.entries.values() for entry in found]
@@ -86,8 +86,8 @@ def _drop_stranded(draft: Draft, lost: dict[str, list[str]]) -> bool:
     """Takes providers out that are not the user's and cannot start; says whether any was.
 
     Args:
-        draft: The config; changed.
-        lost: Receives the APIs that went, each with those that it needed in vain.
+        draft: the config; changed.
+        lost: receives the APIs that went, each with those that it needed in vain.
     """
     changed = False
     for api in sorted(set(draft.providers) - set(draft.entries)):

@@ -46,8 +46,8 @@ def default_embedding(draft: Draft, lost: str) -> None:
     store has to name a model.
 
     Args:
-        draft: The config.
-        lost: Id of the provider that served the base's default.
+        draft: the config.
+        lost: id of the provider that served the base's default.
     """
     if "vector_io" not in draft.providers:
         return

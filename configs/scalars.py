@@ -56,7 +56,7 @@ def resolve(text: str) -> Scalar:
     """The value of a scalar written without quotes or tag, as kubectl reads it.
 
     Raises:
-        ScalarError: Infinite, not a number, or too long a number.
+        ScalarError: infinite, not a number, or too long a number.
     """
     return _resolved(text, _INT, _FLOAT)
 
@@ -65,7 +65,7 @@ def resolve_as_server(text: str) -> Scalar:
     """The value of a scalar written without quotes or tag, as the server reads it.
 
     Raises:
-        ScalarError: Infinite, not a number, or too long a number.
+        ScalarError: infinite, not a number, or too long a number.
     """
     return _resolved(text, _SERVER_INT, _SERVER_FLOAT)
 

@@ -24,11 +24,11 @@ class EnvFromSecret:
     """A variable of the server container whose value is a key of a Secret.
 
     Attributes:
-        name: Of the variable.
-        secret_name: Of the Secret, in the namespace of the resource.
-        key: In the Secret.
-        path: Of the field that refers to the Secret.
-        is_text: Whether the server needs exactly this text. Then a value that it would convert
+        name: of the variable.
+        secret_name: of the Secret, in the namespace of the resource.
+        key: in the Secret.
+        path: of the field that refers to the Secret.
+        is_text: whether the server needs exactly this text. Then a value that it would convert
             (`is_unusable`) keeps it from starting. Not so for a port, for what is only a part of a
             longer text, and for what the server does not read out of its config.
     """
@@ -45,9 +45,9 @@ class EnvValue:
     """A variable of the server container with a plain value.
 
     Attributes:
-        name: Of the variable.
-        value: Not a secret.
-        path: Of the field that it comes from.
+        name: of the variable.
+        value: not a secret.
+        path: of the field that it comes from.
     """
 
     name: str

@@ -31,9 +31,9 @@ def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> 
     """Adds shields to the config.
 
     Args:
-        shields: Their names, from the spec.
-        draft: The config.
-        models: Registered models, as clients write them.
+        shields: their names, from the spec.
+        draft: the config.
+        models: registered models, as clients write them.
     """
     if not shields:
         return

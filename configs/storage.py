@@ -47,11 +47,11 @@ def apply(spec: Spec, draft: Draft, *, cr_name: str, namespace: str) -> StorageS
     """Writes the `storage` section.
 
     Args:
-        spec: Of the resource.
-        draft: The config; changed, references of providers to replaced backends included.
+        spec: of the resource.
+        draft: the config; changed, references of providers to replaced backends included.
             Receives the variables of connection strings.
-        cr_name: Name of the resource.
-        namespace: Of the resource.
+        cr_name: name of the resource.
+        namespace: of the resource.
 
     Returns:
         The Secret that the operator must fill for this config; None if it needs none.
@@ -86,8 +86,8 @@ def separate_registry(draft: Draft, suffix: str) -> None:
     """Puts the registry where no other registry of this resource is or was (R-D16c).
 
     Args:
-        draft: The config, with its stores.
-        suffix: Of names of this registry; see `registry_key`.
+        draft: the config, with its stores.
+        suffix: of names of this registry; see `registry_key`.
     """
     section = draft.data["storage"]
     store = section["stores"]["metadata"]

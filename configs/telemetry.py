@@ -54,9 +54,9 @@ def expand(providers: Sequence[Provider], environment: Environment, findings: Fi
     """Adds the variables of a telemetry section.
 
     Args:
-        providers: Of the section.
-        environment: Receives the variables.
-        findings: Receives what cannot become one.
+        providers: of the section.
+        environment: receives the variables.
+        findings: receives what cannot become one.
     """
     for provider in providers:
         if provider.provider.split("::")[-1].lower() not in _NAMES:

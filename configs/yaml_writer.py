@@ -62,11 +62,11 @@ def document(data: Json, *, sort_keys: bool) -> str:
     """Writes one YAML document, in ASCII, ending in a newline, without a document marker.
 
     Args:
-        data: Mappings with string keys, sequences, strings, numbers, booleans, None.
+        data: mappings with string keys, sequences, strings, numbers, booleans, None.
         sort_keys: True orders keys by code point at every level; False keeps each mapping's order.
 
     Raises:
-        EmitError: A key is not a string or too long, a number is not finite or too long, a
+        EmitError: a key is not a string or too long, a number is not finite or too long, a
             type is foreign to JSON, the nesting exceeds `MAX_DEPTH`, or a string holds half of a
             surrogate pair.
     """
@@ -88,16 +88,16 @@ class _Writer:
         """Writes a container that is not empty; anything else is left to the caller.
 
         Args:
-            data: What to write.
-            indent: Spaces before each of its lines.
-            hanging: The first line stands behind a dash, so its indent is there already.
-            depth: Levels above and including this one.
+            data: what to write.
+            indent: spaces before each of its lines.
+            hanging: the first line stands behind a dash, so its indent is there already.
+            depth: levels above and including this one.
 
         Returns:
             Whether it was written.
 
         Raises:
-            EmitError: As in `document`.
+            EmitError: as in `document`.
         """
         if not data or isinstance(data, str | bool | int | float):
             return False

@@ -80,7 +80,7 @@ def load(qualified: str, stubs: _Stubs, own: tuple[str, ...]) -> Any:
     """A class by its full name, over all missing packages.
 
     Raises:
-        ModuleNotFoundError: What is missing is the server's own, or a stub did not help.
+        ModuleNotFoundError: what is missing is the server's own, or a stub did not help.
     """
     module, _, name = qualified.rpartition(".")
     while True:
@@ -152,7 +152,7 @@ def dump() -> dict[str, Any]:
     """Everything, of the one server that is installed.
 
     Raises:
-        SystemExit: There is none.
+        SystemExit: there is none.
     """
     installed = [name for name in SERVERS if _version(name)]
     if not installed:

@@ -24,10 +24,10 @@ def catalogue(eras: Mapping[str, Sequence[Json]]) -> Json:
     """The catalogue.
 
     Args:
-        eras: Era → the dumps of its releases, newest last.
+        eras: era → the dumps of its releases, newest last.
 
     Raises:
-        Undecided: A provider is new or has changed, and the rules do not know what to do with it.
+        Undecided: a provider is new or has changed, and the rules do not know what to do with it.
     """
     return {era: _era(dumps) for era, dumps in eras.items()}
 

@@ -210,7 +210,7 @@ class TokenServer:
         anonymous: whether whoever has no password may pull.
 
     Attributes:
-        seen: Authorization header and scopes of each request.
+        seen: authorization header and scopes of each request.
     """
 
     def __init__(self, folder: Path, users: Mapping[str, str], *, anonymous: bool = False) -> None:

@@ -62,8 +62,8 @@ class AnySpec:
     """A spec of an era.
 
     Attributes:
-        era: Of its base config.
-        sections: Of the spec; JSON.
+        era: of its base config.
+        sections: of the spec; JSON.
     """
 
     era: Era
@@ -113,9 +113,9 @@ def any_valid_spec(draw: st.DrawFn, era: str, release: str = "") -> AnySpec:
     """Specs that the engine must accept.
 
     Args:
-        draw: Of Hypothesis.
-        era: Of the base config, one of `configs.eras.ERAS`.
-        release: A server's version: nothing is drawn that this one lacks; empty for all of the era.
+        draw: of Hypothesis.
+        era: of the base config, one of `configs.eras.ERAS`.
+        release: a server's version: nothing is drawn that this one lacks; empty for all of the era.
     """
     known = next(item for item in eras.ERAS if item == era)
     names = [name for name, entry in DISTRIBUTIONS.known.items() if entry.era == known]
