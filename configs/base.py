@@ -5,9 +5,9 @@
 
 There is one for every name in distributions.json (FR-027a), embedded, so that a cluster without a
 way to the outside gets the same config. Another source (labels of an image) is another
-`BaseConfigSource`; the engine does not know where a base came from, only its era and version.
+``BaseConfigSource``; the engine does not know where a base came from, only its era and version.
 
-Whoever wrote a base, the engine relies on its form: `read_base` is the one place that checks it.
+Whoever wrote a base, the engine relies on its form: ``read_base`` is the one place that checks it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from configs.eras import Era
 from configs.errors import ConfigError
 
 SUPPORTED_VERSIONS: Final = (2,)
-"""Values of `version` that are read (FR-029). All eras write 2; what differs is the era (R-D5a)."""
+"""Values of ``version`` that are read (FR-029). All eras write 2; the era differs (R-D5a)."""
 
 _PATH: Final = "spec.distribution"
 _MAY_BE_NULL: Final = frozenset({"vector_stores", "safety"})
@@ -42,8 +42,8 @@ class BaseConfig:
 
     Attributes:
         era: the generation of its schema.
-        version: its `version`.
-        data: the config, in the form that `read_base` checks. Shared: never change it.
+        version: its ``version``.
+        data: the config, in the form that ``read_base`` checks. Shared: never change it.
         source: where it came from.
         digest: full sha256 of its text, in hex.
     """

@@ -4,11 +4,11 @@
 """What the server knows: provider types by era and API, and what users call them (R-D5).
 
 The server ignores keys that it does not know, at every level and without a word, and does not boot
-on a provider type that it does not know. So neither is ever guessed: `data/catalogue.json`, made
-from the installed server packages by `make catalogue`, says for each type under which keys it takes
-an endpoint and a secret, what it requires, and which APIs it cannot be without.
+on a provider type that it does not know. So neither is ever guessed: ``data/catalogue.json``, made
+from the installed server packages by ``make catalogue``, says for each type under which keys it
+takes an endpoint and a secret, what it requires, and which APIs it cannot be without.
 
-Users write short names. A short name is the part of a type after `remote::` or `inline::`; what
+Users write short names. A short name is the part of a type after ``remote::`` or ``inline::``; what
 else may be said is the table below, by hand: names that changed between eras, and habits.
 """
 
@@ -34,7 +34,7 @@ class ProviderType:
     """One provider type of one API in one era.
 
     Attributes:
-        name: full type, e.g. `remote::vllm`.
+        name: full type, e.g. ``remote::vllm``.
         endpoint: config key that takes the endpoint; None if the provider takes none.
         secret: config key that takes the credential; None if it takes none, or a pair of them.
         required: config keys without which the server does not boot, or the provider not work.
@@ -124,7 +124,7 @@ class Catalogue:
     """The types of all eras."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        """Reads the form of `data/catalogue.json`."""
+        """Reads the form of ``data/catalogue.json``."""
         self._types = {
             (era, api): {name: _type(name, facts) for name, facts in types.items()}
             for era, apis in data.items()

@@ -5,7 +5,7 @@
 
 The server notices some of this only by dying (a missing variable, an unknown backend) and some not
 at all (two providers of one id: the last one wins). What the engine built itself should pass; what
-this finds comes from `settings`, or from a base config that the operator did not bring.
+this finds comes from ``settings``, or from a base config that the operator did not bring.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 
 """Connection strings: no server before ogx 1.5 takes one, so the operator splits it (R-D16a).
 
-The engine never sees a value. It says what the Secret `{name}-storage-env` must hold, one key a
-variable of the server, and where each value comes from (`StorageSecret`). The operator reads the
-user's Secrets and calls `derive`. The password is there twice where both stores are PostgreSQL: raw
-for the key-value store, percent-encoded for the SQL store, which pastes it into a URL unescaped.
+The engine never sees a value. It says what the Secret ``{name}-storage-env`` must hold, one key a
+variable of the server, and where each value comes from (``StorageSecret``). The operator reads the
+user's Secrets and calls ``derive``. The password is there twice where both stores are PostgreSQL:
+raw for the key-value store, percent-encoded for the SQL store, which pastes it into a URL
+unescaped.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class StorageValue:
     Attributes:
         key: of the Secret, and name of the variable.
         source: where the user keeps what it is made from.
-        part: what it is made from: a part of a connection string, or, for `redis`, the whole value.
+        part: what it is made from: a part of a connection string, or, for ``redis``, the whole
+        value.
         family: which store it is for.
         path: of the field that refers to the source.
         redis: whether the source is a password of redis.
@@ -122,7 +124,7 @@ def variable(family: Family, part: Part) -> str:
 
 
 def is_variable(key: str) -> bool:
-    """Whether a key of the Secret is one that `variable` made, of this configuration or another."""
+    """Whether a key of the Secret is one that ``variable`` made, of any configuration."""
     return key.startswith(_PREFIX)
 
 
@@ -179,7 +181,7 @@ def _encoded(text: str) -> str:
 
 
 def split(value: str, *, family: Family) -> dict[Part, str]:
-    """The parts of a PostgreSQL connection string, URL or `key=value` form.
+    """The parts of a PostgreSQL connection string, URL or ``key=value`` form.
 
     Args:
         value: the connection string.

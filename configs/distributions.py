@@ -3,10 +3,11 @@
 
 """Distributions: a name becomes an image, the era of its config, and a base config (FR-020, R-D5c).
 
-The table is data (`data/distributions.json`), its tags are pinned: which server runs changes with a
-release of the operator, or by an administrator's `image-overrides`, never by itself. An override
-changes only where the image comes from; the base config and its era stay bound to the name. Whoever
-builds images of their own can give the operator a table of their own, over the same base configs.
+The table is data (``data/distributions.json``), its tags are pinned: which server runs changes with
+a release of the operator, or by an administrator's ``image-overrides``, never by itself. An
+override changes only where the image comes from; the base config and its era stay bound to the
+name. Whoever builds images of their own can give the operator a table of their own, over the same
+base configs.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from configs.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What `spec.distribution` came to.
+    """What ``spec.distribution`` came to.
 
     Attributes:
         image: the image that runs.
         era: the generation of its config; None for an image that nothing is known about.
         base: file name of the embedded base config; None if there is none.
-        name: name of the distribution; `custom` for an image.
+        name: name of the distribution; ``custom`` for an image.
         always: whether the base is mounted even when there is nothing to merge into it, because
             the image is another distribution's, or because its own config does not start.
         pinned: the image of the table; empty for an image that is in no table.
@@ -73,7 +74,7 @@ class Distributions:
         """The embedded table.
 
         Args:
-            overrides: name → image, from `image-overrides` of the operator's ConfigMap.
+            overrides: name → image, from ``image-overrides`` of the operator's ConfigMap.
         """
         return cls(_embedded()).overridden(overrides)
 
@@ -107,7 +108,7 @@ class Distributions:
 
     @property
     def images(self) -> Mapping[str, str]:
-        """Name → image, for `status.distributionConfig.availableDistributions`."""
+        """Name → image, for ``status.distributionConfig.availableDistributions``."""
         return {name: entry.image for name, entry in self.known.items()}
 
     def resolve(self, distribution: Distribution) -> Resolved:

@@ -43,7 +43,7 @@ class Draft:
         distribution: its name.
         entries: the user's providers by the server's name of their API.
         environment: the variables that the config brings; grows.
-        given: variables that the user sets in `workload.overrides.env`.
+        given: variables that the user sets in ``workload.overrides.env``.
         catalogue: what servers know.
         findings: receives mistakes and warnings.
     """
@@ -64,13 +64,13 @@ class Draft:
 
     @property
     def providers(self) -> dict[str, list[dict[str, Any]]]:
-        """The `providers` of the config, by API."""
+        """The ``providers`` of the config, by API."""
         found: dict[str, list[dict[str, Any]]] = self.data["providers"]
         return found
 
     @property
     def resources(self) -> dict[str, list[dict[str, Any]]]:
-        """The `registered_resources` of the config, by kind."""
+        """The ``registered_resources`` of the config, by kind."""
         found: dict[str, list[dict[str, Any]]] = self.data["registered_resources"]
         return found
 

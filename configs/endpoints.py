@@ -1,13 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""An endpoint as the server wants it: some providers want `/v1`, some no scheme, some four keys.
+"""An endpoint as the server wants it: some providers want ``/v1``, some no scheme, some four keys.
 
-`endpoint` in a resource is always a URL. What a provider takes it for was found out by booting and
-by reading its code: vLLM and its kin answer 404 without `/v1`, passthrough and watsonx append their
-path themselves, Weaviate wants `host:port`, Chroma's client dies of a path, pgvector has no URL at
-all. A slash at the end goes, because several providers paste their paths behind it, and Ollama's
-looks whether its URL ends in exactly `/v1`.
+``endpoint`` in a resource is always a URL. What a provider takes it for was found out by booting
+and by reading its code: vLLM and its kin answer 404 without ``/v1``, passthrough and watsonx append
+their path themselves, Weaviate wants ``host:port``, Chroma's client dies of a path, pgvector has no
+URL at all. A slash at the end goes, because several providers paste their paths behind it, and
+Ollama's looks whether its URL ends in exactly ``/v1``.
 
 What no form of the provider's own can carry is refused: the server would drop it in silence.
 """
@@ -119,7 +119,7 @@ def doubt(kind: ProviderType, endpoint: str) -> str:
 
     Args:
         kind: of the provider.
-        endpoint: one that `expand` accepted.
+        endpoint: one that ``expand`` accepted.
     """
     if endpoint.startswith(_ENV):
         return ""

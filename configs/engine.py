@@ -79,15 +79,15 @@ class Generated:
         image: the image to run. Goes into the Deployment together with the config (FR-020c).
         source: who wrote the config that runs.
         env: variables for the server container, sorted by name. A variable of the same name in
-            `workload.overrides.env` wins.
+            ``workload.overrides.env`` wins.
         provider_count: providers in the config that are on.
         resource_count: models, shields and tool groups in it that are on.
-        config_version: its `version`; None without a config.
+        config_version: its ``version``; None without a config.
         era: generation of its schema; None for an image that nothing is known about.
         models: registered models, as clients write them, sorted.
         warnings: what works, but perhaps not as its author thinks.
         storage_secret: a Secret that the operator must fill before the pods can start.
-        base_source: where the base came from, for `status.resolvedDistribution`.
+        base_source: where the base came from, for ``status.resolvedDistribution``.
         base_hash: full sha256 of the base, in hex; empty without one.
         registry: what the server's registry may know, to be given back the next time; without a
             generated config as it came in.
@@ -126,7 +126,7 @@ class Target:
 
 
 def target_of(spec: Spec, distributions: Distributions) -> Target:
-    """What `spec.distribution` means, and whether a config has to be generated.
+    """What ``spec.distribution`` means, and whether a config has to be generated.
 
     Raises:
         ConfigError: there is no such distribution.
@@ -146,7 +146,7 @@ def generate(
     bases: BaseConfigSource = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
-    """Turns a spec into a config, from what its distribution means: see `generate_for`.
+    """Turns a spec into a config, from what its distribution means: see ``generate_for``.
 
     Args:
         cr_name: name of the resource.
@@ -154,7 +154,7 @@ def generate(
         spec: of the resource; not changed.
         distributions: what is known, image overrides applied.
         bases: finds base configs; the embedded ones by default.
-        previous: `Generated.registry` of the config that ran before; None if none did.
+        previous: ``Generated.registry`` of the config that ran before; None if none did.
 
     Raises:
         ConfigError: no config can be generated, with everything that is wrong.
@@ -180,7 +180,7 @@ def generate_for(
         namespace: of the resource; with the name it keeps shared databases apart.
         spec: of the resource; not changed.
         bases: finds base configs; the embedded ones by default.
-        previous: `Generated.registry` of the config that ran before; None if none did.
+        previous: ``Generated.registry`` of the config that ran before; None if none did.
 
     Raises:
         ConfigError: no config can be generated, with everything that is wrong.
@@ -217,7 +217,7 @@ def _own_config_data(spec: Spec, resolved: Resolved) -> tuple[EnvValue, ...]:
     """Where a config that is not generated keeps its data: where a generated one will.
 
     That is the one inside an image of ours, or a user's, which is made from it as a rule. Its own
-    default is `~/.llama/…`, and the home of the pod is the volume, /.llama: without this,
+    default is ``~/.llama/…``, and the home of the pod is the volume, /.llama: without this,
     the data would be in another folder as soon as the spec gets its first provider.
     """
     if resolved.base is None:

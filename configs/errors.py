@@ -3,9 +3,9 @@
 
 """What the engine says when a spec cannot become a config: everything that is wrong, at once.
 
-The steps of the engine do not raise on the first mistake: they note it in a `Findings` and go on as
-well as they can, so that nobody has to repair a resource one error at a time. `ConfigError` comes
-out at the end, with one reason for the condition and one `FieldError` a mistake.
+The steps of the engine do not raise on the first mistake: they note it in a ``Findings`` and go on
+as well as they can, so that nobody has to repair a resource one error at a time. ``ConfigError``
+comes out at the end, with one reason for the condition and one ``FieldError`` a mistake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ConfigError(Exception):
     """No config can be generated; what runs stays as it is (FR-097).
 
     Attributes:
-        reason: for the condition `ConfigGenerated`: ConfigGenerationFailed,
+        reason: for the condition ``ConfigGenerated``: ConfigGenerationFailed,
             UnsupportedConfigVersion, BaseConfigRequired or MissingProviderForResource.
         errors: every mistake that was found, in the order of the steps.
     """

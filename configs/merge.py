@@ -30,14 +30,14 @@ API_OF_RESOURCE: Final[Mapping[str, str]] = {
     "benchmarks": "eval",
     "tool_groups": "tool_runtime",
 }
-"""List in `registered_resources` → the API whose providers its entries name."""
+"""List in ``registered_resources`` → the API whose providers its entries name."""
 
 
 NAMELESS: Final = "custom"
 """Name of a server whose base does not say one."""
 
 EMBEDDING_DEFAULT: Final = "default_embedding_model"
-"""Key in `vector_stores`: what embeds when a request does not say."""
+"""Key in ``vector_stores``: what embeds when a request does not say."""
 
 
 def copy(base: Mapping[str, Any]) -> Config:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""A user's own config.yaml, which runs as it is (`overrideConfig`).
+"""A user's own config.yaml, which runs as it is (``overrideConfig``).
 
 It is looked at and never changed. Refused is only what no server can start on: a text that is no
 YAML, no config at all, or of a version that no supported server reads (FR-029). All else is the
@@ -42,7 +42,7 @@ class Examined:
 
     Attributes:
         digest: full sha256 of the text, in hex.
-        version: its `version`; None without a usable one.
+        version: its ``version``; None without a usable one.
         eras: that it fits best, the likeliest first; empty if it is no config.
         marks: what shows that it is of a server before 0.4, in words.
         reason: why no server can start on it; None if one may.

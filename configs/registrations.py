@@ -31,7 +31,7 @@ from configs.registry_key import Registration, digest
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One list in `registered_resources`.
+    """One list in ``registered_resources``.
 
     Attributes:
         name: for people.

@@ -11,7 +11,7 @@ something that this registry may know is registered with other fields. Resources
 not change it. A number is never used twice, so no registry of the past is ever met again; what it
 costs is that everything registered through the API at run time is forgotten.
 
-What a registry knows is remembered as a `RegistryState`: an input of the engine like the spec, so
+What a registry knows is remembered as a ``RegistryState``: an input of the engine like the spec, so
 that the same input still gives the same bytes, and an output, to be given back the next time.
 """
 
@@ -38,8 +38,8 @@ class Registration:
     """Something that the server writes into its registry when it starts.
 
     Attributes:
-        identifier: kind and the server's identifier of it, for people, too: `model vllm/llama`.
-        digest: of the fields that the server compares; see `digest`.
+        identifier: kind and the server's identifier of it, for people, too: ``model vllm/llama``.
+        digest: of the fields that the server compares; see ``digest``.
         listed_by: identifier of a registration whose presence means that the server may have
             registered this one by itself, and in another way; empty if there is no such thing.
     """

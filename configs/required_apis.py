@@ -4,7 +4,7 @@
 """Dependency closure: no provider without the APIs that it needs.
 
 The server resolves dependencies at boot and dies of a missing one; a file search needs vector_io,
-files and inference, a vector store needs inference, and so on (catalogue, `needs`). Three cases:
+files and inference, a vector store needs inference, and so on (catalogue, ``needs``). Three cases:
 a user's provider gets a plain provider inside the server where there is one to give; else it is
 refused; a provider of the base goes, with a warning, when the user disabled what it needs.
 """

@@ -4,7 +4,7 @@
 """Shields that are registered when the server starts (FR-043).
 
 A shield goes to the first safety provider. Llama Guard needs more than that: the shield's model,
-as `<inference provider>/<model>`. The server does not check it; a shield without one fails on its
+as ``<inference provider>/<model>``. The server does not check it; a shield without one fails on its
 first use. So the model is looked for where a reader would look: in the shield's name, then among
 the registered models, where "guard" in the name of exactly one is telling enough.
 """

@@ -48,7 +48,7 @@ class Adder(Protocol):
         ...
 
     def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
-        """Likewise, but not at once; an `add` in the meantime replaces it."""
+        """Likewise, but not at once; an ``add`` in the meantime replaces it."""
         ...
 
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Runs `dump` in the interpreter of an installed server."""
+"""Runs ``dump`` in the interpreter of an installed server."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 
 An era is the releases that one config serves, so one entry speaks for all of them. What they
 disagree on is taken from the newest that has the type; a type or a key that only some have says
-which (`releases`, `only`), because the others would not boot on it, or ignore it in silence.
+which (``releases``, ``only``), because the others would not boot on it, or ignore it in silence.
 """
 
 from __future__ import annotations

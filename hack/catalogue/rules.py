@@ -6,7 +6,7 @@
 The server has no mark for it, but its authors have habits, which are the rules below. A rule that
 guessed wrong would send a credential into a key that nobody reads, and the server would not say a
 word; so where the rules do not see one clear answer, they refuse, and somebody reads the provider's
-code and adds a line to `JUDGED`.
+code and adds a line to ``JUDGED``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 Nothing is resolved here: the lock file names every package. One that was not finished is removed
 and made again. Which index is used is the user's affair: uv's own settings hold, and without any
-`index_settings` hands on what pip was told.
+``index_settings`` hands on what pip was told.
 """
 
 from __future__ import annotations

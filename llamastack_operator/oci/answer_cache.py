@@ -101,7 +101,7 @@ class AnswerCache:
 
         Args:
             question: the image.
-            asker: told by `done`, if the answer is still to come.
+            asker: told by ``done``, if the answer is still to come.
             credentials: another text than last time lifts the rest after a failure.
             now: monotonic seconds.
         """

@@ -28,7 +28,7 @@ _HINT = "name one with access in spec.workload.overrides.imagePullSecrets"
 
 
 class Live(Protocol):
-    """The part of `controller.runtime.ports.Writer` that is needed."""
+    """The part of ``controller.runtime.ports.Writer`` that is needed."""
 
     async def get(self, resource: Resource, key: ObjectKey) -> Object:
         """The live object.

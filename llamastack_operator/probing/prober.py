@@ -3,7 +3,7 @@
 
 """Answers at once from the schedule, asks servers in the background.
 
-The shell around `schedule`: it has the clock, the dice and the tasks. At most so many servers are
+The shell around ``schedule``: it has the clock, the dice and the tasks. At most so many servers are
 asked at a time, each with a deadline; a server that hangs costs one place for that long, and no
 worker of the controller ever waits for any of it.
 """
@@ -35,7 +35,7 @@ MOST_AT_A_TIME: Final = 16
 
 
 class ProbesServers(Protocol):
-    """Asks one server; `llamastack_operator.probing.probe_client.ProbeClient`."""
+    """Asks one server; ``llamastack_operator.probing.probe_client.ProbeClient``."""
 
     async def ask(self, server: Server) -> ServerReport:
         """What it says of itself.
@@ -47,10 +47,10 @@ class ProbesServers(Protocol):
 
 
 class Prober:
-    """Implements `controller.llamastack.server.probe_port.ServerProber`.
+    """Implements ``controller.llamastack.server.probe_port.ServerProber``.
 
     Args:
-        client: opened and closed by `run`.
+        client: opened and closed by ``run``.
         wake: queues a key again.
         clock: monotonic seconds.
         dice: 0 to 1.
@@ -81,18 +81,18 @@ class Prober:
         self._off = True
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """See `controller.llamastack.server.probe_port.ServerProber.look`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.look``."""
         if self._off:
             return None
         self._changed.set()
         return self._schedule.look(server, ready=ready, known=known, now=self._clock())
 
     def awaited_s(self, uid: str) -> float:
-        """See `controller.llamastack.server.probe_port.ServerProber.awaited_s`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.awaited_s``."""
         return self._schedule.awaited_s(uid, now=self._clock())
 
     def forget(self, uid: str) -> None:
-        """See `controller.llamastack.server.probe_port.ServerProber.forget`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.forget``."""
         self._schedule.forget(uid)
 
     async def run(self) -> None:

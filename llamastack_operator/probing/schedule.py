@@ -3,7 +3,7 @@
 
 """Which server is asked when, and its last report. No I/O, no clock, no dice.
 
-* A server is asked when there is an occasion (`controller.llamastack.server.probe_port`), one
+* A server is asked when there is an occasion (``controller.llamastack.server.probe_port``), one
   request a server at a time, in the order of the occasions.
 * A server that did not answer is asked again after a back-off, a few times; then only on the next
   occasion, or with a reconcile much later. Repeats never take more than a part of the places, so
@@ -83,7 +83,7 @@ class Schedule:
         return len(self._entries)
 
     def look(self, server: Server, *, ready: bool, known: bool, now: float) -> ServerReport | None:
-        """See `controller.llamastack.server.probe_port.ServerProber.look`.
+        """See ``controller.llamastack.server.probe_port.ServerProber.look``.
 
         Args:
             server: as it is now.
@@ -109,7 +109,7 @@ class Schedule:
         return entry.report
 
     def awaited_s(self, uid: str, *, now: float) -> float:
-        """See `controller.llamastack.server.probe_port.ServerProber.awaited_s`.
+        """See ``controller.llamastack.server.probe_port.ServerProber.awaited_s``.
 
         Args:
             uid: of the resource.
@@ -132,7 +132,7 @@ class Schedule:
         self._entries.pop(uid, None)
 
     def take(self, now: float) -> Server | None:
-        """The next server to ask; counts as being asked until `answered` or `refused`."""
+        """The next server to ask; counts as being asked until ``answered`` or ``refused``."""
         while self._first:
             ticket, uid = self._first.popleft()
             if self._is_valid(ticket, uid):
@@ -146,7 +146,7 @@ class Schedule:
         return None
 
     def next_due(self) -> float | None:
-        """When `take` may have something; None: not before an answer or another look."""
+        """When ``take`` may have something; None: not before an answer or another look."""
         if self._first:
             return 0.0
         return self._repeats[0][0] if self._repeats and self._may_repeat() else None
@@ -155,7 +155,7 @@ class Schedule:
         """What came of a question; whether there is something else to tell, or nothing to wait for.
 
         Args:
-            asked: from `take`.
+            asked: from ``take``.
             report: the answer, with a problem if it is not a whole one.
             now: monotonic seconds.
             spread: 0 to 1, at random.

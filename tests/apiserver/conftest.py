@@ -23,7 +23,7 @@ def kubeconfig(kwok_plane: ControlPlane) -> Path:
 
 @pytest.fixture(scope="module")
 def operator_flags() -> tuple[str, ...]:
-    """More flags of `operator`; a file may have some."""
+    """More flags of ``operator``; a file may have some."""
     return ()
 
 

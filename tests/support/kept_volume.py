@@ -100,9 +100,9 @@ class KeptVolume:
 
         Args:
             release: that the image holds.
-            models: `spec.resources.models`.
+            models: ``spec.resources.models``.
             inference: id of the inference provider.
-            sections: of the spec; `shields` is the list in `spec.resources`.
+            sections: of the spec; ``shields`` is the list in ``spec.resources``.
         """
         provider = {"id": inference, "provider": "vllm", "endpoint": self.endpoint}
         resources = {"models": list(models), "shields": sections.pop("shields", [])}

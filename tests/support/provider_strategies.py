@@ -54,7 +54,7 @@ class ProviderMaker:
         return self._draw(st.booleans())
 
     def provider(self, section: Section, *, single: bool) -> Json:
-        """One provider of a section; `single` if it will have no other."""
+        """One provider of a section; ``single`` if it will have no other."""
         api = eras.api_of(section, self._era)
         assert api is not None
         types = [kind for kind in embedded().types(self._era, api).values() if self._has(kind)]

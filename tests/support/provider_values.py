@@ -105,7 +105,7 @@ def made_up(name: str, path: str) -> str:
 
     Args:
         name: of the variable.
-        path: of the field with the reference, e.g. `spec.…[0].secretRefs.host.secretKeyRef`.
+        path: of the field with the reference, e.g. ``spec.…[0].secretRefs.host.secretKeyRef``.
     """
     field = path.removesuffix(".secretKeyRef").rpartition(".")[2]
     if field in {"url", "base_url", "uri", "endpoint"}:

@@ -3,7 +3,7 @@
 
 """Every spec that must become a config: what Hypothesis draws the proof of the engine from.
 
-`any_valid_spec(era)` knows what a user can know: the sections and provider types of the era, what
+``any_valid_spec(era)`` knows what a user can know: the sections and provider types of the era, what
 each type requires, which APIs it cannot be without, what the base has. It does not know how the
 engine does its work, so what it draws is accepted by the engine and by the server, or one of the
 three is wrong. Everything drawn is JSON, so that a spec can be stored and given to another process.
@@ -114,7 +114,7 @@ def any_valid_spec(draw: st.DrawFn, era: str, release: str = "") -> AnySpec:
 
     Args:
         draw: of Hypothesis.
-        era: of the base config, one of `configs.eras.ERAS`.
+        era: of the base config, one of ``configs.eras.ERAS``.
         release: a server's version: nothing is drawn that this one lacks; empty for all of the era.
     """
     known = next(item for item in eras.ERAS if item == era)

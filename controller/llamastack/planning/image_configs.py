@@ -5,11 +5,11 @@
 
 Reading labels takes a registry, which may be slow, silent or hostile. A reconcile that waited for
 one would hold a worker, and a few such resources would stop the reconciliation of all others
-(FR-027j). So a question is answered at once with what is known so far. If that is `Pending`, the
+(FR-027j). So a question is answered at once with what is known so far. If that is ``Pending``, the
 asker's key is queued again when the answer has arrived, and the reconcile ends with what runs left
 as it is.
 
-What an answer means for a resource is decided here as well (`decide`), because it is easy to get
+What an answer means for a resource is decided here as well (``decide``), because it is easy to get
 wrong: a registry that is away for an hour must neither stop nor change a server that runs.
 """
 
@@ -100,7 +100,7 @@ class NoImageConfigs:
     """For where no registry may be asked: no image has labels."""
 
     def lookup(self, question: Question, *, asker: ObjectKey, credentials: str) -> Answer:
-        """See `ImageConfigs.lookup`."""
+        """See ``ImageConfigs.lookup``."""
         return Unlabelled()
 
 

@@ -104,7 +104,7 @@ class Judgement:
 
     @property
     def record(self) -> str:
-        """What a Deployment made from it says of it, for `recorded`."""
+        """What a Deployment made from it says of it, for ``recorded``."""
         parts = (self.versions_hash, self.content_hash, self.config_digest)
         return "/".join(parts) if self.versions_hash else ""
 

@@ -1,14 +1,14 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The user's own configuration (`spec.overrideConfig`) on its way into the pod.
+"""The user's own configuration (``spec.overrideConfig``) on its way into the pod.
 
 A ConfigMap in the resource's namespace is mounted as it is: whoever writes it writes the server's
 configuration. One in another namespace cannot be mounted; where the administrator allows it (R-D12)
 its content is copied to an immutable ConfigMap of ours, with the names, the owner and the pruning
 of generated ones (R-D3), so that the copy cannot change under a running server either.
 
-Only what the text is counts here; that it is there was found out before (`resolving`).
+Only what the text is counts here; that it is there was found out before (``resolving``).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def lifecycle(given: int | None) -> dict[str, Any]:
     whoever gives it none at all wants the pod gone.
 
     Args:
-        given: see `grace_period`.
+        given: see ``grace_period``.
     """
     seconds = min(DRAIN_S, grace_period(given) // 2)
     return {"lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else {}

@@ -8,10 +8,10 @@ silent or wrong, so a reconcile never talks to it (the Go operator did, in its o
 dead servers stopped all others for five minutes). A reconcile says which server there is, and gets
 at once the last report, if there is one; when the report changes the resource is queued again.
 
-A report belongs to one pod template (`template`): with another one it is another server, and
-nothing of the report holds any more. And a server is asked again only on an occasion (`occasion`):
-a rollout ended, pods went or came. Nothing is asked periodically, so an idle cluster stays idle.
-Pure.
+A report belongs to one pod template (``template``): with another one it is another server, and
+nothing of the report holds any more. And a server is asked again only on an occasion
+(``occasion``): a rollout ended, pods went or came. Nothing is asked periodically, so an idle
+cluster stays idle. Pure.
 """
 
 from __future__ import annotations
@@ -120,15 +120,15 @@ class NoProber:
     """For where servers are not to be asked."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """See `ServerProber.look`."""
+        """See ``ServerProber.look``."""
         return None
 
     def awaited_s(self, uid: str) -> float:
-        """See `ServerProber.awaited_s`."""
+        """See ``ServerProber.awaited_s``."""
         return 0.0
 
     def forget(self, uid: str) -> None:
-        """See `ServerProber.forget`."""
+        """See ``ServerProber.forget``."""
 
 
 def template_of(deployment: Object | None) -> str:

@@ -63,7 +63,7 @@ class Failure:
     """A write that failed.
 
     Attributes:
-        error: one of `STEP_ERRORS`.
+        error: one of ``STEP_ERRORS``.
         kind: of the child.
     """
 

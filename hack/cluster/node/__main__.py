@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def default_directory() -> Path:
-    """Where `up` keeps control plane and node; short, for the sockets in it."""
+    """Where ``up`` keeps control plane and node; short, for the sockets in it."""
     return Path(tempfile.gettempdir()) / f"llamastack-node-{os.getuid()}"
 
 

@@ -4,9 +4,9 @@
 """One real node: started beside a control plane, given images, and ended.
 
 Starting takes two to three seconds. The first process is made with namespaces of its own, then
-gets its end of the network, and starts everything else (`inside`); the kubelet registers itself.
+gets its end of the network, and starts everything else (``inside``); the kubelet registers itself.
 
-Images are never pulled: `Node.load` puts an archive into containerd, and Pods use it with
+Images are never pulled: ``Node.load`` puts an archive into containerd, and Pods use it with
 ``imagePullPolicy`` IfNotPresent or Never. A tag other than ``latest`` has the former by default.
 """
 
@@ -80,7 +80,7 @@ class Node:
 
     Args:
         plane: the running control plane, with a scheduler.
-        programs: where each program is (`programs.obtain`).
+        programs: where each program is (``programs.obtain``).
         options: what the node is like.
 
     Attributes:
@@ -223,7 +223,7 @@ class Node:
         """Make a server that listens on this machine's loopback reachable for Pods.
 
         Args:
-            port: of the server; it is the same at `host`.
+            port: of the server; it is the same at ``host``.
 
         Raises:
             ClusterError: the port is taken there.

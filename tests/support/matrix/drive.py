@@ -59,7 +59,7 @@ class Endpoint(OpenAIEndpoint):
 
 
 class Driver:
-    """Drives cases; a context manager. `drive` may be called from several threads.
+    """Drives cases; a context manager. ``drive`` may be called from several threads.
 
     Args:
         bed: the installed servers.
