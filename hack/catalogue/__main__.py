@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""``make catalogue``: make configs/data/catalogue.json again, from what ``make servers`` installed.
+"""``make catalogue``: writes configs/data/catalogue.json from what ``make servers`` installed.
 
 python -m hack.catalogue            # write it, and say what changed
 python -m hack.catalogue --check    # change nothing; exit 1 and show the difference
