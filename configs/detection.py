@@ -7,14 +7,13 @@ For configs that do not say: base configs out of image labels. One that the oper
 to its era in distributions.json.
 
 ``version`` is 2 in every release, so the shape must tell. No single key does in every config,
-because a config may lack any API. So everything that speaks is heard: each sign names the eras in
-which a server would take it as it is, and how bad it would be in the others. The era with the least
-against it is the one. What the providers say comes from the catalogue, so a new release brings its
-signs along.
+because a config may lack any API. So all signs count: each names the eras whose servers accept it,
+and how much it counts against the others. The era with the least against it is chosen. Signs of
+providers come from the catalogue, so a new release brings its own.
 
-Servers before 0.4 are not in the catalogue and not supported. Their configs would be read all the
-same (unknown keys are ignored in silence), and come out as configs of nobody's: ``outdated`` knows
-their marks.
+Servers before 0.4 are not in the catalogue and not supported. Servers would read their configs all
+the same (unknown keys are ignored in silence) and run with something that nobody wrote, so
+``outdated`` recognises them.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from workqueue import RateLimitingQueue
 
 PATIENCE_S = 1.0
-"""A pod only explains, and is told together with what it explains: it is in some trouble or other
-for a moment of each start."""
+"""The trouble of a pod only explains why a rollout is no further, and nearly every pod has some for
+a moment when it starts: so it waits this long for the event of the Deployment that it explains."""
 
 CHILDREN = (*table.RESOURCES, CONFIG_MAP, SECRET)
 

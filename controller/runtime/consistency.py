@@ -28,7 +28,7 @@ What makes an echo an echo, given that events may be late, early, merged or miss
   came before it. If the event of an earlier own write was skipped, the event counts as foreign.
   In addition the handlers compare old and new (:func:`controller.runtime.handlers.only_ours`).
 - *Too late*: once a reconcile has started without waiting any longer, it does not know what the
-echo shows, so the echo counts as foreign.
+  echo shows, so the echo counts as foreign.
 - *Missing*: the object left the selector, or was created and deleted again within a gap, so that
   no event will ever come. Bookmarks and lists move the store past the version; whoever wrote what
   was not seen before that has to look again, see :meth:`ConsistencyTracker.progressed`.

@@ -3,9 +3,9 @@
 
 """Answers at once from the cache of answers, asks registries in the background.
 
-The shell around ``answers``: it has the clock, the dice and the tasks. Every image is one task with
-a deadline of its own in a bounded crowd; a registry that hangs costs its own askers their patience
-and nobody else anything.
+The shell around ``answer_cache``: it has the clock, the dice and the tasks. Each image is read by a
+task with its own deadline, and the number of tasks is bounded; a registry that hangs delays only
+the resources that wait for it.
 """
 
 from __future__ import annotations

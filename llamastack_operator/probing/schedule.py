@@ -9,7 +9,7 @@
   occasion, or with a reconcile much later. Repeats never take more than a part of the places, so
   that a crowd of silent servers does not keep new ones waiting.
 * A failure is reported only when it has repeated itself: right after a rollout the network may need
-a moment. Until then the last report of the same pod template stands.
+  a moment. Until then the last report of the same pod template stands.
 * An answer that comes after the template has changed is thrown away.
 * The first answer of a template is worth a moment's waiting: most servers give it soon, and then it
   goes with the write that says they are ready. A server that fails twice is not waited for.

@@ -178,7 +178,7 @@ def next_look_s(volume: Volume | None, cr: Object, now: str) -> float | None:
 def worth_reporting(
     verdict: ClaimVerdict | None, volume: Volume, cr: Object, now: str
 ) -> ClaimVerdict | None:
-    """The verdict, or what was said before, for a moment.
+    """The verdict, or for some seconds what the status says already.
 
     A new claim is bound while the pods start; to write the status for that alone would cost every
     resource a request more (the bar is five besides its children).
