@@ -5,7 +5,7 @@
 
 The pods of our servers are watched by label, but only those in trouble are kept, and of them only
 the trouble: the transform hides a healthy pod, so ten thousand of them cost no memory, and a
-handler hears nothing while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
+handler gets no event while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
 """
 
 from __future__ import annotations

@@ -364,7 +364,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             result = answer(server, json.loads(line))
-        except Exception as error:  # noqa: BLE001 - the other side has to hear of it
+        except Exception as error:  # noqa: BLE001 - the other side has to learn of it
             result = {"crash": _said(error)}
         out.write(json.dumps(result) + "\n")
         out.flush()
