@@ -3,9 +3,9 @@
 
 """From the resource as stored to what it asks for. Pure, and remembered for a while.
 
-Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
-result depends on the spec and on the distributions alone, so it is not repeated at every event of
-a child.
+Parsing, validating and generating a configuration is by far the most expensive part of a reconcile,
+and its result depends on the spec and on the distributions alone, so it is not repeated at every
+event of a child.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from api.v1alpha2.references import (
 )
 from api.validation import validate
 from configs import registry_key
-from configs.base import EmbeddedResolver
+from configs.base import EmbeddedBaseConfigs
 from configs.distributions import Distributions
 from configs.engine import Generated, Target, generate_for, target_of
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.objects.problem import Problem
-from controller.llamastack.planning.image_configs import Question, Wait, question_of
+from controller.llamastack.planning.image_configs import Postpone, Question, question_of
 from controller.llamastack.planning.unsupported import own_references, unsupported
 from controller.llamastack.render import names
 from controller.runtime.lru import LruCache
@@ -61,7 +61,7 @@ class Plan:
         warnings: what works, but perhaps not as meant.
         question: about the image, whose labels may hold the base config; the rest of the plan is
             what holds if they do not.
-        waiting: why there is no configuration yet, as long as that is so.
+        postponed: why there is no configuration yet, as long as that is so.
         note: what was used instead of the image's own config, and why.
         retry_in_s: look again then; ``None`` if an event will tell.
     """
@@ -74,14 +74,14 @@ class Plan:
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
     question: Question | None = None
-    waiting: Wait | None = None
+    postponed: Postpone | None = None
     note: str = ""
     retry_in_s: float | None = None
 
     @property
     def is_resolvable(self) -> bool:
         """Whether it can be found out what the spec refers to, and is worth it."""
-        return self.cr is not None and self.waiting is None
+        return self.cr is not None and self.postponed is None
 
     @property
     def converted(self) -> frozenset[str]:
@@ -125,7 +125,7 @@ def make_plan(
             cr.metadata.name,
             cr.metadata.namespace,
             cr.spec,
-            resolver=EmbeddedResolver() if base is None else _Given(base),
+            bases=EmbeddedBaseConfigs() if base is None else _FixedBaseConfig(base),
             previous=registry_key.load(registry) if registry else None,
         )
     except ConfigError as error:
@@ -136,13 +136,13 @@ def make_plan(
     return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
 
 
-class _Given:
-    """A resolver that knows the answer."""
+class _FixedBaseConfig:
+    """A source that has one base config for everything."""
 
     def __init__(self, base: BaseConfig) -> None:
         self._base = base
 
-    def resolve(self, resolved: Resolved) -> BaseConfig:
+    def base_of(self, resolved: Resolved) -> BaseConfig:
         return self._base
 
 
@@ -169,8 +169,8 @@ def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
 
 
 REMEMBERED = 256
-"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make anew, and the few passes that
-one resource needs come close together; so the busiest are kept, not all."""
+"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make again, and the few reconciles
+that one resource needs come close together; so those used last are kept, not all."""
 
 
 _Version: TypeAlias = tuple[str, int, str]
@@ -184,7 +184,7 @@ def _name_of(base: BaseConfig | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """A plan before it was carried out, and after: the same, but that a new registry is no news.
+    """A plan before and after it was carried out: after, its registry does not count as reset.
 
     Attributes:
         before: state of the registry that the plan was made from.
@@ -210,8 +210,8 @@ class _Remembered:
             before, plan, after, replace(plan, generated=replace(generated, registry_reset=()))
         )
 
-    def plan(self, registry: str) -> Plan | None:
-        """The plan for a state; ``None`` if it has to be made anew."""
+    def plan_for(self, registry: str) -> Plan | None:
+        """The plan for a state; ``None`` if it has to be made again."""
         if registry == self.after:
             return self.settled
         return self.first if registry == self.before else None
@@ -242,7 +242,7 @@ class Planner:
         metadata = obj["metadata"]
         version = metadata["uid"], metadata.get("generation", 0), _name_of(base)
         remembered = self._plans.get(version)
-        plan = remembered.plan(registry) if remembered else None
+        plan = remembered.plan_for(registry) if remembered else None
         if plan is None:
             plan = make_plan(obj, self._distributions, registry, base)
             self._warn_once(version, plan)
@@ -255,7 +255,7 @@ class Planner:
         return self._distributions
 
     def use(self, distributions: Distributions) -> None:
-        """Names mean something else from now on: plans are made anew."""
+        """Names mean something else from now on: plans are made again."""
         self._distributions = distributions
         self._plans = LruCache(self._remembered)
 
@@ -273,6 +273,4 @@ class Planner:
         if plan.warnings and self._warned.get(uid) != version:
             self._warned[uid] = version
             for warning in plan.warnings:
-                log.warning(
-                    "Found something questionable", path=warning.path, detail=warning.message
-                )
+                log.warning("Resource has warnings", path=warning.path, detail=warning.message)

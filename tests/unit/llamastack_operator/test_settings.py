@@ -71,7 +71,7 @@ def test_every_setting_has_a_flag() -> None:
     assert sorted(flag.field for flag in FLAGS) == sorted(f.name for f in fields(Settings))
 
 
-def test_every_flag_is_heard() -> None:
+def test_every_flag_is_honoured() -> None:
     settings = read(
         *("--kubeconfig", "k", "--context", "c", "--namespace", "a", "--namespace=b"),
         *("--leader-elect", "--leader-elect-namespace", "l", "--workers", "3"),
