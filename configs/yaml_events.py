@@ -206,7 +206,7 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _OTHER_BREAK = re.compile("[\x85\u2028\u2029]")
 _CONTROL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
-_STRAY_MARK = re.compile(r"(?:\A|[\r\n])[ ?:-]*+(\ufeff)")
+_STRAY_MARK = re.compile(r"(?:\A|[\r\n])(\ufeff)")
 _OUTER_LINE = re.compile(
     r"(?:\A|(?<=[\r\n]))(?:\.\.\.|%(?!YAML +1\.[12] *(?: #[^\r\n]*)?(?:[\r\n]|\Z)))"
 )
