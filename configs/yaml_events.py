@@ -64,7 +64,6 @@ from ruamel.yaml.events import (
     DocumentStartEvent,
     MappingStartEvent,
     ScalarEvent,
-    SequenceStartEvent,
     StreamEndEvent,
 )
 
@@ -74,8 +73,8 @@ except ImportError:  # no wheel for this platform
     CParser = None
 
 __all__ = [
-    "HAS_C", "AliasEvent", "CollectionEndEvent", "DocumentEndEvent", "Event", "MappingStartEvent",
-    "Parser", "Refused", "ScalarEvent", "SequenceStartEvent", "events", "in_c", "in_python",
+    "HAS_C", "AliasEvent", "CollectionEndEvent", "CollectionStartEvent", "DocumentEndEvent",
+    "Event", "MappingStartEvent", "Parser", "Refused", "ScalarEvent", "events", "in_c", "in_python",
 ]  # fmt: skip
 
 Event: TypeAlias = Any
@@ -205,6 +204,7 @@ _QUOTES = frozenset({'"', "'"})
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _OTHER_BREAK = re.compile("[\x85\u2028\u2029]")
 _CONTROL = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ASCII_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # the same of ASCII, faster
 _NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _STRAY_MARK = re.compile(r"(?:\A|[\r\n])(\ufeff)")
 _OUTER_LINE = re.compile(
@@ -225,9 +225,9 @@ _BLANK_LINES = re.compile(r"(?: *+(?:\r\n|\r|\n))*+ *+")
 
 
 def _check_characters(text: str) -> None:
-    if found := _CONTROL.search(text):
+    if found := (_ASCII_CONTROL if text.isascii() else _CONTROL).search(text):
         raise Refused("a control character is not allowed", text, found.start())
-    if found := _STRAY_MARK.search(text):
+    if "\ufeff" in text and (found := _STRAY_MARK.search(text)):
         problem = "a byte order mark is allowed at the beginning only"
         raise Refused(problem, text, found.start(1))
 

@@ -30,19 +30,18 @@ from configs.yaml_events import (
     HAS_C,
     AliasEvent,
     CollectionEndEvent,
+    CollectionStartEvent,
     DocumentEndEvent,
     MappingStartEvent,
     Parser,
     Refused,
     ScalarEvent,
-    SequenceStartEvent,
     events,
 )
 
 MAX_BYTES = 1024 * 1024 if HAS_C else 128 * 1024
 """Default limit of a text: about what the API server takes for one object, and half a second at the
-worst. Without the parser in C it is as much as the one in Python reads in a few seconds at the
-worst (docs/decisions/0023-yaml-in-c.md)."""
+worst; with the parser in Python four seconds (docs/decisions/0023-yaml-in-c.md)."""
 
 MAX_NODES = 100_000
 """Nodes of one text, counted as if every alias were written out."""
@@ -104,19 +103,24 @@ def dump_all(documents: Iterable[Json], *, sort_keys: bool = True) -> str:
 
 
 def load(
-    text: str | bytes, *, max_bytes: int = MAX_BYTES, resolve: scalars.Resolver = scalars.resolve
+    text: str | bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_nodes: int = MAX_NODES,
+    resolve: scalars.Resolver = scalars.resolve,
 ) -> Data:
     """The one document of a text; None for an empty text.
 
     Args:
         text: YAML, or JSON; bytes must be UTF-8.
         max_bytes: Refuse a longer text unread.
+        max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
         resolve: What a bare scalar means (`configs.scalars`).
 
     Raises:
         YamlError: Not YAML, more than one document, or beyond plain data and the limits.
     """
-    documents = load_all(text, max_bytes=max_bytes, resolve=resolve)
+    documents = load_all(text, max_bytes=max_bytes, max_nodes=max_nodes, resolve=resolve)
     if len(documents) > 1:
         msg = f"expected one document, found {len(documents)}"
         raise YamlError(msg)
@@ -169,7 +173,7 @@ def _documents(events: Iterator[Any], composer: _Composer) -> Iterator[Data]:
     for event in events:
         if isinstance(event, ScalarEvent):
             composer.scalar(event)
-        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
+        elif isinstance(event, CollectionStartEvent):
             composer.open(event)
         elif isinstance(event, CollectionEndEvent):
             composer.close()
