@@ -19,7 +19,7 @@ from controller.llamastack.caches import Caches
 from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.labelled import LabelledPlans
 from controller.llamastack.live_config import LiveConfig
-from controller.llamastack.plan import Planner
+from controller.llamastack.planner import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references import (
     REFERENCE_INDEX,

@@ -21,7 +21,8 @@ from informers.ports import ObjectKey, key_of
 if TYPE_CHECKING:
     from controller.llamastack.caches import Caches
     from controller.llamastack.image_configs import ImageConfigs, Question
-    from controller.llamastack.plan import Plan, Planner
+    from controller.llamastack.plan import Plan
+    from controller.llamastack.planner import Planner
     from informers.ports import Object
 
 

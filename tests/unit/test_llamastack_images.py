@@ -31,7 +31,8 @@ from controller.llamastack.image_configs import (
 )
 from controller.llamastack.kinds import LLAMA_STACK, SECRET, SERVICE_ACCOUNT
 from controller.llamastack.labelled import LabelledPlans
-from controller.llamastack.plan import Planner, make_plan
+from controller.llamastack.plan import make_plan
+from controller.llamastack.planner import Planner
 from controller.llamastack.references import Referenced, reference_index
 from controller.llamastack.status import Facts, compute
 from controller.llamastack.transitions import between

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from configs.distributions import Distributions
 from controller.llamastack.live_config import LiveConfig
 from controller.llamastack.operator_config import MAX_BYTES, OperatorConfig, read
-from controller.llamastack.plan import Planner
+from controller.llamastack.planner import Planner
 from controller.llamastack.render.inputs import Options
 from informers.ports import Object, ObjectKey
 

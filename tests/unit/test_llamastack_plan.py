@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 
 from configs.distributions import Distributions
-from controller.llamastack.plan import Plan, Planner, make_plan
+from controller.llamastack.plan import Plan, make_plan
+from controller.llamastack.planner import Planner
 
 DISTRIBUTIONS = Distributions.load()
 
