@@ -10,7 +10,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
 
 BIN := .venv/bin
-PYTHON_FILES := llamastack_operator controller informers workqueue api configs tests
+PYTHON_FILES := llamastack_operator controller informers workqueue api configs hack tests
 
 # What one may set: make test PYTEST_ARGS='-k election -x'
 PYTEST_ARGS ?=
@@ -32,7 +32,7 @@ help: ## Show this
 
 .PHONY: run
 run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a sample
-	@$(BIN)/python -m tests.support.quickstart
+	@$(BIN)/python -m hack.quickstart
 
 .PHONY: test
 test: lint type binaries servers ## Run every check and every test
@@ -46,8 +46,8 @@ endif
 
 .PHONY: e2e
 e2e: .venv ## Run the operator and real servers in containers on a real node; needs root on Linux
-	@$(BIN)/python -m tests.support.cluster.node check
-	@$(BIN)/python -m tests.support.cluster binaries
+	@$(BIN)/python -m hack.cluster.node check
+	@$(BIN)/python -m hack.cluster binaries
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
 
 ##@ While developing
@@ -74,7 +74,7 @@ type: .venv ## Check types
 
 .PHONY: verify
 verify: lint type ## Check everything but behaviour: also headers, generated files, lock files
-	$(BIN)/python -m pytest -q tests/unit/test_repository.py tests/unit/test_deploy_*.py
+	$(BIN)/python -m pytest -q tests/unit/repository/test_repository.py tests/unit/deploy/test_deploy_manifests.py
 
 .PHONY: bench
 bench: binaries ## Measure with N resources (1000) beside a bare client; a table and JSON
@@ -88,11 +88,11 @@ bench-configs: .venv ## Measure the config engine: time and memory for three siz
 
 .PHONY: crd
 crd: .venv ## Make deploy/crd, deploy/policy and the table of flags from the code
-	$(BIN)/python -m tests.support.generated
+	$(BIN)/python -m hack.generated
 
 .PHONY: catalogue
 catalogue: .venv servers ## Make configs/data/catalogue.json from the installed Llama Stack servers
-	@$(BIN)/python -m tests.support.catalogue
+	@$(BIN)/python -m hack.catalogue
 
 .PHONY: matrix
 matrix: servers ## Boot real servers with every kind of config; the tables of docs/compatibility.md
@@ -111,15 +111,15 @@ compile = $(BIN)/uv pip compile -q $(1) --universal --python-version 3.11 --gene
 
 .PHONY: binaries
 binaries: .venv ## Obtain etcd, the Kubernetes programs and kwok; once, up to 10 minutes
-	@$(BIN)/python -m tests.support.cluster binaries
+	@$(BIN)/python -m hack.cluster binaries
 
 .PHONY: servers
 servers: .venv ## Install the Llama Stack servers that configs are proven with; once, a minute or two
-	@$(BIN)/python -m tests.support.servers install
+	@$(BIN)/python -m hack.servers install
 
 .PHONY: validate-configs
 validate-configs: .venv servers ## Hold every base config against the servers of its era
-	@$(BIN)/python -m tests.support.validate_configs
+	@$(BIN)/python -m hack.validate_configs
 
 .PHONY: image
 image: ## Build the container image IMG
@@ -153,6 +153,6 @@ clean: ## Remove .venv and caches; not the control plane's programs
 .PHONY: .venv
 .venv: .venv/.stamp
 
-.venv/.stamp: requirements-dev.lock pyproject.toml tests/support/venv.sh
-	@PYTHON="$(PYTHON)" tests/support/venv.sh
+.venv/.stamp: requirements-dev.lock pyproject.toml hack/venv.sh
+	@PYTHON="$(PYTHON)" hack/venv.sh
 	@touch $@

@@ -12,7 +12,7 @@ derived from it, so the parts cannot disagree:
 ``api.crd``         the CustomResourceDefinition around it
 ``api.policy``      a ValidatingAdmissionPolicy for the nodes that a schema cannot describe
 ``api.validation``  the same rules in Python, all errors at once, for webhook, reconciler, CLI
-``api.references``  which Secrets and ConfigMaps a resource names, and where
+``api.v1alpha2.references``  which Secrets and ConfigMaps a resource names, and where
 ==================  =========================================================================
 
 Objects are read with these models and never written back from them: fields that a newer version

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 from api.errors import FieldError
 from api.v1alpha2 import ConfigSource, Reason
-from configs import detection, scalars, yamlio
+from configs import detection, scalars, yaml_reader
 from configs.distributions import Resolved
 from configs.eras import Era
 from configs.errors import ConfigError
@@ -96,8 +96,8 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
             that is not supported (UnsupportedConfigVersion).
     """
     try:
-        data = yamlio.load(text, resolve=scalars.resolve_as_server)
-    except yamlio.YamlError as error:
+        data = yaml_reader.load(text, resolve=scalars.resolve_as_server)
+    except yaml_reader.YamlError as error:
         raise _unusable(f"the base config cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise _unusable("the base config is not a mapping")

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from api.v1alpha2 import Spec, messages
-from configs import emit, merge, references
+from configs import merge, references, yaml_writer
+from configs.content_cache import by_content
 from configs.draft import Config, Draft
 from configs.errors import Findings
-from configs.memo import by_content
 from configs.providers import Entry
 
 _BASE: Final = "spec.distribution"
@@ -36,8 +36,8 @@ def unwritable(draft: Draft) -> None:
     """Notes which provider's settings are not plain data; for a config that cannot be written."""
     for entry in _entries(draft):
         try:
-            emit.document(entry.data(), sort_keys=True)
-        except emit.EmitError as error:
+            yaml_writer.document(entry.data(), sort_keys=True)
+        except yaml_writer.EmitError as error:
             draft.findings.error(f"{entry.path}.settings", str(error))
     if not draft.findings.failed:
         draft.findings.error("spec", "holds something that no config can: no plain text or number")

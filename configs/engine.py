@@ -35,18 +35,18 @@ from api.v1alpha2 import ConfigSource, Reason, Spec
 from configs import (
     catalogue,
     checks,
-    closure,
+    defaults,
     merge,
     providers,
     references,
     registrations,
     registry_key,
+    required_apis,
     resources,
     secrets,
     server,
     storage,
-    structure,
-    yamlio,
+    yaml_reader,
 )
 from configs.base import BaseConfig, ConfigResolver, EmbeddedResolver
 from configs.connection import StorageSecret
@@ -172,12 +172,12 @@ def _own_config_data(spec: Spec, resolved: Resolved) -> tuple[EnvValue, ...]:
     if resolved.base is None:
         return ()
     volume = spec.workload.storage
-    mount = (volume.mount_path if volume else None) or structure.MOUNT_PATH
-    folder = structure.data_folder(mount, resolved.name)
+    mount = (volume.mount_path if volume else None) or defaults.MOUNT_PATH
+    folder = defaults.data_folder(mount, resolved.name)
     path = "spec.distribution.name"
     return (
-        EnvValue(structure.FILES_VARIABLE, f"{folder}/files", path),
-        EnvValue(structure.DATA_VARIABLE, folder, path),
+        EnvValue(defaults.FILES_VARIABLE, f"{folder}/files", path),
+        EnvValue(defaults.DATA_VARIABLE, folder, path),
     )
 
 
@@ -231,7 +231,7 @@ class _Generation:
         draft = self._draft()
         disabled = merge.disable(draft.data, self._spec.disabled, draft.era, self._findings)
         merge.add_providers(draft.data, draft.entries)
-        closure.close(draft, disabled)
+        required_apis.close(draft, disabled)
         lost_default = merge.prune(draft.data)
         models = resources.register(self._spec, draft)
         if lost_default:
@@ -290,12 +290,12 @@ class _Generation:
     def _data_folders(self) -> None:
         """Moves the data where the volume is, if that is not where the base expects it."""
         volume = self._spec.workload.storage
-        if volume is None or volume.mount_path in {None, structure.MOUNT_PATH}:
+        if volume is None or volume.mount_path in {None, defaults.MOUNT_PATH}:
             return
         path = "spec.workload.storage.mountPath"
-        folder = structure.data_folder(str(volume.mount_path), self._resolved.name)
-        self._environment.value(structure.DATA_VARIABLE, folder, path)
-        self._environment.value(structure.FILES_VARIABLE, f"{folder}/files", path)
+        folder = defaults.data_folder(str(volume.mount_path), self._resolved.name)
+        self._environment.value(defaults.DATA_VARIABLE, folder, path)
+        self._environment.value(defaults.FILES_VARIABLE, f"{folder}/files", path)
 
     def _text(self, draft: Draft) -> str:
         """The config as text, without sections that say nothing."""
@@ -305,8 +305,8 @@ class _Generation:
             if key != "registered_resources" or any(value.values())
         }
         try:
-            return yamlio.dump(data)
-        except yamlio.YamlError:
+            return yaml_reader.dump(data)
+        except yaml_reader.YamlError:
             checks.unwritable(draft)
             self._findings.raise_errors()
             raise

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from api.errors import FieldError
 from api.v1alpha2 import Reason
-from configs import detection, scalars, yamlio
+from configs import detection, scalars, yaml_reader
 from configs.base import SUPPORTED_VERSIONS
 from configs.eras import Era
 from configs.errors import ConfigError
@@ -68,8 +68,8 @@ def examine(raw: bytes) -> Examined:
         text = f"config.yaml has {len(raw)} bytes, and {MAX_BYTES} are read"
         return _refused(digest, text, "leave out what is not configuration")
     try:
-        data = yamlio.load(raw, resolve=scalars.resolve_as_server)
-    except yamlio.YamlError as error:
+        data = yaml_reader.load(raw, resolve=scalars.resolve_as_server)
+    except yaml_reader.YamlError as error:
         return _refused(digest, f"config.yaml cannot be read: {error}", "mend that line")
     if not isinstance(data, dict):
         return _refused(digest, "config.yaml is not a mapping", _COPY)

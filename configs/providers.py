@@ -3,7 +3,7 @@
 
 """Provider expansion: ten words of a user become an entry of `providers` (FR-030 … FR-036, D5).
 
-For each provider, from weak to strong: structural keys (`configs.structure`), `settings` as they
+For each provider, from weak to strong: structural keys (`configs.defaults`), `settings` as they
 are, then the explicit fields (`endpoint`, `apiKey`, `secretRefs`) under the keys that the catalogue
 names. What a provider cannot take is an error here, because the server would ignore it in silence;
 what it does not get but requires is an error here, because the server would die of it.
@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.references import SecretVariable, provider_variables
 from api.v1alpha2 import Provider, Spec
-from configs import endpoints, eras, structure, telemetry
+from api.v1alpha2.references import SecretVariable, provider_variables
+from configs import defaults, endpoints, eras, telemetry
 from configs.catalogue import Catalogue, ProviderType, UnknownProvider
 from configs.eras import Era
 from configs.errors import Findings
@@ -162,7 +162,7 @@ class _Expansion:
         kind = self._kind(catalogue)
         if kind is None:
             return None
-        config = structure.defaults(
+        config = defaults.structural(
             era=self.era,
             api=self.api,
             kind=kind,

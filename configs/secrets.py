@@ -5,7 +5,7 @@
 
 No value of a Secret passes through the engine; what looks at one (`is_unusable` here, and
 `configs.connection`) is for the operator, and never repeats it. The names of variables are
-`api.references.environment_name`'s (D4): the server expands `[A-Z0-9_]+` only, and sends a
+`api.v1alpha2.references.environment_name`'s (D4): the server expands `[A-Z0-9_]+` only, and sends a
 reference with any other name to the provider as it stands, as the credential.
 """
 

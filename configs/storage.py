@@ -6,7 +6,7 @@
 `storage.kv` and `storage.sql` replace one family of backends each; the other stays as the base has
 it. The backends `kv_default` and `sql_default` and all stores of the era are always written out:
 the server's defaults for absent ones point at names that may not exist. A third backend keeps the
-log of completions apart (`structure.INFERENCE_BACKEND` says why).
+log of completions apart (`defaults.INFERENCE_BACKEND` says why).
 
 SQLite is a file on the volume, nobody else's. Redis and PostgreSQL may be shared by many servers,
 which would then share their registry and their conversations: each resource gets namespaces and
@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from api.v1alpha2 import SecretKeySelector, Spec, messages
 from api.v1alpha2.storage import KeyValueStorage, SqlStorage
-from configs import connection, references, structure
+from configs import connection, defaults, references
 from configs.connection import Family, Part, StorageSecret, StorageValue
 from configs.draft import Config, Draft
 from configs.eras import Era
@@ -61,16 +61,16 @@ def apply(spec: Spec, draft: Draft, *, cr_name: str, namespace: str) -> StorageS
     backends = draft.data["storage"]["backends"]
     if wanted and wanted.kv:
         backend = _key_value(wanted.kv, draft, values)
-        _replace(draft, "kv_", structure.KV_BACKEND, backend, f"{namespace}/{cr_name}/")
+        _replace(draft, "kv_", defaults.KV_BACKEND, backend, f"{namespace}/{cr_name}/")
     if wanted and wanted.sql:
         backend = _sql(wanted.sql, draft, values)
         owner = hashlib.sha256(f"{namespace}/{cr_name}".encode()).hexdigest()[:8]
-        _replace(draft, "sql_", structure.SQL_BACKEND, backend, f"llsd_{owner}_")
+        _replace(draft, "sql_", defaults.SQL_BACKEND, backend, f"llsd_{owner}_")
         _separate_inference(draft)
-    if structure.KV_BACKEND not in backends:
-        backends[structure.KV_BACKEND] = _sqlite(draft, "kv_sqlite", "kvstore.db")
-    if structure.SQL_BACKEND not in backends:
-        backends[structure.SQL_BACKEND] = _sqlite(draft, "sql_sqlite", "sql_store.db")
+    if defaults.KV_BACKEND not in backends:
+        backends[defaults.KV_BACKEND] = _sqlite(draft, "kv_sqlite", "kvstore.db")
+    if defaults.SQL_BACKEND not in backends:
+        backends[defaults.SQL_BACKEND] = _sqlite(draft, "sql_sqlite", "sql_store.db")
         _separate_inference(draft)
     return values.secret()
 
@@ -94,9 +94,9 @@ def separate_registry(draft: Draft, suffix: str) -> None:
     store["namespace"] = f"{store.get('namespace', _KV_STORES['metadata'])}{suffix}"
     backend = section["backends"].get(str(store.get("backend")))
     if backend is not None and backend.get("type") == "kv_sqlite":
-        file = _beside(str(backend.get("db_path", "")), f"{structure.REGISTRY_FILE}{suffix}.db")
-        section["backends"][structure.REGISTRY_BACKEND] = {**backend, "db_path": file}
-        store["backend"] = structure.REGISTRY_BACKEND
+        file = _beside(str(backend.get("db_path", "")), f"{defaults.REGISTRY_FILE}{suffix}.db")
+        section["backends"][defaults.REGISTRY_BACKEND] = {**backend, "db_path": file}
+        store["backend"] = defaults.REGISTRY_BACKEND
 
 
 def _beside(path: str, name: str) -> str:
@@ -109,11 +109,11 @@ def _beside(path: str, name: str) -> str:
 def _stores(era: Era) -> Iterator[tuple[str, Config]]:
     for name, key in _KV_STORES.items():
         if era == "ogx" and name != "metadata":
-            yield name, structure.sql_reference(key)
+            yield name, defaults.sql_reference(key)
         elif name != "connectors" or era != "0.4":
-            yield name, structure.kv_reference(key)
+            yield name, defaults.kv_reference(key)
     for name, key in _SQL_STORES.items():
-        yield name, structure.sql_reference(key)
+        yield name, defaults.sql_reference(key)
 
 
 # --- backends ------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def _taker(
 
 
 def _sqlite(draft: Draft, kind: str, file: str) -> Config:
-    return {"type": kind, "db_path": f"{structure.data_reference(draft.distribution)}/{file}"}
+    return {"type": kind, "db_path": f"{defaults.data_reference(draft.distribution)}/{file}"}
 
 
 def _redis(kv: KeyValueStorage, findings: Findings, values: _Values) -> Config:
@@ -270,13 +270,13 @@ def _separate_inference(draft: Draft) -> None:
     """Gives the log of completions a backend of its own, beside the one for everything else."""
     add_stores(draft)
     section = draft.data["storage"]
-    backend = section["backends"].get(structure.SQL_BACKEND)
+    backend = section["backends"].get(defaults.SQL_BACKEND)
     if not backend:
         return
     if backend["type"] == "sql_sqlite":
         backend = _sqlite(draft, "sql_sqlite", "inference_store.db")
-    section["backends"][structure.INFERENCE_BACKEND] = dict(backend)
-    section["stores"]["inference"]["backend"] = structure.INFERENCE_BACKEND
+    section["backends"][defaults.INFERENCE_BACKEND] = dict(backend)
+    section["stores"]["inference"]["backend"] = defaults.INFERENCE_BACKEND
 
 
 def _users(data: Config, backends: set[str]) -> Iterator[Config]:

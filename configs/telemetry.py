@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from api.references import provider_variables
 from api.v1alpha2 import Provider
+from api.v1alpha2.references import provider_variables
 from configs import references
 from configs.errors import Findings
 from configs.secrets import Environment

@@ -26,18 +26,18 @@ from typing import Any
 import structlog
 
 from informers.backoff import Rng
+from informers.decoder import Intake
 from informers.dispatch import Dispatcher, Handler, Registration
 from informers.indexers import IndexFunc
-from informers.intake import Intake
-from informers.messages import Apply, Delete, Delta, Replace, SeenUpTo
 from informers.metrics import NO_METRICS, Gauges, MetricsProvider
 from informers.mutation_check import MutationDetector
+from informers.options import Tuning
 from informers.ports import ListerWatcher, Object, ObjectKey
 from informers.reflector import Reflector
+from informers.reflector_messages import Apply, Delete, Delta, Replace, SeenUpTo
 from informers.runner import Runner
 from informers.store import Change, Store
 from informers.transforms import drop_noise
-from informers.tuning import Tuning
 
 __all__ = ["RESYNC_PERIOD_S", "Handler", "Informer", "Registration"]
 

@@ -15,17 +15,18 @@ Sans-I/O, shaped like kube-rs ``watcher.rs`` with the rules of client-go ``refle
                     ▲  ended, broken, silent   │ Apply, Delete, SeenUpTo
                     └──────────────────────────┘            any failure → Waiting → again
 
-One input gives at most one action (:mod:`informers.messages`). Failures that leave the position
-in the event stream intact are answered by watching again from there, never by a list: after a
-restart of the API server a thousand clients must not all list (A12). Lists ask for "not older
-than what was seen" and are refused if they are older all the same (A1); only when the server
+One input gives at most one action (:mod:`informers.reflector_messages`). Failures that leave the
+position in the event stream intact are answered by watching again from there, never by a list:
+after a restart of the API server a thousand clients must not all list (A12). Lists ask for "not
+older than what was seen" and are refused if they are older all the same (A1); only when the server
 says that it has no such version, or is too silent to be believed, is the bound given up (A5, A6).
 """
 
 from __future__ import annotations
 
-from informers import rv
+from informers import resource_version as rv
 from informers.backoff import Backoff, Rng
+from informers.decoder import Event, EventType, Intake
 from informers.errors import (
     ApiError,
     BadRequest,
@@ -40,8 +41,10 @@ from informers.errors import (
     TransportError,
     Unauthorized,
 )
-from informers.intake import Event, EventType, Intake
-from informers.messages import (
+from informers.metrics import InformerMetrics
+from informers.options import Tuning
+from informers.ports import Object, ObjectKey, Page
+from informers.reflector_messages import (
     Apply,
     Delete,
     Failed,
@@ -60,11 +63,17 @@ from informers.messages import (
     WaitOver,
     WatchOpened,
 )
-from informers.metrics import InformerMetrics
-from informers.ports import Object, ObjectKey, Page
-from informers.states import Idle, Initial, Listing, Opening, State, Waiting, Want, Watching
+from informers.reflector_states import (
+    Idle,
+    Initial,
+    Listing,
+    Opening,
+    State,
+    Waiting,
+    Want,
+    Watching,
+)
 from informers.status import describe
-from informers.tuning import Tuning
 
 _REFUSALS = (BadRequest, NotFound, Invalid)
 """Answers that mean "I do not do streaming lists" (A3)."""

@@ -22,7 +22,10 @@ import structlog
 
 from informers.errors import ApiError, DeadlineExceeded, ProtocolError, TransportError
 from informers.lines import LineSplitter
-from informers.messages import (
+from informers.options import Tuning
+from informers.ports import ByteStream, ListerWatcher
+from informers.reflector import Reflector
+from informers.reflector_messages import (
     Action,
     Delta,
     Failed,
@@ -38,9 +41,6 @@ from informers.messages import (
     WaitOver,
     WatchOpened,
 )
-from informers.ports import ByteStream, ListerWatcher
-from informers.reflector import Reflector
-from informers.tuning import Tuning
 
 log = structlog.get_logger(__name__)
 

@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from informers import rv
+from informers import resource_version as rv
 from informers.indexers import IndexFunc, Indices
 from informers.ports import Object, ObjectKey, key_of
 

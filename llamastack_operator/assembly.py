@@ -15,38 +15,38 @@ from typing import TYPE_CHECKING
 import certifi
 
 from configs.distributions import Distributions
-from controller.llamastack.caches import Caches
-from controller.llamastack.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
-from controller.llamastack.labelled import LabelledPlans
-from controller.llamastack.live_config import LiveConfig
-from controller.llamastack.planner import Planner
-from controller.llamastack.reconciler import LlamaStackReconciler
-from controller.llamastack.references import (
+from controller.llamastack.cache.readers import Caches
+from controller.llamastack.cache.reference_index import (
     REFERENCE_INDEX,
     Referenced,
     is_always_kept,
     reference,
 )
-from controller.llamastack.resolving import References
-from controller.llamastack.secrets import SecretResolver
-from controller.llamastack.server_status import About
-from controller.llamastack.storage_secret import StorageSecrets
-from controller.llamastack.trust import TrustResolver
-from controller.llamastack.user_config_maps import ConfigMapResolver, Reach
+from controller.llamastack.event_handlers import handlers
+from controller.llamastack.objects.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
+from controller.llamastack.operator_config.live import LiveConfig
+from controller.llamastack.planning.image_planner import LabelledPlans
+from controller.llamastack.planning.planner import Planner
+from controller.llamastack.reconciler import LlamaStackReconciler
+from controller.llamastack.references.config_maps import ConfigMapResolver, Reach
+from controller.llamastack.references.resolver import References
+from controller.llamastack.references.secrets import SecretResolver
+from controller.llamastack.references.storage_secret import StorageSecrets
+from controller.llamastack.references.trust import TrustResolver
+from controller.llamastack.server.status import About
 from controller.llamastack.watches import WATCHES
-from controller.llamastack.wiring import handlers
 from controller.runtime.consistency import ConsistencyTracker
 from controller.runtime.controller import Controller
 from controller.runtime.handlers import wake_consistent
 from informers.ports import ObjectKey, key_of
 from llamastack_operator.informer_set import InformerSet
-from llamastack_operator.operator_config import OperatorConfigWatch
-from llamastack_operator.probing.asker import Asker
+from llamastack_operator.oci.http import Http
+from llamastack_operator.oci.resolver import ImageConfigResolver
+from llamastack_operator.oci.secrets import PullSecrets
+from llamastack_operator.operator_config_watch import OperatorConfigWatch
+from llamastack_operator.probing.probe_client import Asker
 from llamastack_operator.probing.prober import Prober
 from llamastack_operator.probing.routes import route_of
-from llamastack_operator.registry.http import Http
-from llamastack_operator.registry.resolver import ImageConfigResolver
-from llamastack_operator.registry.secrets import PullSecrets
 from llamastack_operator.version import USER_AGENT, VERSION
 from workqueue.queue import RateLimitingQueue
 
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 
     from controller.runtime.ports import EventRecorder, Writer
     from informers.ports import Object, Resource
+    from llamastack_operator.capabilities import Surroundings
     from llamastack_operator.kube.rest import Client
     from llamastack_operator.observability.metrics import Metrics
     from llamastack_operator.settings import Settings
-    from llamastack_operator.surroundings import Surroundings
 
 CONTROLLER_NAME = "llamastackdistribution"
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from informers.informer import Informer
+from informers.interning import LIMIT, Sharing
 from informers.ports import ObjectKey
-from informers.sharing import LIMIT, Sharing
 from informers.transforms import compose, drop_noise, keep_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from controller.llamastack.caches import CacheKey
+    from controller.llamastack.cache.readers import CacheKey
     from controller.llamastack.watches import Watch
     from informers.dispatch import Handler
     from informers.metrics import MetricsProvider

@@ -26,18 +26,18 @@ from urllib.parse import urlsplit
 import structlog
 
 from llamastack_operator.assembly import Operator
+from llamastack_operator.capabilities import look_around
 from llamastack_operator.election.core import Timings
 from llamastack_operator.election.elector import Elector, new_identity
 from llamastack_operator.election.lease import KubeLeaseStore
 from llamastack_operator.events.recorder import Recorder
-from llamastack_operator.guard import GuardedWriter
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
+from llamastack_operator.leader_guarded_writer import GuardedWriter
 from llamastack_operator.observability.health import Checks, HttpServer, health_app, metrics_app
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
 from llamastack_operator.probing.permission import may_probe
-from llamastack_operator.surroundings import look_around
 from llamastack_operator.version import USER_AGENT, VERSION
 
 if TYPE_CHECKING:

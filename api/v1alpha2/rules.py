@@ -21,9 +21,9 @@ from typing import Final, TypeAlias
 
 from api import GROUP, KIND, VERSION
 from api.errors import FieldError, FieldWarning
-from api.references import SecretVariable, config_map_refs, provider_variables
 from api.v1alpha2 import messages
 from api.v1alpha2.providers import SECTIONS
+from api.v1alpha2.references import SecretVariable, config_map_refs, provider_variables
 from api.v1alpha2.storage import KeyValueStorage
 from api.v1alpha2.types import GENERATED_SECTIONS, MAX_NAME, LlamaStackDistribution
 

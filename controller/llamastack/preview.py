@@ -9,14 +9,14 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from controller.llamastack import children
-from controller.llamastack.ca_bundle import Bundle
-from controller.llamastack.override import Source, source_of
+from controller.llamastack.children import table
+from controller.llamastack.references.override import Source, source_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
+from controller.llamastack.render.ca_bundle import Bundle
 from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Options
 
 if TYPE_CHECKING:
-    from controller.llamastack.plan import Plan
+    from controller.llamastack.planning.plan import Plan
     from controller.runtime.ports import Manifest
     from informers.ports import Object
 
@@ -62,7 +62,7 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
     if bundle is not None:
         manifests.append(ca_bundle.child(owner, bundle, "").manifest)
         inputs = replace(inputs, ca_bundle=bundle.digest)
-    first, beside = children.first(inputs), children.beside(inputs)
+    first, beside = table.first(inputs), table.beside(inputs)
     manifests += [child.manifest for child in (*first, deployment.render(inputs), *beside)]
     return [_without_owner(manifest) for manifest in manifests]
 

@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from controller.llamastack import children
-from controller.llamastack.apply import Applied, ChildWriter
-from controller.llamastack.ca_bundle import NO_TRUST
-from controller.llamastack.claim_status import Volume, next_look_s
-from controller.llamastack.config_map import ConfigMapWriter
-from controller.llamastack.hearing import heard_of, pause_s
-from controller.llamastack.kinds import (
+from controller.llamastack.children import table
+from controller.llamastack.children.config_map import ConfigMapWriter
+from controller.llamastack.children.writer import Applied, ChildWriter
+from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     LLAMA_STACK,
@@ -31,34 +28,38 @@ from controller.llamastack.kinds import (
     SECRET,
     STATUS_FIELD_MANAGER,
 )
-from controller.llamastack.outcome import STEP_ERRORS, Outcome, about, failed
-from controller.llamastack.override import Overrides
-from controller.llamastack.ownership import ResourceConflict
-from controller.llamastack.reaching import reached
-from controller.llamastack.registry_state import recorded
+from controller.llamastack.objects.ownership import ResourceConflict
+from controller.llamastack.objects.problem import Problem
+from controller.llamastack.planning.registry_state import recorded
+from controller.llamastack.planning.upgrade import blame
+from controller.llamastack.references.ca_bundle import NO_TRUST
+from controller.llamastack.references.override import Overrides
+from controller.llamastack.references.storage_content import NO_STORAGE
 from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Inputs, Options
-from controller.llamastack.server_status import About
-from controller.llamastack.status import Facts, Problem, compute
-from controller.llamastack.storage_content import NO_STORAGE
-from controller.llamastack.transitions import between
-from controller.llamastack.upgrade import blame
+from controller.llamastack.server.observation import heard_of, pause_s
+from controller.llamastack.server.status import About
+from controller.llamastack.status.claim import Volume, next_look_s
+from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.endpoints import reached
+from controller.llamastack.status.events import between
+from controller.llamastack.status.outcome import STEP_ERRORS, Outcome, about, failed
+from controller.runtime.concurrency import ended, value
 from controller.runtime.result import Result
-from controller.runtime.together import ended, value
 from informers.errors import ApiError, NotFound
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.llamastack.caches import Caches
-    from controller.llamastack.labelled import LabelledPlans
-    from controller.llamastack.plan import Plan
+    from controller.llamastack.cache.readers import Caches
+    from controller.llamastack.planning.image_planner import LabelledPlans
+    from controller.llamastack.planning.plan import Plan
+    from controller.llamastack.references.resolver import References
+    from controller.llamastack.references.storage_content import Content
+    from controller.llamastack.references.storage_secret import StorageSecrets
     from controller.llamastack.render.manifest import Child
-    from controller.llamastack.resolving import References
-    from controller.llamastack.servers import Servers
-    from controller.llamastack.storage_content import Content
-    from controller.llamastack.storage_secret import StorageSecrets
+    from controller.llamastack.server.probe_port import Servers
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.ports import EventRecorder, WallClock, Writer
     from informers.ports import Resource
@@ -217,7 +218,7 @@ class LlamaStackReconciler:
         try:
             inputs, refusal = await self._prerequisites(facts, plan)
             (first,) = await ended(self._ensure(cr, deployment.render(inputs)))
-            others = await ended(*(self._ensure(cr, child) for child in children.beside(inputs)))
+            others = await ended(*(self._ensure(cr, child) for child in table.beside(inputs)))
             applied = value(first)
             outcome = Outcome(
                 applied.live,
@@ -243,7 +244,7 @@ class LlamaStackReconciler:
         trust = resolution.trust if resolution else NO_TRUST
         storage = resolution.storage if resolution else NO_STORAGE
         inputs = replace(inputs, ca_bundle=trust.digest, storage_state=storage.state)
-        steps = {child.resource: self._ensure(cr, child) for child in children.first(inputs)}
+        steps = {child.resource: self._ensure(cr, child) for child in table.first(inputs)}
         if inputs.generated.config_yaml is not None:
             steps[CONFIG_MAP] = self._ensure_config_map(inputs, inputs.generated.config_yaml)
         if storage.content is not None:
@@ -292,7 +293,7 @@ class LlamaStackReconciler:
         """A leftover that stays harms nobody: the pass went well, but is tried again."""
         cr = inputs.owner
         try:
-            for kind in children.unwanted(inputs):
+            for kind in table.unwanted(inputs):
                 live = self._caches.owned(kind.resource, kind.name(inputs.name), cr)
                 await self._children.remove(cr, kind.resource, live)
             if not inputs.ca_bundle:

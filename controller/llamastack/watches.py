@@ -12,9 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.llamastack.caches import OWNER_INDEX, owner_index
-from controller.llamastack.claims import keep_claim
-from controller.llamastack.kinds import (
+from controller.llamastack.cache.readers import OWNER_INDEX, owner_index
+from controller.llamastack.cache.reference_index import REFERENCE_INDEX, Referenced, reference_index
+from controller.llamastack.objects.claims import keep_claim
+from controller.llamastack.objects.kinds import (
     ANYUID_ROLE,
     AUTOSCALER,
     CLUSTER_ROLE,
@@ -36,15 +37,14 @@ from controller.llamastack.kinds import (
     SERVICE_ACCOUNT,
     UNMANAGED_SELECTOR,
 )
-from controller.llamastack.pods import POD_INDEX, instance_index, keep_trouble
-from controller.llamastack.references import REFERENCE_INDEX, Referenced, reference_index
-from controller.llamastack.storage_content import keep_held
+from controller.llamastack.objects.pods import POD_INDEX, instance_index, keep_trouble
+from controller.llamastack.references.storage_content import keep_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from controller.llamastack.caches import CacheKey
+    from controller.llamastack.cache.readers import CacheKey
     from informers.ports import Object, Resource
 
 
@@ -102,7 +102,7 @@ OPTIONAL_WATCHES = (
     Watch(ROUTE, MANAGED_BY_SELECTOR),
     Watch(ROLE_BINDING, MANAGED_BY_SELECTOR),
 )
-"""Only where the cluster has them (`llamastack_operator.surroundings`)."""
+"""Only where the cluster has them (`llamastack_operator.capabilities`)."""
 
 
 @dataclass(frozen=True, slots=True)

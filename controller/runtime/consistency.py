@@ -48,7 +48,7 @@ import structlog
 
 from controller.runtime.metrics import NO_METRICS, ConsistencyMetrics
 from controller.runtime.ports import Clock
-from informers import rv
+from informers import resource_version as rv
 from informers.ports import ObjectKey, Resource
 
 log = structlog.get_logger(__name__)

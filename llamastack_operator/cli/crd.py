@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.crd import custom_resource_definition
-from configs.yamlio import dump
+from configs.yaml_reader import dump
 
 if TYPE_CHECKING:
     import argparse

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from controller.llamastack.plan import Plan
+    from controller.llamastack.planning.plan import Plan
     from controller.runtime.ports import Manifest
 
 DESCRIPTION = """\

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from configs.yamlio import dump
-from controller.llamastack.claims import fitted
-from controller.llamastack.kinds import (
+from configs.yaml_reader import dump
+from controller.llamastack.objects.claims import fitted
+from controller.llamastack.objects.kinds import (
     CONFIG_HASH,
     CONFIG_MAP,
     DEPLOYMENT,

@@ -4,9 +4,9 @@
 """Custom resources from files, for the commands that work offline.
 
 A file may come from anywhere (a pull request, a generator that went wrong), so reading one is
-bounded: in bytes before anything is read, in values while it is parsed (`configs.yamlio`, which
-also refuses tags, cycles, repeated keys and deep nesting), in resources before anything is computed
-from them. What cannot be used is one line that names the file, and the place in it.
+bounded: in bytes before anything is read, in values while it is parsed (`configs.yaml_reader`,
+which also refuses tags, cycles, repeated keys and deep nesting), in resources before anything is
+computed from them. What cannot be used is one line that names the file, and the place in it.
 
 What a path may be is what kubectl takes: a file, a folder (its YAML and JSON files, not those of
 folders in it), ``-``; a pipe from the shell works, too. A pipe that nobody writes into is an error
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import api
-from configs.yamlio import MAX_BYTES, YamlError, load_all
+from configs.yaml_reader import MAX_BYTES, YamlError, load_all
 from llamastack_operator.cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from configs.yamlio import dump
+from configs.yaml_reader import dump
 from llamastack_operator.cli.errors import CommandError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from configs.yamlio import dump_all
-from controller.llamastack.kinds import LLAMA_STACK
+from configs.yaml_reader import dump_all
+from controller.llamastack.objects.kinds import LLAMA_STACK
 from informers.errors import NotFound, TooManyRequests
 from informers.ports import ObjectKey
 from llamastack_operator.cli.arguments import add_cluster_arguments

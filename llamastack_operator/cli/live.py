@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack import registry_state
-from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK
-from controller.llamastack.ownership import is_owned
+from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK
+from controller.llamastack.objects.ownership import is_owned
+from controller.llamastack.planning import registry_state
 from controller.llamastack.render import names
 from informers.errors import Forbidden, NotFound
 from informers.ports import ObjectKey, key_of

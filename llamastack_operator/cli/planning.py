@@ -22,7 +22,7 @@ from api.v1alpha2 import ConfigSource, Reason
 from configs.base import read_base
 from configs.distributions import Distributions
 from configs.errors import ConfigError
-from controller.llamastack.plan import Plan, make_plan
+from controller.llamastack.planning.plan import Plan, make_plan
 from llamastack_operator.cli.files import BadFile, read_bounded
 from llamastack_operator.cli.report import prefixes
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs.yamlio import dump_all
+from configs.yaml_reader import dump_all
 from controller.llamastack.preview import preview
 from llamastack_operator.cli import folder
 from llamastack_operator.cli.files import add_file_arguments, read_resources

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import LLAMA_STACK
+from controller.llamastack.objects.kinds import LLAMA_STACK
 from informers.errors import NotFound
 from informers.ports import ObjectKey
 from llamastack_operator.cli.arguments import add_cluster_arguments

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from controller.llamastack.kinds import SERVICE
+from controller.llamastack.objects.kinds import SERVICE
 from controller.llamastack.watches import Right
 from llamastack_operator.kube.preflight import missing_rights
 from llamastack_operator.probing.routes import route_of

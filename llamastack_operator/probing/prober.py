@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from controller.llamastack.servers import Heard
-from llamastack_operator.probing.asker import NotAllowed
-from llamastack_operator.probing.ledger import Ledger
+from controller.llamastack.server.probe_port import Heard
+from llamastack_operator.probing.probe_client import NotAllowed
+from llamastack_operator.probing.schedule import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from controller.llamastack.servers import Server
+    from controller.llamastack.server.probe_port import Server
     from informers.ports import ObjectKey
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ MOST_AT_A_TIME: Final = 16
 
 
 class Asks(Protocol):
-    """Asks one server; `llamastack_operator.probing.asker.Asker`."""
+    """Asks one server; `llamastack_operator.probing.probe_client.Asker`."""
 
     async def ask(self, server: Server) -> Heard:
         """What it says of itself.
@@ -47,7 +47,7 @@ class Asks(Protocol):
 
 
 class Prober:
-    """Implements `controller.llamastack.servers.Servers`.
+    """Implements `controller.llamastack.server.probe_port.Servers`.
 
     Args:
         asker: opened and closed by `run`.
@@ -81,18 +81,18 @@ class Prober:
         self._off = True
 
     def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
-        """See `controller.llamastack.servers.Servers.look`."""
+        """See `controller.llamastack.server.probe_port.Servers.look`."""
         if self._off:
             return None
         self._changed.set()
         return self._ledger.look(server, ready=ready, known=known, now=self._clock())
 
     def awaited_s(self, uid: str) -> float:
-        """See `controller.llamastack.servers.Servers.awaited_s`."""
+        """See `controller.llamastack.server.probe_port.Servers.awaited_s`."""
         return self._ledger.awaited_s(uid, now=self._clock())
 
     def forget(self, uid: str) -> None:
-        """See `controller.llamastack.servers.Servers.forget`."""
+        """See `controller.llamastack.server.probe_port.Servers.forget`."""
         self._ledger.forget(uid)
 
     async def run(self) -> None:

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 import aiohttp
 from yarl import URL
 
-from controller.llamastack.kinds import SERVICE
+from controller.llamastack.objects.kinds import SERVICE
 from llamastack_operator.kube.config import connector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.llamastack.servers import Server
+    from controller.llamastack.server.probe_port import Server
     from llamastack_operator.kube.config import Connection
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, install
 

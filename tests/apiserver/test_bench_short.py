@@ -20,21 +20,21 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack import children
-from controller.llamastack.kinds import CONFIG_MAP
+from controller.llamastack.children import table as children
+from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.watches import WATCHES
+from hack.cluster.audit import AuditedRequest
+from hack.root import ROOT
 from tests.bench.__main__ import main
-from tests.bench.floor import Floor
-from tests.bench.newcomers import Newcomers
+from tests.bench.baseline import Floor
+from tests.bench.latency import Newcomers
 from tests.bench.report import Report, table
+from tests.bench.request_stats import Role, Tally, rank, role, tally
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
 from tests.bench.stages import Cold, Footprint
-from tests.bench.subjects import EVERYTHING, Mix
-from tests.bench.tally import Role, Tally, rank, role, tally
 from tests.bench.usage import IDLE, OTHERS, Usage
-from tests.support.cluster.audit import AuditedRequest
-from tests.support.operator_process import ROOT
+from tests.bench.workload import EVERYTHING, Mix
 
 N, NEW = 20, 3
 OWN_WATCHES = len(WATCHES) + 1  # the table, and the operator's own ConfigMap

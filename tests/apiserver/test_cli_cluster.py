@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from configs.yamlio import load
-from controller.llamastack.kinds import REGISTRY_STATE
-from controller.llamastack.ownership import owner_reference_to
-from tests.support.cluster.plane import ControlPlane
+from configs.yaml_reader import load
+from controller.llamastack.objects.kinds import REGISTRY_STATE
+from controller.llamastack.objects.ownership import owner_reference_to
+from hack.cluster.plane import ControlPlane
 from tests.support.world import World, eventually, install, manifest
 
 pytestmark = pytest.mark.apiserver

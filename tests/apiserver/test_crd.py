@@ -17,8 +17,8 @@ import pytest
 from api.crd import NAME as CRD
 from api.crd import custom_resource_definition
 from api.v1alpha2 import API_VERSION
+from hack.cluster.plane import ControlPlane
 from tests.support.apicases import Json, resource
-from tests.support.cluster.plane import ControlPlane
 from tests.support.crdplane import (
     APPLY,
     CRDS,

@@ -12,9 +12,9 @@ import pytest
 from api.policy import NAME as POLICY_NAME
 from api.policy import documents
 from api.v1alpha2 import parse
+from hack.cluster.errors import ApiFailure
+from hack.cluster.plane import ControlPlane
 from tests.support.apicases import BAD, GOOD, PYTHON, Case, Json, resource
-from tests.support.cluster.errors import ApiFailure
-from tests.support.cluster.plane import ControlPlane
 from tests.support.crdplane import (
     BINDINGS,
     MERGE,

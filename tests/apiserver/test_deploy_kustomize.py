@@ -15,16 +15,17 @@ from typing import Any
 
 import pytest
 
-from configs.yamlio import load_all
+from configs.yaml_reader import load_all
 from controller.llamastack.watches import RIGHTS
+from hack.cluster.plane import ControlPlane
+from hack.root import ROOT
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.preflight import NotFit, check_rights
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 
-_DEPLOY = Path(__file__).parents[2] / "deploy"
+_DEPLOY = ROOT / "deploy"
 _NAMESPACE = "llama-stack-k8s-operator-system"
 _ACCOUNT = "llama-stack-k8s-operator-controller-manager"
 

@@ -15,12 +15,12 @@ from typing import Any
 import certifi
 import pytest
 
-from controller.llamastack.ownership import owner_reference_to
-from controller.llamastack.references import ODH_CA_BUNDLE
+from controller.llamastack.cache.reference_index import ODH_CA_BUNDLE
+from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render.ca_bundle import CA_BUNDLE_DIRECTORY, CA_BUNDLE_PATH, VARIABLES
 from controller.llamastack.render.labels import of_objects
+from hack.cluster.audit import AuditedRequest, Mark
 from tests.support.authority import Authority
-from tests.support.cluster.audit import AuditedRequest, Mark
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, condition, eventually
 

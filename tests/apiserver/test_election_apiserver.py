@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.audit import AuditedRequest, Mark, counts
+from hack.cluster.plane import ControlPlane
 from informers.errors import AlreadyExists, Conflict, NotFound
 from llamastack_operator.election.core import Lease, Record, Timings
 from llamastack_operator.election.elector import Elector
 from llamastack_operator.election.lease import KubeLeaseStore
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.audit import AuditedRequest, Mark, counts
-from tests.support.cluster.plane import ControlPlane
 from tests.support.electing import running
 
 pytestmark = pytest.mark.apiserver

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.audit import counts
+from hack.cluster.plane import ControlPlane
 from llamastack_operator.events.correlator import COMBINED
 from llamastack_operator.events.recorder import Recorder
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.audit import counts
-from tests.support.cluster.plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

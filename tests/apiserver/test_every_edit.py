@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from hack.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.edits.arena import Arena
 from tests.support.edits.full import EVERY_FEATURE, IN_SYSTEM, KINDS
 from tests.support.edits.normal import differences, normalised

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack import children
-from controller.llamastack.kinds import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER, SERVICE
+from controller.llamastack.children import table
+from controller.llamastack.objects.kinds import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER, SERVICE
 from controller.llamastack.render import labels
 from controller.llamastack.render.manifest import Child
+from hack.cluster.plane import ControlPlane
 from informers.ports import Resource
-from tests.support.cluster.plane import ControlPlane
 from tests.support.edits.arena import Arena, unsettled
 from tests.support.edits.full import (
     EVERY_FEATURE,
@@ -37,7 +37,7 @@ from tests.support.world import World, condition, eventually
 
 pytestmark = pytest.mark.apiserver
 
-BESIDE = {kind.resource for kind in children.KINDS if not kind.first}
+BESIDE = {kind.resource for kind in table.KINDS if not kind.first}
 CASES = [(kind, labelled) for kind in KINDS for labelled in (True, False)]
 IDS = [f"{kind.kind}-{'labelled' if labelled else 'plain'}" for kind, labelled in CASES]
 

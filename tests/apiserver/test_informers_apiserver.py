@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, NotFound
 from informers.informer import Informer
+from informers.options import Tuning
 from informers.ports import ListerWatcher, ObjectKey, Resource
 from informers.transforms import keep_metadata
-from informers.tuning import Tuning
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 from tests.support.faultproxy import FaultProxy
 from tests.support.informing import Told, informer_of, running
 from tests.support.informing import until as until_on_any_clock

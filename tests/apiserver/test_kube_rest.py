@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.plane import ControlPlane
 from informers.errors import Conflict, Forbidden, NotFound
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.apply import Applied, ChildWriter
-from controller.llamastack.kinds import DEPLOYMENT, LLAMA_STACK, SERVICE_ACCOUNT
-from controller.llamastack.ownership import BeingDeleted, ResourceConflict, owner_reference_to
+from controller.llamastack.children.writer import Applied, ChildWriter
+from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK, SERVICE_ACCOUNT
+from controller.llamastack.objects.ownership import (
+    BeingDeleted,
+    ResourceConflict,
+    owner_reference_to,
+)
 from controller.llamastack.render.manifest import Child
+from hack.cluster.plane import ControlPlane
 from informers.errors import Conflict
 from informers.ports import Object, ObjectKey
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 from tests.support.world import install, manifest
 
 pytestmark = pytest.mark.apiserver

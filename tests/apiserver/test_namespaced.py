@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from configs.yamlio import load_all
+from configs.yaml_reader import load_all
+from hack.cluster.plane import ControlPlane
 from tests.support import openshift
-from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import ACCOUNT, DEPLOY, World, eventually, install
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.plane import ControlPlane
 from tests.support import openshift
-from tests.support.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, eventually
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from configs.yamlio import load
-from tests.support.cluster.errors import ProcessFailedError
-from tests.support.cluster.plane import ControlPlane
+from configs.yaml_reader import load
+from hack.cluster.errors import ProcessFailedError
+from hack.cluster.plane import ControlPlane
+from hack.root import ROOT
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, condition, eventually
 
@@ -196,7 +197,7 @@ TENANT = "config-tenant"
 
 def documented_role() -> dict[str, Any]:
     """What ``docs/operations.md`` says is enough."""
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     blocks = [block.split("```")[0] for block in page.split("```yaml\n")[1:]]
     (role,) = [load(block) for block in blocks if "kind: Role" in block]
     return dict(role)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from controller.llamastack.watches import WATCHES
-from tests.support.cluster.audit import AuditedRequest, Mark
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.audit import AuditedRequest, Mark
+from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import SYSTEM, USER, World, eventually, is_review
 

@@ -10,17 +10,17 @@ edit ends where a fresh resource with the final spec begins is proven for all fi
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hack.root import ROOT
 from tests.support.elsewhere import is_test
 from tests.support.world import World
 
 pytestmark = pytest.mark.apiserver
 
-CONFIGS = Path(__file__).parents[2] / "configs/data/base"
+CONFIGS = ROOT / "configs/data/base"
 WORKLOAD = "apiserver/test_edits_workload::"
 STORAGE = "apiserver/test_edits_storage::"
 ELSEWHERE = {

@@ -34,7 +34,7 @@ ELSEWHERE = {
         "apiserver/test_edits_sources::test_another_namespace_is_refused"
     ),
     "a provider without configuration": (
-        "unit/test_llamastack_server_answers::test_every_shape_of_a_list_is_understood"
+        "unit/controller/llamastack/server/test_server_answers::test_every_shape_of_a_list_is_understood"
     ),
     "a foreign Deployment that is ready": (
         "apiserver/test_foreign_objects::test_readiness_of_a_foreign_deployment_is_nobody_elses"
@@ -48,10 +48,10 @@ ELSEWHERE = {
     "a size that is changed": f"{STORAGE}test_claim_grows_and_never_shrinks",
     "a class and modes": f"{STORAGE}test_class_and_modes_stay_and_the_status_says_so",
     "rendering that changes its input": (
-        "unit/test_llamastack_render::test_rendering_leaves_the_resource_alone"
+        "unit/controller/llamastack/render/test_render_children::test_rendering_leaves_the_resource_alone"
     ),
     "metrics that nobody reaches": (
-        "unit/test_deploy_manifests::"
+        "unit/deploy/test_deploy_manifests::"
         "test_probes_and_metrics_meet_the_ports_that_the_operator_listens_on"
     ),
 }

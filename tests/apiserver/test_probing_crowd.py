@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from llamastack_operator.probing.ledger import MOST_TRIES
-from tests.bench.crowd import MOST_MEDIAN_MS, Crowd, behaviour, measure_crowd
+from llamastack_operator.probing.schedule import MOST_TRIES
+from tests.bench.slow_servers import MOST_MEDIAN_MS, Crowd, behaviour, measure_crowd
 from tests.support.llama_servers import LISTED
 from tests.support.world import condition
 

@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
-from configs.yamlio import load
+from configs.yaml_reader import load
+from hack.cluster.audit import Mark
+from hack.cluster.errors import ClusterError
+from hack.cluster.plane import ControlPlane, PlaneOptions
 from tests.support import openshift
 from tests.support.authority import Authority
-from tests.support.cluster.audit import Mark
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.plane import ControlPlane, PlaneOptions
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import DEPLOY, SYSTEM, USER, World, eventually, install
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, condition, eventually
 

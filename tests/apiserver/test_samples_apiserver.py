@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from hack.cluster.plane import ControlPlane
 from tests.support.apicase import resource
-from tests.support.cluster.plane import ControlPlane
 from tests.support.crdplane import REFUSED, answer, collection, until
 from tests.support.operator_process import OperatorProcess
 from tests.support.samples import FOLDER, SAMPLES, Sample

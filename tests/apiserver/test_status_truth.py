@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.rollout import State, assess
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.plane import ControlPlane
+from controller.llamastack.objects.rollout import State, assess
+from hack.cluster.errors import ClusterError
+from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, condition, eventually
 

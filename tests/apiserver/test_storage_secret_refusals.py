@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.storage_secret import (
     OWN,

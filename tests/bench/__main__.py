@@ -18,16 +18,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hack.cluster.errors import ClusterError
 from llamastack_operator.kube.config import KubeConfigError
 from llamastack_operator.observability import logging
-from tests.bench.bare import RequestFailed
-from tests.bench.crowd import measure_crowd
-from tests.bench.growth import measure_growth
+from tests.bench.baseline_client import RequestFailed
+from tests.bench.memory import measure_growth
 from tests.bench.report import Bar, table
 from tests.bench.run import Options, measure
 from tests.bench.sampler import top
-from tests.bench.subjects import EVERYTHING, SIMPLE
-from tests.support.cluster.errors import ClusterError
+from tests.bench.slow_servers import measure_crowd
+from tests.bench.workload import EVERYTHING, SIMPLE
 
 DESCRIPTION = """\
 Start a control plane with simulated nodes and measure on it, one after the other: how long a

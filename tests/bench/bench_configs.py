@@ -31,7 +31,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from api.v1alpha2 import Spec
-from configs import engine, yamlio
+from configs import engine, yaml_reader
 from tests.support.config_specs import DISTRIBUTIONS, secret, spec_of
 
 BARS_MS = {"1 / 1": 20.0, "5 / 10": 20.0, "10 / 50": 100.0}
@@ -129,8 +129,8 @@ def run(rounds: int) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 3),
         "configs": len(hashes),
     }
-    data = yamlio.load(str(_generate(spec(5, 10)).config_yaml))
-    found["write, own emitter"] = measure(lambda: yamlio.dump(data), rounds)
+    data = yaml_reader.load(str(_generate(spec(5, 10)).config_yaml))
+    found["write, own emitter"] = measure(lambda: yaml_reader.dump(data), rounds)
     found["write, ruamel"] = measure(lambda: _ruamel(data), max(3, rounds // 20))
     return found
 

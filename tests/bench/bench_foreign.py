@@ -29,9 +29,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.bare import bare_client
-from tests.support.cluster.binaries import obtain
-from tests.support.cluster.plane import ControlPlane, PlaneOptions
+from hack.cluster.binaries import obtain
+from hack.cluster.plane import ControlPlane, PlaneOptions
+from tests.bench.baseline_client import bare_client
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import World, eventually, install
 

@@ -30,10 +30,10 @@ from typing import Any
 import psutil
 import structlog
 
+from informers.decoder import INITIAL_EVENTS_END
 from informers.informer import Informer
-from informers.intake import INITIAL_EVENTS_END
+from informers.options import Tuning
 from informers.ports import Object, Resource
-from informers.tuning import Tuning
 from tests.support.fakecluster import FakeCluster, line
 from tests.support.fakelist import FakeListerWatcher
 from tests.support.following import Follower

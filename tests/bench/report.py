@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.bench.floor import Floor
-from tests.bench.newcomers import Newcomers
+from tests.bench.baseline import Floor
+from tests.bench.latency import Newcomers
+from tests.bench.request_stats import Role, rank
 from tests.bench.stages import Cold, Restart
-from tests.bench.tally import Role, rank
 from tests.bench.usage import IDLE, OTHERS
 
 MOST_OF_FLOOR = 1.5

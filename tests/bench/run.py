@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from controller.runtime.controller import DEFAULT_WORKERS
-from tests.bench.arena import Arena, arena
-from tests.bench.bare import bare_client
-from tests.bench.floor import Floor, measure_floor
-from tests.bench.newcomers import newcomers
+from hack.cluster.versions import KUBERNETES
+from tests.bench.baseline import Floor, measure_floor
+from tests.bench.baseline_client import bare_client
+from tests.bench.environment import Arena, arena
+from tests.bench.latency import newcomers
 from tests.bench.report import Report
 from tests.bench.stages import Cold, cold_start, idle, populate, restart
-from tests.bench.subjects import SIMPLE, Mix, Subject
-from tests.support.cluster.versions import KUBERNETES
+from tests.bench.workload import SIMPLE, Mix, Subject
 
 FLOOR_BEFORE, FLOOR_AFTER = "floor-before", "floor-after"
 

@@ -27,10 +27,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
+from hack.root import ROOT
+
 INTERVAL_S = 0.004  # what the kernel's clock resolves
 LOOP = "(event loop)"
 _DEEPEST = 200
-_ROOT = Path(__file__).parents[2]
 _OURS = "./"
 _PROLOGUE = 8  # bytes of code in which no line of the function has run yet
 
@@ -80,8 +81,8 @@ def _label(frame: FrameType) -> str:
 def _place(file: str) -> str:
     """Our own files from the root of the repository, others by their last two parts."""
     path = Path(file)
-    if path.is_relative_to(_ROOT) and not path.is_relative_to(sys.prefix):
-        return f"{_OURS}{path.relative_to(_ROOT)}"
+    if path.is_relative_to(ROOT) and not path.is_relative_to(sys.prefix):
+        return f"{_OURS}{path.relative_to(ROOT)}"
     return "/".join(path.parts[-2:])
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack.quickstart.road import is_ready
 from informers.ports import Object
-from tests.bench import subjects
-from tests.bench.arena import CRS, SUBJECTS, Arena
-from tests.bench.bare import BareClient
-from tests.bench.subjects import Subject
-from tests.bench.tally import Role, Tally, kind_of, role, seconds, tally
+from tests.bench import workload
+from tests.bench.baseline_client import BareClient
+from tests.bench.environment import CRS, SUBJECTS, Arena
+from tests.bench.request_stats import Role, Tally, kind_of, role, seconds, tally
+from tests.bench.workload import Subject
 from tests.support.operator_process import OperatorProcess
-from tests.support.quickstart.road import is_ready
 
 _SECRETS = f"/api/v1/namespaces/{SUBJECTS}/secrets"
 _QUIET_S = 1.0
@@ -96,8 +96,8 @@ class Restart:
 
 async def populate(referee: BareClient, n: int, extra: int, subject: Subject) -> None:
     """Create the resources, and Secrets for them and for those to come."""
-    names = [subjects.name_of(index) for index in range(n + extra)]
-    await referee.post_all(_SECRETS, map(subjects.secret, names))
+    names = [workload.name_of(index) for index in range(n + extra)]
+    await referee.post_all(_SECRETS, map(workload.secret, names))
     await referee.post_all(CRS, map(subject.resource, names[:n]))
 
 

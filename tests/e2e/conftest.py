@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 
 from configs.distributions import Distributions
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.node import programs, requirements
-from tests.support.cluster.node.node import Node
-from tests.support.cluster.node.pods import Namespace
-from tests.support.cluster.plane import ControlPlane, PlaneOptions
-from tests.support.images import operator, probe, server
+from hack.cluster.errors import ClusterError
+from hack.cluster.node import programs, requirements
+from hack.cluster.node.node import Node
+from hack.cluster.node.pods import Namespace
+from hack.cluster.plane import ControlPlane, PlaneOptions
+from hack.images import operator, probe, server
 from tests.support.incluster import InCluster
 from tests.support.world import World
 

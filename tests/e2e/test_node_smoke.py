@@ -18,14 +18,14 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.cluster.errors import ApiFailure
-from tests.support.cluster.node.node import Node
-from tests.support.cluster.node.pods import Namespace, wait_for
-from tests.support.images import probe
+from hack.cluster.errors import ApiFailure
+from hack.cluster.node.node import Node
+from hack.cluster.node.pods import Namespace, wait_for
+from hack.images import probe
+from hack.root import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-_ROOT = Path(__file__).parents[2]
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -245,11 +245,11 @@ def test_node_takes_no_image_of_this_machine_and_says_which_it_has(
 
 _OWNER = """\
 import os, signal, sys
-from tests.support.cluster.binaries import obtain
-from tests.support.cluster.node import programs
-from tests.support.cluster.node.node import Node, NodeOptions
-from tests.support.cluster.plane import ControlPlane, PlaneOptions
-from tests.support.images import probe
+from hack.cluster.binaries import obtain
+from hack.cluster.node import programs
+from hack.cluster.node.node import Node, NodeOptions
+from hack.cluster.plane import ControlPlane, PlaneOptions
+from hack.images import probe
 
 with ControlPlane(obtain(), PlaneOptions(scheduler=True)) as plane:
     found = programs.obtain()
@@ -268,7 +268,7 @@ def test_nothing_is_left_of_a_node_whose_owner_was_killed(node: Node) -> None:
 
     ended = subprocess.run(
         [sys.executable, "-c", _OWNER],
-        cwd=_ROOT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,

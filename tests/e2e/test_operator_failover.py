@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cluster.node.pods import Namespace, wait_for
+from hack.cluster.node.pods import Namespace, wait_for
 from tests.support.incluster import NAME, InCluster
 from tests.support.world import World
 

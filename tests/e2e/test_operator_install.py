@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cluster.errors import ApiFailure
-from tests.support.cluster.node.pods import wait_for
+from hack.cluster.errors import ApiFailure
+from hack.cluster.node.pods import wait_for
 from tests.support.incluster import NAME, InCluster, pod_of
 from tests.support.world import ACCOUNT, SYSTEM, USER
 

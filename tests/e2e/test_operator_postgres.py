@@ -18,13 +18,13 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.node import objects
-from tests.support.cluster.node.node import Node
-from tests.support.cluster.node.pods import Namespace
+from hack.cluster.errors import ClusterError
+from hack.cluster.node import objects
+from hack.cluster.node.node import Node
+from hack.cluster.node.pods import Namespace
+from hack.servers.installing import install
+from hack.servers.services import Postgres
 from tests.support.samples import BY_NAME
-from tests.support.servers.installing import install
-from tests.support.servers.services import Postgres
 from tests.support.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from hack.cluster.node.pods import Namespace, wait_for
+from hack.images import server
 from tests.support.asking import Asking
-from tests.support.cluster.node.pods import Namespace, wait_for
-from tests.support.images import server
 from tests.support.samples import BY_NAME
 from tests.support.world import World, condition, eventually
 

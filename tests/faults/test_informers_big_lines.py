@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from informers.options import Tuning
 from informers.ports import ObjectKey, Resource
-from informers.tuning import Tuning
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 from tests.support.fakecluster import line

@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, ServerError, TooManyRequests
 from informers.informer import Informer
+from informers.options import Tuning
 from informers.ports import ListerWatcher, ObjectKey, Resource
-from informers.tuning import Tuning
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 from tests.support.faultkinds import (
     Answer,
     Cut,

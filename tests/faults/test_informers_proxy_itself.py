@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hack.cluster.plane import ControlPlane
 from informers.errors import ApiError, Conflict, NotFound, TransportError
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.support.cluster.plane import ControlPlane
 from tests.support.faultkinds import Answer, Delay, Reset
 from tests.support.faultproxy import FaultProxy, verb_of
 from tests.support.informing import until

@@ -23,7 +23,7 @@ from informers.errors import (
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
-from tests.unit.test_kube_config import kubeconfig
+from tests.unit.llamastack_operator.kube.test_kube_config import kubeconfig
 
 THINGS = Resource("example.com", "v1", "Thing", "things")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.faultkinds import Answer, Cut, HoldEvents, Reset
 from tests.support.faultproxy import FaultProxy
 from tests.support.operator_process import OperatorProcess

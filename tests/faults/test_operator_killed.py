@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.kinds import (
+from controller.llamastack.objects.kinds import (
     CA_BUNDLE_SOURCES,
     CONFIG_MAP,
     CONFIG_MAPS_SEEN,
@@ -29,7 +29,7 @@ from controller.llamastack.kinds import (
     SECRETS_HASH,
     STORAGE_SOURCES,
 )
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.edits.arena import CHILDREN, Arena
 from tests.support.edits.full import EVERY_FEATURE, FULL, IN_SYSTEM
 from tests.support.edits.normal import differences

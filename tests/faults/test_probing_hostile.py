@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.servers import Heard, Provider
+from controller.llamastack.server.probe_port import Heard, Provider
+from hack.cluster.ports import free_port
 from llamastack_operator.kube.config import Source, connect
-from llamastack_operator.probing.asker import MOST_BYTES, Asker, NotAllowed
+from llamastack_operator.probing.probe_client import MOST_BYTES, Asker, NotAllowed
 from llamastack_operator.probing.routes import Direct, ThroughApi, route_of
-from tests.support.cluster.ports import free_port
 from tests.support.faultproxy import kubeconfig_of
 from tests.support.llama_servers import (
     PROVIDERS,

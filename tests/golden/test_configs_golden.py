@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from api.v1alpha2 import parse
-from configs import engine, yamlio
+from configs import engine, yaml_reader
 from configs.engine import Generated
 from configs.secrets import EnvFromSecret
 from tests.support.config_specs import DISTRIBUTIONS
@@ -27,7 +27,7 @@ RESOURCES = sorted(path for path in DATA.glob("*.yaml") if not path.stem.endswit
 
 def rendered(path: Path) -> str:
     """The config of a resource, and what comes with it."""
-    resource = parse(yamlio.load(path.read_bytes()))
+    resource = parse(yaml_reader.load(path.read_bytes()))
     found = engine.generate(
         resource.metadata.name or "",
         resource.metadata.namespace or "",

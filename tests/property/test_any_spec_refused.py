@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from api.v1alpha2.providers import SECTIONS
 from configs.catalogue import embedded
 from configs.eras import ERAS, api_of
-from controller.llamastack.plan import Plan, make_plan
+from controller.llamastack.planning.plan import Plan, make_plan
 from tests.support.bases import base_of
 from tests.support.config_specs import DISTRIBUTIONS
 from tests.support.spec_strategies import AnySpec, any_valid_spec, plan_of

@@ -15,11 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.errors import InvalidResource
-from api.references import config_map_refs, secret_refs
 from api.v1alpha2 import parse
 from api.v1alpha2.parse import read
+from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
-from controller.llamastack.references import secrets_of_pods
+from controller.llamastack.cache.reference_index import secrets_of_pods
 from tests.support.apicases import GOOD, resource
 
 _SCALARS = (

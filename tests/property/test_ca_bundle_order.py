@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.llamastack.ca_bundle import Part, join
-from controller.llamastack.certificates import NotUsable, blocks, decoded
+from controller.llamastack.references.ca_bundle import Part, join
+from controller.llamastack.references.certificates import NotUsable, blocks, decoded
 from informers.ports import ObjectKey
 from tests.support.authority import Authority
 

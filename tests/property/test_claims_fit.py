@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.llamastack.claims import capacity, exceeds, fitted, is_bound, requested
+from controller.llamastack.objects.claims import capacity, exceeds, fitted, is_bound, requested
 from tests.support.claims import claim
 
 sizes = st.sampled_from(["1", "1Gi", "5Gi", "5120Mi", "10Gi", "20Gi", "1Ti"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from api.errors import InvalidResource
 from api.v1alpha2 import Reason
-from configs import connection, references, yamlio
+from configs import connection, references, yaml_reader
 from configs.errors import ConfigError
 from tests.support.config_specs import JSON, generate, valid_sections
 
@@ -52,7 +52,7 @@ def test_a_valid_spec_gives_the_same_config_whatever_the_order_of_its_keys(
 @settings(max_examples=60, deadline=None)
 def test_a_config_holds_together(sections: dict[str, Any]) -> None:
     found = generate(**sections)
-    data = yamlio.load(str(found.config_yaml), max_bytes=10_000_000)
+    data = yaml_reader.load(str(found.config_yaml), max_bytes=10_000_000)
 
     assert set(data["providers"]) <= set(data["apis"])
     for providers in data["providers"].values():
@@ -155,7 +155,7 @@ def test_any_spec_gives_a_config_or_errors_with_paths(sections: dict[str, Any]) 
     except ConfigError as raised:
         error = raised
 
-    assert text is None or yamlio.load(text)["version"] == 2
+    assert text is None or yaml_reader.load(text)["version"] == 2
     assert error is None or error.reason in _CONFIG_REASONS
     for problem in error.errors if error else ():
         assert problem.path.startswith("spec")

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs import engine, registry_key, yamlio
+from configs import engine, registry_key, yaml_reader
 from configs.engine import Generated
 from configs.registry_key import Registration, RegistryState, next_state
 from tests.support.config_specs import DISTRIBUTIONS, NAME, NAMESPACE, spec_of
@@ -96,7 +96,7 @@ def test_same_spec_and_state_give_the_same_bytes(walk: list[list[Any]], order: A
         assert (again.config_yaml, again.registry) == (found.config_yaml, found.registry)
         assert again.registry_reset == ()
         assert generate(shuffled, state).registry == found.registry
-        config = yamlio.load(str(found.config_yaml))
+        config = yaml_reader.load(str(found.config_yaml))
         known = files.setdefault(config["storage"]["backends"]["kv_registry"]["db_path"], {})
         for model in config["registered_resources"]["models"]:
             name = f"{model['provider_id']}/{model['model_id']}"

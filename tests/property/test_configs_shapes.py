@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from configs import detection, yamlio
+from configs import detection, yaml_reader
 from configs.base import EmbeddedResolver
 from configs.engine import Generated
 from configs.eras import Era
@@ -35,7 +35,7 @@ def _accepted(make: Callable[..., Generated], *args: Any, **sections: Any) -> di
         found = make(*args, **sections)
     except ConfigError:
         reject()
-    data: dict[str, Any] = yamlio.load(str(found.config_yaml))
+    data: dict[str, Any] = yaml_reader.load(str(found.config_yaml))
     return data
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from configs import scalars, yamlio
+from configs import scalars, yaml_reader
 from tests.support.config_specs import JSON
 
 pyyaml: Any = importlib.import_module("yaml")  # it has no types of its own
@@ -59,7 +59,7 @@ def _ruamel(text: str, version: tuple[int, int]) -> Any:
 def test_readers_of_both_versions_agree_with_what_was_meant(
     version: tuple[int, int], data: Any
 ) -> None:
-    written = yamlio.dump(data)
+    written = yaml_reader.dump(data)
 
     assert _same(_sorted(data), _ruamel(written, version))
 
@@ -67,7 +67,7 @@ def test_readers_of_both_versions_agree_with_what_was_meant(
 @given(data=_DATA)
 @settings(max_examples=150, deadline=None)
 def test_the_servers_own_reader_agrees(data: Any) -> None:
-    assert _same(_sorted(data), pyyaml.safe_load(yamlio.dump(data)))
+    assert _same(_sorted(data), pyyaml.safe_load(yaml_reader.dump(data)))
 
 
 _NUMBERS = st.from_regex(
@@ -90,7 +90,7 @@ def test_a_bare_scalar_of_a_base_means_what_it_means_to_the_server(text: str) ->
     except ValueError:
         return  # underscores without a digit end the server's reader
 
-    found = yamlio.load(f"[{text}]", resolve=scalars.resolve_as_server)
+    found = yaml_reader.load(f"[{text}]", resolve=scalars.resolve_as_server)
 
     assert _same(expected, found)
 
@@ -98,19 +98,19 @@ def test_a_bare_scalar_of_a_base_means_what_it_means_to_the_server(text: str) ->
 @given(data=_DATA)
 @settings(max_examples=250, deadline=None)
 def test_our_own_reader_agrees(data: Any) -> None:
-    assert _same(_sorted(data), yamlio.load(yamlio.dump(data)))
+    assert _same(_sorted(data), yaml_reader.load(yaml_reader.dump(data)))
 
 
 @given(data=_DATA)
 @settings(max_examples=100, deadline=None)
 def test_unsorted_output_keeps_the_order(data: Any) -> None:
-    assert _same(data, yamlio.load(yamlio.dump(data, sort_keys=False)))
+    assert _same(data, yaml_reader.load(yaml_reader.dump(data, sort_keys=False)))
 
 
 @given(data=_DATA, seed=st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_bytes_do_not_depend_on_the_order_of_keys(data: Any, seed: Any) -> None:
-    assert yamlio.dump(data) == yamlio.dump(_shuffled(data, seed))
+    assert yaml_reader.dump(data) == yaml_reader.dump(_shuffled(data, seed))
 
 
 def _shuffled(data: Any, seed: Any) -> Any:
@@ -125,8 +125,8 @@ def _shuffled(data: Any, seed: Any) -> Any:
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_data_or_a_clear_refusal(text: str) -> None:
     try:
-        found = yamlio.load_all(text)
-    except yamlio.YamlError as error:
+        found = yaml_reader.load_all(text)
+    except yaml_reader.YamlError as error:
         found = [str(error)]
 
-    assert [yamlio.load(yamlio.dump(data)) for data in found] == found
+    assert [yaml_reader.load(yaml_reader.dump(data)) for data in found] == found

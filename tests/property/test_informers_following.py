@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from informers import rv
+from informers import resource_version as rv
 from informers.errors import ServerError, TooManyRequests, TransportError
+from informers.options import Tuning
 from informers.ports import Object, ObjectKey
-from informers.tuning import Tuning
 from tests.support.fakecluster import FakeCluster
 from tests.support.following import Follower, View
 

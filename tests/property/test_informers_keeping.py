@@ -15,8 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from informers.options import Tuning
 from informers.ports import Object, ObjectKey, key_of
-from informers.tuning import Tuning
 from tests.support.fakecluster import FakeCluster
 from tests.support.following import Follower
 

@@ -22,22 +22,22 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.references import secret_refs
 from api.v1alpha2 import SecretKeySelector
+from api.v1alpha2.references import secret_refs
 from configs import connection
 from configs.connection import ConnectionStringError, StorageSecret, StorageValue
 from configs.eras import ERAS
 from configs.secrets import EnvFromSecret
-from controller.llamastack import transitions
-from controller.llamastack.caches import Caches
-from controller.llamastack.kinds import SECRET
-from controller.llamastack.references import Referenced
+from controller.llamastack.cache.readers import Caches
+from controller.llamastack.cache.reference_index import Referenced
+from controller.llamastack.objects.kinds import SECRET
+from controller.llamastack.references.resolver import with_storage
+from controller.llamastack.references.secrets import SecretResolver
+from controller.llamastack.references.storage_content import Content
+from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.resolving import with_storage
-from controller.llamastack.secrets import SecretResolver
-from controller.llamastack.status import Facts, compute
-from controller.llamastack.storage_content import Content
-from controller.llamastack.storage_secret import StorageSecrets
+from controller.llamastack.status import events
+from controller.llamastack.status.compute import Facts, compute
 from controller.runtime.ports import Manifest
 from informers.errors import Invalid
 from informers.ports import Object, ObjectKey, Resource
@@ -206,7 +206,7 @@ def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
     status = compute(facts)
     yield json.dumps(status, ensure_ascii=False)
     yield repr(facts)
-    for event in transitions.between({}, status, deployment_changed=True):
+    for event in events.between({}, status, deployment_changed=True):
         yield event.note
 
 

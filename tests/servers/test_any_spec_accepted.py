@@ -20,10 +20,10 @@ from hypothesis import given
 from configs import eras
 from configs.catalogue import embedded
 from configs.engine import Generated
+from hack.servers.bed import Bed
+from hack.servers.releases import RELEASES, Release
+from hack.servers.validator import Report, Validator
 from tests.support.config_specs import spec_of
-from tests.support.servers.bed import Bed
-from tests.support.servers.releases import RELEASES, Release
-from tests.support.servers.validator import Report, Validator
 from tests.support.spec_strategies import AnySpec, any_valid_spec
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(3600)]

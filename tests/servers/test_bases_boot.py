@@ -18,18 +18,18 @@ from typing import Any
 
 import pytest
 
-from configs import connection, references, yamlio
+from configs import connection, references, yaml_reader
 from configs.engine import Generated
 from configs.eras import Era
-from tests.support import validate_configs
+from hack import validate_configs
+from hack.servers.bed import Bed
+from hack.servers.endpoint import ANSWER, OpenAIEndpoint
+from hack.servers.releases import RELEASES, Release, find, newest
+from hack.servers.server import LlamaServer
+from hack.servers.services import Postgres
+from hack.servers.validator import Validator
 from tests.support.bases import HAND_MADE, generate_on, text_of
 from tests.support.config_specs import DISTRIBUTIONS, generate, secret
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import ANSWER, OpenAIEndpoint
-from tests.support.servers.releases import RELEASES, Release, find, newest
-from tests.support.servers.server import LlamaServer
-from tests.support.servers.services import Postgres
-from tests.support.servers.validator import Validator
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -70,7 +70,7 @@ def expected(config: str, env: Mapping[str, str]) -> set[tuple[str, str, str]]:
     """API, id and type of the providers that a config has switched on."""
     return {
         (api, provider_id, entry["provider_type"])
-        for api, entries in yamlio.load(config)["providers"].items()
+        for api, entries in yaml_reader.load(config)["providers"].items()
         for entry in entries
         if (provider_id := references.active(entry["provider_id"], env.keys()))
     }

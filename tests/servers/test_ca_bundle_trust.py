@@ -15,16 +15,16 @@ from pathlib import Path
 import certifi
 import pytest
 
-from controller.llamastack.ca_bundle import Part, join
-from controller.llamastack.certificates import blocks, decoded
+from controller.llamastack.references.ca_bundle import Part, join
+from controller.llamastack.references.certificates import blocks, decoded
 from controller.llamastack.render.ca_bundle import CA_BUNDLE_PATH, environment
+from hack.servers.bed import Bed
+from hack.servers.endpoint import ANSWER, OpenAIEndpoint
+from hack.servers.errors import BootFailed, ServerAnswered
+from hack.servers.releases import Release, newest
 from informers.ports import ObjectKey
 from tests.support.authority import Authority
 from tests.support.kept_volume import KeptVolume
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import ANSWER, OpenAIEndpoint
-from tests.support.servers.errors import BootFailed, ServerAnswered
-from tests.support.servers.releases import Release, newest
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 

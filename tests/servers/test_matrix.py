@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hack.servers.bed import Bed
 from tests.support.matrix.__main__ import BEGIN, END, PAGE
 from tests.support.matrix.case import Case, Outcome
 from tests.support.matrix.report import tables
 from tests.support.matrix.running import all_cases, running
-from tests.support.servers.bed import Bed
 
 pytestmark = [pytest.mark.servers, pytest.mark.matrix, pytest.mark.timeout(1800)]
 

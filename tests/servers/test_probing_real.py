@@ -8,15 +8,15 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from controller.llamastack.servers import Provider
-from llamastack_operator.probing.asker import Asker
+from controller.llamastack.server.probe_port import Provider
+from hack.servers.bed import Bed
+from hack.servers.endpoint import OpenAIEndpoint
+from hack.servers.minimal import minimal
+from hack.servers.releases import RELEASES, Release
+from hack.servers.server import LlamaServer
+from llamastack_operator.probing.probe_client import Asker
 from llamastack_operator.probing.routes import Direct
 from tests.support import llama_servers
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import OpenAIEndpoint
-from tests.support.servers.minimal import minimal
-from tests.support.servers.releases import RELEASES, Release
-from tests.support.servers.server import LlamaServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 

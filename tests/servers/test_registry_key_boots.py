@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from configs.engine import Generated
+from hack.servers.bed import Bed
+from hack.servers.endpoint import OpenAIEndpoint
+from hack.servers.errors import BootFailed
+from hack.servers.releases import RELEASES, Release, newest
+from hack.servers.server import LlamaServer
+from hack.servers.services import Postgres, Redis
 from tests.support.kept_volume import KeptVolume, on_first_registry
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import OpenAIEndpoint
-from tests.support.servers.errors import BootFailed
-from tests.support.servers.releases import RELEASES, Release, newest
-from tests.support.servers.server import LlamaServer
-from tests.support.servers.services import Postgres, Redis
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from llamastack_operator.registry import labels, reference
-from llamastack_operator.registry.client import Pull, fetch
-from llamastack_operator.registry.errors import (
+from hack.servers.bed import Bed
+from hack.servers.images import Image, Pusher, TokenServer, layer, tls_files
+from hack.servers.registry import Registry, basic, digest
+from llamastack_operator.oci import labels, reference
+from llamastack_operator.oci.answer_cache import Content
+from llamastack_operator.oci.client import Pull, fetch
+from llamastack_operator.oci.errors import (
     BadAnswer,
     BadLabel,
     ImageNotFound,
@@ -26,12 +30,8 @@ from llamastack_operator.registry.errors import (
     Unavailable,
     Untrusted,
 )
-from llamastack_operator.registry.http import Http
-from llamastack_operator.registry.keyring import Credential
-from llamastack_operator.registry.ledger import Content
-from tests.support.servers.bed import Bed
-from tests.support.servers.images import Image, Pusher, TokenServer, layer, tls_files
-from tests.support.servers.registry import Registry, basic, digest
+from llamastack_operator.oci.http import Http
+from llamastack_operator.oci.keyring import Credential
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 

@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 
-from configs import yamlio
+from configs import yaml_reader
 from configs.engine import BASE_REQUIRED
-from llamastack_operator.registry import labels
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
+from hack.servers.bed import Bed
+from hack.servers.images import Image, Pusher
+from hack.servers.registry import Registry, basic
+from llamastack_operator.oci import labels
 from tests.support.operator_process import OperatorProcess
-from tests.support.servers.bed import Bed
-from tests.support.servers.images import Image, Pusher
-from tests.support.servers.registry import Registry, basic
 from tests.support.world import World, install
 
 pytestmark = [
@@ -112,7 +112,7 @@ def pulling(*secrets: str) -> dict[str, Any]:
 
 def config_of(world: World, name: str = "demo") -> dict[str, Any]:
     (config_map,) = world.config_maps(name)
-    data: dict[str, Any] = yamlio.load(
+    data: dict[str, Any] = yaml_reader.load(
         world.must_get("configmap", config_map)["data"]["config.yaml"]
     )
     return data

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from llamastack_operator.registry import labels
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
+from hack.servers.bed import Bed
+from hack.servers.images import Image, Pusher
+from hack.servers.registry import Registry
+from llamastack_operator.oci import labels
 from tests.support.operator_process import OperatorProcess
-from tests.support.servers.bed import Bed
-from tests.support.servers.images import Image, Pusher
-from tests.support.servers.registry import Registry
 from tests.support.world import World, condition, eventually, install
 
 pytestmark = [

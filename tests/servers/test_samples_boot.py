@@ -19,19 +19,19 @@ from typing import Any
 
 import pytest
 
-from configs import connection, yamlio
+from configs import connection, yaml_reader
+from configs.defaults import DATA_VARIABLE, FILES_VARIABLE
 from configs.engine import Generated
 from configs.secrets import EnvFromSecret
 from configs.server import TLS_FOLDER
-from configs.structure import DATA_VARIABLE, FILES_VARIABLE
+from hack.servers.bed import Bed
+from hack.servers.endpoint import ANSWER, OpenAIEndpoint
+from hack.servers.releases import newest
+from hack.servers.server import LlamaServer
+from hack.servers.services import Postgres, Redis
+from hack.servers.validator import Validator
 from tests.support.matrix.certificates import write_certificate
 from tests.support.samples import BY_NAME, PLACEHOLDER, SAMPLES, Sample, from_resource
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import ANSWER, OpenAIEndpoint
-from tests.support.servers.releases import newest
-from tests.support.servers.server import LlamaServer
-from tests.support.servers.services import Postgres, Redis
-from tests.support.servers.validator import Validator
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -93,7 +93,7 @@ async def endpoint() -> AsyncIterator[OpenAIEndpoint]:
 
 def registered(sample: Sample) -> list[dict[str, Any]]:
     """The models in the config of a sample."""
-    found: list[dict[str, Any]] = yamlio.load(sample.config)["registered_resources"]["models"]
+    found: list[dict[str, Any]] = yaml_reader.load(sample.config)["registered_resources"]["models"]
     return found
 
 
@@ -247,7 +247,7 @@ async def test_full_sample_boots_with_all_that_it_names(
 
 
 async def _offers_what_the_config_says(server: LlamaServer, found: Ready) -> None:
-    config = yamlio.load(found.config)
+    config = yaml_reader.load(found.config)
     providers = {
         (api, entry["provider_id"], entry["provider_type"])
         for api, entries in config["providers"].items()
@@ -288,7 +288,7 @@ async def _lists(server: LlamaServer, names: set[str]) -> None:
 async def _answers_with_the_key_of_the_sample(
     server: LlamaServer, sample: Sample, found: Ready, endpoint: OpenAIEndpoint
 ) -> None:
-    config = yamlio.load(found.config)
+    config = yaml_reader.load(found.config)
     model = next(
         item for item in config["registered_resources"]["models"] if item["model_type"] == "llm"
     )

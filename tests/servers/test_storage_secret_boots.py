@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from configs.structure import DATA_VARIABLE, FILES_VARIABLE
-from tests.support.cluster.plane import ControlPlane
+from configs.defaults import DATA_VARIABLE, FILES_VARIABLE
+from hack.cluster.plane import ControlPlane
+from hack.servers.bed import Bed
+from hack.servers.releases import newest
+from hack.servers.server import LlamaServer
+from hack.servers.services import Postgres, Redis
 from tests.support.operator_process import OperatorProcess
-from tests.support.servers.bed import Bed
-from tests.support.servers.releases import newest
-from tests.support.servers.server import LlamaServer
-from tests.support.servers.services import Postgres, Redis
 from tests.support.world import World, eventually, install
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.servers, pytest.mark.timeout(300)]

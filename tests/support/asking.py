@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.cluster.node.pods import Namespace, wait_for
-from tests.support.images import base
+from hack.cluster.node.pods import Namespace, wait_for
+from hack.images import base
 
 _SCRIPT = """\
 import http.client, json, sys, threading, time

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.cluster.pki import key_usage
+from hack.cluster.pki import key_usage
 
 _DAY = datetime.timedelta(days=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from api.v1alpha2 import Spec, parse
-from configs import engine, yamlio
+from configs import engine, yaml_reader
 from configs.catalogue import embedded
 from configs.distributions import Distributions
 from configs.engine import Generated
@@ -47,7 +47,7 @@ def config(**sections: Any) -> Json:
     """The config of a spec, as a reader sees it."""
     text = generate(**sections).config_yaml
     assert text is not None
-    data: Json = yamlio.load(text)
+    data: Json = yaml_reader.load(text)
     return data
 
 

@@ -15,9 +15,9 @@ from api.crd import custom_resource_definition
 from api.policy import NAME as POLICY
 from api.policy import documents
 from api.v1alpha2 import API_VERSION
+from hack.cluster.errors import ClusterError
+from hack.cluster.plane import ControlPlane
 from tests.support.apicase import Json, resource
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.plane import ControlPlane
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"

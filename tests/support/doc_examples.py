@@ -27,12 +27,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from api.v1alpha2 import parse
-from configs import yamlio
+from configs import yaml_reader
 from configs.distributions import Distributions
 from configs.engine import Generated, generate
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret, EnvValue
-from tests.support.generated import ROOT
+from hack.root import ROOT
 
 PAGE: Final = ROOT / "docs" / "configuration.md"
 
@@ -88,7 +88,7 @@ def _examples(page: str) -> Iterator[Example]:
         if kind == "spec":
             heading = _HEADING.findall(page, 0, match.start())[-1]
             counts[heading] = counts.get(heading, 0) + 1
-            current = Example(f"{heading} {counts[heading]}", yamlio.load(text)["spec"])
+            current = Example(f"{heading} {counts[heading]}", yaml_reader.load(text)["spec"])
             yield current
         elif kind in KINDS and current is not None:
             current.shown[kind] = text

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from informers.decoder import INITIAL_EVENTS_END
 from informers.errors import Gone, Invalid, ResourceVersionTooLarge
-from informers.intake import INITIAL_EVENTS_END
 from informers.ports import ObjectKey, Page, Resource
 
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")

@@ -15,7 +15,10 @@ from informers.dispatch import Dispatcher, Handler, Registration
 from informers.errors import ApiError, TransportError
 from informers.indexers import IndexFunc
 from informers.lines import LineSplitter
-from informers.messages import (
+from informers.metrics import NO_METRICS, Gauges
+from informers.options import Tuning
+from informers.ports import Object, ObjectKey, key_of
+from informers.reflector_messages import (
     Action,
     Apply,
     Delete,
@@ -33,10 +36,7 @@ from informers.messages import (
     WaitOver,
     WatchOpened,
 )
-from informers.metrics import NO_METRICS, Gauges
-from informers.ports import Object, ObjectKey, key_of
 from informers.store import Change, Store
-from informers.tuning import Tuning
 from tests.support.fakecluster import FakeCluster
 from tests.support.reflecting import Driven
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack.cluster.errors import ClusterError
+from hack.cluster.node.node import Node
+from hack.cluster.node.pods import Namespace, wait_for
+from hack.cluster.plane import ControlPlane
 from llamastack_operator.manager import LEASE_NAME
-from tests.support.cluster.errors import ClusterError
-from tests.support.cluster.node.node import Node
-from tests.support.cluster.node.pods import Namespace, wait_for
-from tests.support.cluster.plane import ControlPlane
 from tests.support.world import DEPLOY, SYSTEM
 
 NAME = "llama-stack-k8s-operator-controller-manager"

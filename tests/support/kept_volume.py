@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from api.v1alpha2 import ConfigSource
-from configs import connection, engine, yamlio
+from configs import connection, engine, yaml_reader
 from configs.base import BaseConfig, read_base
 from configs.distributions import Resolved
 from configs.engine import Generated
 from configs.eras import Era
 from configs.secrets import EnvFromSecret
+from hack.servers.bed import Bed
+from hack.servers.releases import Release
+from hack.servers.server import LlamaServer
 from tests.support.config_specs import DISTRIBUTIONS, NAME, NAMESPACE, spec_of
-from tests.support.servers.bed import Bed
-from tests.support.servers.releases import Release
-from tests.support.servers.server import LlamaServer
 
 Json = dict[str, Any]
 
@@ -71,7 +71,7 @@ class SmallBase:
                 "stores": {"metadata": {"backend": "kv_default", "namespace": "registry"}},
             },
         }
-        return read_base(yamlio.dump(data), source=ConfigSource.OCI_LABEL, era=self.era)
+        return read_base(yaml_reader.dump(data), source=ConfigSource.OCI_LABEL, era=self.era)
 
 
 @dataclass
@@ -150,11 +150,11 @@ def era_of(release: Release) -> Era:
 
 def on_first_registry(config: str) -> str:
     """The same config, but on the registry that a server without numbers would use."""
-    data = yamlio.load(config)
+    data = yaml_reader.load(config)
     storage = data["storage"]
     metadata = storage["stores"]["metadata"]
     number = metadata["namespace"].partition("registry")[2]
     metadata["namespace"] = metadata["namespace"].removesuffix(number)
     if backend := storage["backends"].get("kv_registry"):
         backend["db_path"] = backend["db_path"].removesuffix(f"{number}.db") + ".db"
-    return yamlio.dump(data)
+    return yaml_reader.dump(data)

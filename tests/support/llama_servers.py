@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from controller.llamastack.servers import Server
+from controller.llamastack.server.probe_port import Server
 from informers.ports import ObjectKey
 
 Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.plane import ControlPlane
 from tests.support.world import DEPLOY, eventually
 
 TEXT = {"type": "string"}

@@ -8,7 +8,7 @@ the ways that they have: its log (JSON, one file), its metrics and probes (port 
 were bound are in the log), its exit status, and what the system knows about the process.
 
 It leads a session of its own, so Ctrl-C in a terminal reaches only us. A keeper (see
-:mod:`tests.support.cluster.keeper`) ends it if we are killed.
+:mod:`hack.cluster.keeper`) ends it if we are killed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.cluster import keeper, state
-from tests.support.cluster.errors import ProcessFailedError
-from tests.support.cluster.process import ProcessId
+from hack.cluster import keeper, state
+from hack.cluster.errors import ProcessFailedError
+from hack.cluster.process import ProcessId
+from hack.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 COMMAND: Sequence[str] = (sys.executable, "-m", "llamastack_operator")
 
 READY_S = 60.0  # a loaded machine needs 10 s to import and to fill caches

@@ -10,12 +10,16 @@ from typing import Any
 
 import orjson
 
+from informers.decoder import INITIAL_EVENTS_END, Intake
 from informers.errors import (
     ApiError,
     TransportError,
 )
-from informers.intake import INITIAL_EVENTS_END, Intake
-from informers.messages import (
+from informers.metrics import NO_METRICS, Gauges
+from informers.options import Tuning
+from informers.ports import ObjectKey, Page, Resource
+from informers.reflector import Reflector
+from informers.reflector_messages import (
     Failed,
     Input,
     Line,
@@ -27,11 +31,7 @@ from informers.messages import (
     WaitOver,
     WatchOpened,
 )
-from informers.metrics import NO_METRICS, Gauges
-from informers.ports import ObjectKey, Page, Resource
-from informers.reflector import Reflector
 from informers.transforms import drop_noise
-from informers.tuning import Tuning
 from tests.support.fakecluster import CONFIG_MAPS, line
 
 PAGED = Tuning(streaming_list=False)

@@ -14,14 +14,14 @@ from typing import Any
 
 from aiohttp import web
 
-from llamastack_operator.registry import reference
-from llamastack_operator.registry.client import Pull, fetch
-from llamastack_operator.registry.http import Http
-from llamastack_operator.registry.keyring import Credential
-from llamastack_operator.registry.labels import BASE64, LAYER, PATH
-from tests.support.servers.images import CONFIG, MANIFEST, Image
-from tests.support.servers.images import LAYER as LAYER_TYPE
-from tests.support.servers.registry import digest
+from hack.servers.images import CONFIG, MANIFEST, Image
+from hack.servers.images import LAYER as LAYER_TYPE
+from hack.servers.registry import digest
+from llamastack_operator.oci import reference
+from llamastack_operator.oci.client import Pull, fetch
+from llamastack_operator.oci.http import Http
+from llamastack_operator.oci.keyring import Credential
+from llamastack_operator.oci.labels import BASE64, LAYER, PATH
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.llamastack.plan import make_plan
+from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.preview import preview
 from tests.support.config_specs import DISTRIBUTIONS
 

@@ -13,12 +13,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.references import CONFIG_KEY
 from api.v1alpha2 import LlamaStackDistribution, parse
+from api.v1alpha2.references import CONFIG_KEY
 from configs.distributions import Distributions
 from configs.engine import Generated, generate
-from configs.yamlio import load_all
-from tests.support.generated import ROOT
+from configs.yaml_reader import load_all
+from hack.root import ROOT
 
 FOLDER: Final = ROOT / "deploy" / "samples"
 PLACEHOLDER: Final = "replace-me"

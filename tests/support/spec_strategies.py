@@ -24,7 +24,9 @@ from configs.catalogue import ProviderType, embedded
 from configs.engine import Generated
 from configs.eras import Era
 from configs.secrets import EnvFromSecret
-from controller.llamastack.plan import Plan, make_plan
+from controller.llamastack.planning.plan import Plan, make_plan
+from hack.validate_configs import every_variable
+from hack.validate_configs import text_of as embedded_text
 from tests.support.bases import HAND_MADE, IMAGE, base_of, generate_on, text_of
 from tests.support.config_specs import (
     DISTRIBUTIONS,
@@ -38,8 +40,6 @@ from tests.support.config_specs import (
 )
 from tests.support.provider_strategies import ProviderMaker
 from tests.support.provider_values import made_up
-from tests.support.validate_configs import every_variable
-from tests.support.validate_configs import text_of as embedded_text
 
 CONNECTION: Final = "postgresql://keeper:pass%2Fword@db.example:5433/stack"
 """What the Secrets of databases hold."""

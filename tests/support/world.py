@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.support.cluster.audit import AuditedRequest, Mark
-from tests.support.cluster.client import Client
-from tests.support.cluster.plane import ControlPlane
+from hack.cluster.audit import AuditedRequest, Mark
+from hack.cluster.client import Client
+from hack.cluster.plane import ControlPlane
+from hack.root import ROOT
 
 T = TypeVar("T")
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 SYSTEM = "llama-stack-k8s-operator-system"
 ACCOUNT = "llama-stack-k8s-operator-controller-manager"
 USER = f"system:serviceaccount:{SYSTEM}:{ACCOUNT}"

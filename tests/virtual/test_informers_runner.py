@@ -24,8 +24,8 @@ from informers.errors import (
     Unauthorized,
 )
 from informers.informer import Informer
+from informers.options import Tuning
 from informers.ports import Page
-from informers.tuning import Tuning
 from tests.support.fakecluster import FakeCluster, expired
 from tests.support.fakelist import FakeListerWatcher, Request, WatchFault
 from tests.support.informing import Counts, Told, informer_of, running, until

@@ -14,11 +14,11 @@ from types import TracebackType
 import pytest
 import structlog
 
-from controller.llamastack.servers import Heard, Server
+from controller.llamastack.server.probe_port import Heard, Server
 from informers.ports import ObjectKey
-from llamastack_operator.probing.asker import NotAllowed
-from llamastack_operator.probing.ledger import AWAITED_TRIES, MOST_TRIES
+from llamastack_operator.probing.probe_client import NotAllowed
 from llamastack_operator.probing.prober import MOST_AT_A_TIME, Prober
+from llamastack_operator.probing.schedule import AWAITED_TRIES, MOST_TRIES
 from tests.support.llama_servers import server
 
 pytestmark = pytest.mark.looptime

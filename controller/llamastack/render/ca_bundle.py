@@ -11,20 +11,21 @@ is also how traces leave the server.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import (
+from controller.llamastack.objects.kinds import (
     CA_BUNDLE_HASH,
     CA_BUNDLE_NOTE,
     CA_BUNDLE_SOURCES,
     CONFIG_MAP,
 )
-from controller.llamastack.ownership import owner_reference_to
+from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child
 
 if TYPE_CHECKING:
-    from controller.llamastack.ca_bundle import Bundle
+    from api.errors import FieldError
     from controller.llamastack.render.inputs import Inputs
     from informers.ports import Object
 
@@ -35,6 +36,23 @@ CA_BUNDLE_VOLUME = "ca-bundle"
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
 """What tells the client libraries of real servers which certificates to trust."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What the server shall trust.
+
+    Attributes:
+        text: the certificates in PEM form; empty if there are none but the public ones.
+        digest: of the text; empty for an empty one.
+        note: what works, but perhaps not as meant; empty without.
+        problems: why there is no bundle.
+    """
+
+    text: str = ""
+    digest: str = ""
+    note: str = ""
+    problems: tuple[FieldError, ...] = ()
 
 
 def environment() -> dict[str, str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import CONFIG_HASH, REGISTRY_STATE
-from controller.llamastack.ownership import owner_reference_to
+from controller.llamastack.objects.kinds import CONFIG_HASH, REGISTRY_STATE
+from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render import labels
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import (
+from controller.llamastack.objects.kinds import (
     AUTOSCALED,
     CA_BUNDLE_HASH,
     CONFIG_MAPS_HASH,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import AUTOSCALER, DEPLOYMENT
+from controller.llamastack.objects.kinds import AUTOSCALER, DEPLOYMENT
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 

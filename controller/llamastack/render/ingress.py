@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import INGRESS
+from controller.llamastack.objects.kinds import INGRESS
 from controller.llamastack.render import names, route
 from controller.llamastack.render.manifest import Child, child
 

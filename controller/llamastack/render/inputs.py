@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.claims import access_modes, is_single_node
+from controller.llamastack.objects.claims import access_modes, is_single_node
 
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from controller.llamastack.kinds import MANAGED_BY, MANAGED_BY_VALUE
+from controller.llamastack.objects.kinds import MANAGED_BY, MANAGED_BY_VALUE
 
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"

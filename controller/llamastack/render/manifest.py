@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from controller.llamastack.ownership import owner_reference_to
+from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render import labels
 from informers.ports import ObjectKey, Resource, key_of
 

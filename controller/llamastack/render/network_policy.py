@@ -13,8 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import NETWORK_POLICY
-from controller.llamastack.operator_config import CONFIG_NAME, NETWORK_POLICY_PATH
+from controller.llamastack.objects.kinds import (
+    NETWORK_POLICY,
+    NETWORK_POLICY_PATH,
+    OPERATOR_CONFIG_NAME,
+)
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 
@@ -53,8 +56,8 @@ def note(inputs: Inputs) -> str:
         return ""
     return (
         "spec.networking.allowedFrom has no effect: anybody may connect, because network policies "
-        f"are switched off ({NETWORK_POLICY_PATH} in ConfigMap {CONFIG_NAME} of the operator's "
-        "namespace)"
+        f"are switched off ({NETWORK_POLICY_PATH} in ConfigMap {OPERATOR_CONFIG_NAME} of the "
+        "operator's namespace)"
     )
 
 

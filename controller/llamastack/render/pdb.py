@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import POD_DISRUPTION_BUDGET
+from controller.llamastack.objects.kinds import POD_DISRUPTION_BUDGET
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.manifest import Child, child
 

@@ -3,7 +3,8 @@
 
 """The PersistentVolumeClaim of the data volume, as a new one would be (A3).
 
-What of it reaches a claim that is there already is decided by ``controller.llamastack.claims``.
+What of it reaches a claim that is there already is decided by
+``controller.llamastack.objects.claims``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.claims import DEFAULT_SIZE, access_modes, fitted, held
-from controller.llamastack.kinds import PERSISTENT_VOLUME_CLAIM, REGISTRY_STATE, RETAINED_FOR
+from controller.llamastack.objects.claims import DEFAULT_SIZE, access_modes, fitted, held
+from controller.llamastack.objects.kinds import (
+    PERSISTENT_VOLUME_CLAIM,
+    REGISTRY_STATE,
+    RETAINED_FOR,
+)
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import ANYUID_ROLE, CLUSTER_ROLE, ROLE_BINDING, SERVICE_ACCOUNT
+from controller.llamastack.objects.kinds import (
+    ANYUID_ROLE,
+    CLUSTER_ROLE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+)
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.kinds import ROUTE, SERVICE
+from controller.llamastack.objects.kinds import ROUTE, SERVICE
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.service import PORT_NAME

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import SERVICE_ACCOUNT
+from controller.llamastack.objects.kinds import SERVICE_ACCOUNT
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.llamastack.kinds import SECRET, STORAGE_SOURCES
+from controller.llamastack.objects.kinds import SECRET, STORAGE_SOURCES
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
 

@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from controller.llamastack.kinds import (
+from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
     LLAMA_STACK,
     MANAGED_BY,
     MANAGED_BY_VALUE,
     SECRET,
 )
+from hack.cluster.plane import ControlPlane
 from informers.ports import Resource
-from tests.support.cluster.plane import ControlPlane
 from tests.support.edits import materials
 from tests.support.edits.full import KINDS
 from tests.support.edits.normal import normalised

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from controller.llamastack import children
-from controller.llamastack.kinds import CONFIG_MAP, DEPLOYMENT, LLAMA_STACK
-from controller.llamastack.operator_config import CONFIG_NAME, FEATURE_FLAGS, NETWORK_POLICY
-from controller.llamastack.plan import make_plan
+from controller.llamastack.children import table
+from controller.llamastack.objects.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FEATURE_FLAGS,
+    LLAMA_STACK,
+    NETWORK_POLICY_FLAG,
+    OPERATOR_CONFIG_NAME,
+)
+from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.render.manifest import Child
@@ -35,7 +41,7 @@ OPTIONS: Final = Options(network_policies=True)
 """What an operator does that is told to do everything, on a plain Kubernetes."""
 
 KINDS: Final = (
-    *(kind.resource for kind in children.KINDS if kind.there(OPTIONS)),
+    *(kind.resource for kind in table.KINDS if kind.there(OPTIONS)),
     DEPLOYMENT,
     CONFIG_MAP,
 )
@@ -44,8 +50,8 @@ KINDS: Final = (
 EVERY_FEATURE: Final[Json] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
-    "metadata": {"name": CONFIG_NAME, "namespace": SYSTEM},
-    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY}: {{enabled: true}}"},
+    "metadata": {"name": OPERATOR_CONFIG_NAME, "namespace": SYSTEM},
+    "data": {FEATURE_FLAGS: f"{NETWORK_POLICY_FLAG}: {{enabled: true}}"},
 }
 """The operator's ConfigMap that turns everything on."""
 
@@ -66,7 +72,7 @@ def resource(name: str, namespace: str, spec: Json = FULL) -> Json:
 def children_of(name: str, namespace: str) -> list[Child]:
     """The children of a resource with the spec, but for the generated ConfigMap."""
     inputs = _inputs(name, namespace)
-    return [*children.first(inputs), *children.beside(inputs), deployment.render(inputs)]
+    return [*table.first(inputs), *table.beside(inputs), deployment.render(inputs)]
 
 
 def config_map_names_of(name: str, namespace: str) -> list[str]:

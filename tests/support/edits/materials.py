@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.cluster.pki import Pki
+from hack.cluster.pki import Pki
+from hack.validate_configs import text_of
 from tests.support.config_specs import DISTRIBUTIONS
-from tests.support.validate_configs import text_of
 
 Json = dict[str, Any]
 

@@ -20,9 +20,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from configs import registry_key, structure
-from controller.llamastack.children import KINDS
-from controller.llamastack.kinds import (
+from configs import defaults, registry_key
+from controller.llamastack.children.table import KINDS
+from controller.llamastack.objects.kinds import (
     APPLIED_HASH,
     AUTOSCALED,
     CONFIG_HASH,
@@ -141,4 +141,4 @@ def _config(text: str, suffix: str) -> str:
     store = rf"(    metadata:\n      backend: \S+\n      namespace: \S+){suffix}\n"
     text, count = re.subn(store, r"\1\n", text)
     assert count == 1, "the registry's name is not where it was"
-    return text.replace(f"/{structure.REGISTRY_FILE}{suffix}.db", f"/{structure.REGISTRY_FILE}.db")
+    return text.replace(f"/{defaults.REGISTRY_FILE}{suffix}.db", f"/{defaults.REGISTRY_FILE}.db")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from controller.llamastack.unsupported import unsupported
+from controller.llamastack.planning.unsupported import unsupported
 from tests.support.config_specs import spec_of
 from tests.support.edits.row import Json, Row
 

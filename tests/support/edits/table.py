@@ -3,8 +3,8 @@
 
 """Every field of the spec with the values that it is edited to.
 
-A field without a row fails ``tests/unit/test_edits_table.py``. What a row needs besides the field,
-because the field alone would be refused, is its context.
+A field without a row fails ``tests/unit/support/test_edits_table.py``. What a row needs
+besides the field, because the field alone would be refused, is its context.
 """
 
 from __future__ import annotations

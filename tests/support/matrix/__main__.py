@@ -13,11 +13,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from hack.servers.bed import Bed
+from hack.servers.errors import BedError
 from tests.support.matrix.case import Outcome
 from tests.support.matrix.report import tables
 from tests.support.matrix.running import all_cases, running
-from tests.support.servers.bed import Bed
-from tests.support.servers.errors import BedError
 
 PAGE = Path("docs/compatibility.md")
 BEGIN, END = "<!-- begin matrix -->", "<!-- end matrix -->"

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.support.servers.releases import Release
+from hack.servers.releases import Release
 
 if TYPE_CHECKING:
     from configs.engine import Generated
-    from tests.support.servers.endpoint import OpenAIEndpoint
-    from tests.support.servers.server import LlamaServer
-    from tests.support.servers.services import Postgres, Redis
+    from hack.servers.endpoint import OpenAIEndpoint
+    from hack.servers.server import LlamaServer
+    from hack.servers.services import Postgres, Redis
 
 Json: TypeAlias = dict[str, Any]
 

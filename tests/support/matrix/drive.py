@@ -22,24 +22,24 @@ from typing import Any
 from aiohttp import ClientError, web
 
 from api.v1alpha2 import parse
-from configs import connection, engine, eras, yamlio
+from configs import connection, engine, eras, yaml_reader
 from configs.base import EmbeddedResolver
+from configs.defaults import DATA_VARIABLE, FILES_VARIABLE
 from configs.distributions import Distributions
 from configs.engine import Generated
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from configs.server import TLS_FOLDER
-from configs.structure import DATA_VARIABLE, FILES_VARIABLE
+from hack.servers.bed import Bed
+from hack.servers.endpoint import OpenAIEndpoint
+from hack.servers.errors import BedError, BootFailed
+from hack.servers.releases import Release
+from hack.servers.server import LlamaServer
+from hack.servers.validator import Validator
 from tests.support import bases
 from tests.support.matrix.case import Case, Json, Outcome, Running, Services, Surroundings, value_of
 from tests.support.matrix.certificates import write_certificate
 from tests.support.matrix.probes import EMBEDDING, MODEL
-from tests.support.servers.bed import Bed
-from tests.support.servers.endpoint import OpenAIEndpoint
-from tests.support.servers.errors import BedError, BootFailed
-from tests.support.servers.releases import Release
-from tests.support.servers.server import LlamaServer
-from tests.support.servers.validator import Validator
 
 NAME, NAMESPACE = "demo", "team-a"
 
@@ -206,7 +206,7 @@ def environment(generated: Generated, given: Mapping[tuple[str, str], str]) -> d
 
 async def _listed(running: Running) -> str:
     """Every provider of the config is listed, with its type."""
-    config = yamlio.load(running.generated.config_yaml or "")
+    config = yaml_reader.load(running.generated.config_yaml or "")
     wanted = {
         (api, entry["provider_id"], entry["provider_type"])
         for api, entries in config["providers"].items()

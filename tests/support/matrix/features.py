@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from hack.servers.endpoint import DIMENSION
+from hack.servers.releases import RELEASES, Release
 from tests.support.matrix.case import Case, Json, Probe, Surroundings
 from tests.support.matrix.drive import NAME, NAMESPACE
 from tests.support.matrix.probes import (
@@ -25,8 +27,6 @@ from tests.support.matrix.probes import (
     tools,
     vector_store,
 )
-from tests.support.servers.endpoint import DIMENSION
-from tests.support.servers.releases import RELEASES, Release
 
 PROVIDER: Final = "vllm"
 PASSWORD: Final = "p@ss/w:rd %41#?"  # of PostgreSQL: what a URL has to encode

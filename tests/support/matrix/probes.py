@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterable
 
 from aiohttp import ClientError
 
+from hack.servers.endpoint import ANSWER, DIMENSION, Seen
+from hack.servers.errors import ServerAnswered
+from hack.servers.services import Redis
 from tests.support.matrix.case import Probe, Running, Services
-from tests.support.servers.endpoint import ANSWER, DIMENSION, Seen
-from tests.support.servers.errors import ServerAnswered
-from tests.support.servers.services import Redis
 
 MODEL = "fake/llama-3"
 """A model that the stand-in for endpoints lists."""

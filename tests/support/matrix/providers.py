@@ -15,10 +15,10 @@ from typing import Final
 from configs import eras
 from configs.catalogue import ProviderType, embedded
 from configs.eras import Era
+from hack.servers.endpoint import DIMENSION
+from hack.servers.releases import Release
 from tests.support.matrix.case import Case, Json, Probe, Surroundings, value_of
 from tests.support.matrix.probes import EMBEDDING, arrived, chat, uploaded, vector_store
-from tests.support.servers.endpoint import DIMENSION
-from tests.support.servers.releases import Release
 
 EMBEDDER: Final = "embedder"
 """Id of the inference provider that is there because the one to be proven needs one."""

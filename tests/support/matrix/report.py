@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hack.servers.releases import RELEASES
 from tests.support.matrix.case import Outcome
-from tests.support.servers.releases import RELEASES
 
 _GROUPS = {
     "distributions": "Distributions",

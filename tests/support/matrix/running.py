@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from hack.servers.bed import Bed
+from hack.servers.releases import RELEASES, Release
+from hack.servers.services import Postgres, Redis
 from tests.support.matrix import features, providers
 from tests.support.matrix.case import Case, Outcome, Services
 from tests.support.matrix.drive import Driver
-from tests.support.servers.bed import Bed
-from tests.support.servers.releases import RELEASES, Release
-from tests.support.servers.services import Postgres, Redis
 
 _LOCKED = "p@:w/d%# x"
 """Password of the second Redis: nothing that a URL takes as it is."""

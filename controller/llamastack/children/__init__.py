@@ -1,0 +1,4 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Everything that writes a child."""

@@ -1,0 +1,185 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Make one child what it should be, with as few requests as possible.
+
+An absent child is created by POST, not by apply: apply would merge into a foreign object of that
+name which our caches cannot show, because they hold only labelled objects (row B10). What POST
+leaves in managed fields is folded into our apply entry before the first apply (``migrate``).
+An apply carries the uid of the object it was computed for, so it never hits a namesake (row E9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from controller.llamastack.children.exclusive_fields import clearing_patch
+from controller.llamastack.children.managed_fields import ownership_patch
+from controller.llamastack.children.replicas import HANDOVER_MANAGER, handover
+from controller.llamastack.objects.compare import in_place, stamped
+from controller.llamastack.objects.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
+from controller.llamastack.objects.ownership import check_writable, is_owned
+from informers.errors import AlreadyExists, Forbidden, Invalid, NamespaceTerminating
+from informers.ports import key_of
+
+if TYPE_CHECKING:
+    from controller.llamastack.render.manifest import Child, Fit
+    from controller.runtime.ports import Manifest, Reader, Writer
+    from informers.ports import Object, ObjectKey, Resource
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A child as it is now.
+
+    Attributes:
+        live: the object.
+        changed: whether a write changed it.
+        refusal: why the API server let only a part of it be written; empty normally.
+    """
+
+    live: Object
+    changed: bool
+    refusal: str = ""
+
+
+class ChildWriter:
+    """Creates and applies children.
+
+    Args:
+        writer: live calls.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        # Objects whose field ownership was looked at, by uid.
+        self._migrated: set[str] = set()
+        # By uid: hash of what we sent, and the version of the answer that still differed from it.
+        self._settled: dict[str, tuple[str, str]] = {}
+
+    async def ensure(self, cr: Object, child: Child, cache: Reader) -> Applied:
+        """Create or apply the child if it is not in place.
+
+        Raises:
+            ResourceConflict: the object belongs to somebody else.
+            BeingDeleted: it has to vanish first.
+            ApiError: the write failed.
+        """
+        wanted = stamped(child.manifest)
+        live = cache.get(child.key)
+        if live is None:
+            try:
+                created = await self._writer.create(child.resource, wanted, manager=FIELD_MANAGER)
+            except AlreadyExists:
+                # It lacks our label, or the cache lags behind: look at the real thing.
+                live = await self._writer.get(child.resource, child.key)
+            else:
+                log.info("Created object", kind=child.resource.kind, object=str(child.key))
+                return Applied(created, changed=True)
+        check_writable(child.resource, live, cr)
+        try:
+            return await self._bring_in_line(cr, child, _fitted(child.fit, wanted, live), live)
+        except (Forbidden, Invalid) as error:
+            if isinstance(error, NamespaceTerminating):
+                raise
+            if child.resource == DEPLOYMENT:
+                return await self._clear_and_apply(cr, wanted, live, error)
+            less = _fitted(child.fallback, wanted, live)
+            if less == _fitted(child.fit, wanted, live):
+                raise
+            applied = await self._bring_in_line(cr, child, less, live)
+            return replace(applied, refusal=error.message)
+
+    async def _bring_in_line(
+        self, cr: Object, child: Child, wanted: Manifest, live: Object
+    ) -> Applied:
+        if in_place(wanted, live) or self._is_settled(wanted, live):
+            return Applied(live, changed=False)
+        return await self._apply(cr, child.resource, wanted, live)
+
+    async def _clear_and_apply(
+        self, cr: Object, wanted: Manifest, live: Object, refusal: Forbidden | Invalid
+    ) -> Applied:
+        patch = clearing_patch(wanted, live)
+        if isinstance(refusal, Forbidden) or not patch:
+            raise refusal
+        key = key_of(live)
+        cleared = await self._writer.json_patch(DEPLOYMENT, key, patch, manager=FIELD_MANAGER)
+        log.info("Replaced fields that exclude ours", kind=DEPLOYMENT.kind, object=str(key))
+        self._migrated.discard(live["metadata"]["uid"])
+        applied = await self._apply(cr, DEPLOYMENT, wanted, cleared)
+        return replace(applied, changed=True)
+
+    async def _apply(
+        self, cr: Object, resource: Resource, wanted: Manifest, old: Object
+    ) -> Applied:
+        uid = old["metadata"]["uid"]
+        if uid not in self._migrated:
+            await self._migrate(cr, resource, key_of(old))
+            self._migrated.add(uid)
+        if resource == DEPLOYMENT and handover(wanted, old) is not None:
+            # Decided by the cache, done with the real number: it may just have been scaled.
+            given = handover(wanted, await self._writer.get(resource, key_of(old)))
+            if given is not None:
+                await self._writer.apply(resource, given, manager=HANDOVER_MANAGER)
+        body = {**wanted, "metadata": {**wanted["metadata"], "uid": uid}}
+        live = await self._writer.apply(resource, body, manager=FIELD_MANAGER)
+        version = live["metadata"]["resourceVersion"]
+        changed = version != old["metadata"].get("resourceVersion")
+        if not in_place(wanted, live):
+            # The server stores another form of what we sent, or an admission plug-in insists on
+            # its own: asking again would change nothing and never end.
+            self._settled[uid] = _settlement(wanted, live)
+        if changed:
+            log.info("Applied object", kind=resource.kind, object=str(key_of(live)))
+        return Applied(live, changed=changed)
+
+    async def remove(self, cr: Object, resource: Resource, live: Object | None) -> bool:
+        """Delete a child that is not wanted any more; whether there was something to delete.
+
+        Args:
+            cr: the resource.
+            resource: kind of the child.
+            live: the cached object of its name, or ``None``; somebody else's is left alone.
+
+        Raises:
+            ApiError: the write failed.
+        """
+        if live is None or not is_owned(live, cr) or live["metadata"].get("deletionTimestamp"):
+            return False
+        key = key_of(live)
+        await self._writer.delete(resource, key, uid=live["metadata"]["uid"])
+        log.info("Deleted object", kind=resource.kind, object=str(key))
+        return True
+
+    async def _migrate(self, cr: Object, resource: Resource, key: ObjectKey) -> None:
+        live = await self._writer.get(resource, key)
+        patch = ownership_patch(live, cr_name=cr["metadata"]["name"])
+        if patch:
+            await self._writer.json_patch(resource, key, patch, manager=FIELD_MANAGER)
+            log.info("Migrated field ownership", kind=resource.kind, object=str(key))
+
+    def _is_settled(self, wanted: Manifest, live: Object) -> bool:
+        return self._settled.get(live["metadata"]["uid"]) == _settlement(wanted, live)
+
+    def forget(self, live: Object) -> None:
+        """The object is gone."""
+        uid = live["metadata"].get("uid", "")
+        self._migrated.discard(uid)
+        self._settled.pop(uid, None)
+
+
+def _fitted(fit: Fit | None, wanted: Manifest, live: Object) -> Manifest:
+    return wanted if fit is None else fit(wanted, live)
+
+
+def _settlement(wanted: Manifest, live: Object) -> tuple[str, str]:
+    """What was sent, and a version that status updates of a workload do not move."""
+    metadata = live["metadata"]
+    version = metadata.get("generation") or metadata["resourceVersion"]
+    return wanted["metadata"]["annotations"][APPLIED_HASH], str(version)

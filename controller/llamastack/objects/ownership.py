@@ -1,0 +1,113 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""May we write this object? (D11, rows G12 and G15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import api
+from api.meta import is_controlled_by, owner_reference
+from controller.llamastack.objects.kinds import (
+    MANAGED_BY,
+    MANAGED_BY_VALUE,
+    PERSISTENT_VOLUME_CLAIM,
+    RETAINED_FOR,
+)
+from informers.ports import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from informers.ports import Object, Resource
+
+
+class ResourceConflict(Exception):
+    """An object of a child's name belongs to somebody else; it is never touched."""
+
+    def __init__(self, resource: Resource, obj: Object, cr: Object) -> None:
+        key = key_of(obj)
+        owner = controller_of(obj)
+        whose = f'is controlled by {owner["kind"]} "{owner["name"]}"' if owner else "has no owner"
+        super().__init__(
+            f'{resource.kind} "{key.name}" in namespace "{key.namespace}" {whose} and is left '
+            f'alone; delete or rename it, or give {api.KIND} "{key_of(cr).name}" another name'
+        )
+
+
+class BeingDeleted(Exception):
+    """The object of a child's name is on its way out; the child can be made when it is gone."""
+
+    def __init__(self, resource: Resource, obj: Object) -> None:
+        super().__init__(f'{resource.kind} "{key_of(obj).name}" is being deleted')
+
+
+def owner_reference_to(cr: Object) -> dict[str, Any]:
+    """The controller reference that children carry.
+
+    Always of the storage version, whichever version the resource was read in: the reference must
+    not change between passes.
+    """
+    metadata = cr["metadata"]
+    return owner_reference(
+        api_version=f"{api.GROUP}/{api.VERSION}",
+        kind=api.KIND,
+        name=metadata["name"],
+        uid=metadata["uid"],
+    )
+
+
+def controller_of(obj: Object) -> Mapping[str, Any] | None:
+    """The owner reference of the object's controller."""
+    for reference in obj["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            return dict(reference)
+    return None
+
+
+def is_owned(obj: Object, cr: Object) -> bool:
+    """Whether this very resource, not its namesake of yesterday, controls the object."""
+    return is_controlled_by(obj, cr["metadata"]["uid"])
+
+
+def is_retained(obj: Object, name: str) -> bool:
+    """Whether a claim was kept for the resource of that name, whichever incarnation of it."""
+    metadata = obj["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return (
+        controller_of(obj) is None
+        and labels.get(MANAGED_BY) == MANAGED_BY_VALUE
+        and annotations.get(RETAINED_FOR) == name
+    )
+
+
+def belongs(resource: Resource, obj: Object, cr: Object) -> bool:
+    """Whether an object is the resource's own: controlled by it, or a claim kept for it."""
+    kept = resource == PERSISTENT_VOLUME_CLAIM and is_retained(obj, cr["metadata"]["name"])
+    return kept or is_owned(obj, cr)
+
+
+def check_writable(resource: Resource, obj: Object, cr: Object) -> None:
+    """Refuse what is not ours.
+
+    Raises:
+        ResourceConflict: somebody else's.
+        BeingDeleted: ours, or our deleted namesake's, and about to vanish.
+    """
+    owner = controller_of(obj)
+    if belongs(resource, obj, cr):
+        if obj["metadata"].get("deletionTimestamp"):
+            raise BeingDeleted(resource, obj)
+        return
+    namesake = (
+        owner is not None
+        and owner.get("kind") == api.KIND
+        and owner.get("name") == cr["metadata"]["name"]
+        and str(owner.get("apiVersion", "")).startswith(f"{api.GROUP}/")
+    )
+    if namesake:
+        # The garbage collector removes what a deleted resource of the same name left behind.
+        raise BeingDeleted(resource, obj)
+    raise ResourceConflict(resource, obj, cr)

@@ -1,0 +1,118 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a Deployment and its pods say about a rollout, in our words. Pure.
+
+A Deployment knows how far it is, never why it is no further: that is with the pods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects.pods import worst
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from informers.ports import Object
+
+
+class State(Enum):
+    """How far a rollout is."""
+
+    ABSENT = "Absent"
+    PROGRESSING = "Progressing"
+    STUCK = "Stuck"
+    COMPLETE = "Complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A Deployment's progress.
+
+    Attributes:
+        state: how far it is.
+        reason: UpperCamelCase, for a condition.
+        message: for people, with what to do where it is stuck.
+        available: replicas that serve.
+        minimum_available: whether enough replicas serve by the Deployment's own rule.
+    """
+
+    state: State
+    reason: str
+    message: str
+    available: int = 0
+    minimum_available: bool = False
+
+
+_MAY_PASS = frozenset({Reason.UNSCHEDULABLE, Reason.VOLUME_PENDING})
+"""Troubles that an autoscaler of nodes or a provisioner of volumes ends by itself."""
+
+
+def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
+    """Judge a live Deployment.
+
+    Progress is measured against the Deployment's own replica count, which an autoscaler may have
+    set, and never against the custom resource.
+
+    Args:
+        deployment: as the API server has it.
+        pods: those of its pods that are in trouble.
+    """
+    if deployment is None:
+        return Rollout(State.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet")
+    status = deployment.get("status") or {}
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    wanted = deployment["spec"].get("replicas", 1)
+    available = int(status.get("availableReplicas") or 0)
+    minimum = conditions.get("Available", {}).get("status") == "True"
+    state, reason, message = _progress(deployment, status, conditions, wanted, available)
+    rollout = Rollout(state, reason, message, available, minimum)
+    return rollout if state is State.COMPLETE else _explained(rollout, pods)
+
+
+def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
+    trouble = worst(pods)
+    if trouble is None or rollout.reason in {Reason.QUOTA_EXCEEDED, Reason.DEPLOYMENT_FAILED}:
+        return rollout
+    message = f"{rollout.message}; {trouble['message']}"
+    if rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
+        return replace(rollout, message=message)
+    state = State.PROGRESSING if trouble["reason"] in _MAY_PASS else State.STUCK
+    return replace(rollout, state=state, reason=trouble["reason"], message=message)
+
+
+def _progress(
+    deployment: Object,
+    status: dict[str, Any],
+    conditions: dict[str, Any],
+    wanted: int,
+    available: int,
+) -> tuple[State, str, str]:
+    serving = f"{available} of {wanted} replicas are available"
+    if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
+        return State.PROGRESSING, Reason.PROGRESSING, serving
+    failure = conditions.get("ReplicaFailure", {})
+    if failure.get("status") == "True":
+        text = failure.get("message", "no message")
+        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in text else Reason.DEPLOYMENT_FAILED
+        return State.STUCK, reason, f"{serving}; pods cannot be created: {text}"
+    progressing = conditions.get("Progressing", {})
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        hint = "see the events and logs of its pods"
+        return (
+            State.STUCK,
+            Reason.PROGRESS_DEADLINE_EXCEEDED,
+            f"{serving}; the rollout is stuck: {hint}",
+        )
+    updated = int(status.get("updatedReplicas") or 0)
+    total = int(status.get("replicas") or 0)
+    if updated < wanted or total > updated or available < wanted:
+        return State.PROGRESSING, Reason.PROGRESSING, serving
+    if wanted == 0:
+        return State.COMPLETE, Reason.SCALED_TO_ZERO, "Scaled to zero: no server runs"
+    return State.COMPLETE, Reason.DEPLOYMENT_READY, serving

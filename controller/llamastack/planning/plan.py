@@ -1,0 +1,162 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""From the resource as stored to what it asks for. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from api.v1alpha2 import LlamaStackDistribution
+from api.v1alpha2.reasons import Reason
+from api.v1alpha2.references import (
+    ConfigMapReference,
+    SecretReference,
+    config_map_refs,
+    secret_refs,
+)
+from api.validation import validate
+from configs import registry_key
+from configs.base import EmbeddedResolver
+from configs.distributions import Distributions
+from configs.engine import Generated, generate, needs_config
+from configs.errors import ConfigError
+from configs.secrets import EnvFromSecret
+from controller.llamastack.objects.problem import Problem
+from controller.llamastack.planning.image_configs import Question, Wait, question_of
+from controller.llamastack.planning.unsupported import own_references, unsupported
+from controller.llamastack.render import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from api.errors import FieldError, FieldWarning
+    from configs.base import BaseConfig
+    from configs.distributions import Resolved
+    from informers.ports import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a spec asks for.
+
+    Attributes:
+        cr: the parsed resource, unless it cannot be parsed.
+        generated: image, configuration and environment, unless there is a problem.
+        secrets: its references to Secrets.
+        config_maps: its references to ConfigMaps.
+        problem: why there is no configuration.
+        errors: the parts of the problem, one a field.
+        warnings: what works, but perhaps not as meant.
+        question: about the image, whose labels may hold the base config; the rest of the plan is
+            what holds if they do not.
+        waiting: why there is no configuration yet, as long as that is so.
+        note: what was used instead of the image's own config, and why.
+        retry_in_s: look again then; ``None`` if an event will tell.
+        config_map: that has the configuration already: the user's own, or a copy of it.
+        override_text: what is to be said of the user's own configuration, if it was looked at.
+    """
+
+    cr: LlamaStackDistribution | None = None
+    generated: Generated | None = None
+    secrets: tuple[SecretReference, ...] = ()
+    config_maps: tuple[ConfigMapReference, ...] = ()
+    problem: Problem | None = None
+    errors: tuple[FieldError, ...] = ()
+    warnings: tuple[FieldWarning, ...] = ()
+    question: Question | None = None
+    waiting: Wait | None = None
+    note: str = ""
+    retry_in_s: float | None = None
+    config_map: str = ""
+    override_text: str = ""
+
+    @property
+    def converted(self) -> frozenset[str]:
+        """Paths of the references whose values the server needs as they are, but may convert."""
+        env = self.generated.env if self.generated else ()
+        secrets = (variable for variable in env if isinstance(variable, EnvFromSecret))
+        return frozenset(variable.path for variable in secrets if variable.is_text)
+
+
+def make_plan(
+    obj: Object,
+    distributions: Distributions,
+    registry: str = "",
+    base: BaseConfig | None = None,
+) -> Plan:
+    """Parse, validate, generate; every problem of the step that fails, at once.
+
+    Args:
+        obj: the resource.
+        distributions: what ``distribution.name`` can mean.
+        registry: state of the server's registry; empty for a server that never ran.
+        base: out of the image's labels; ``None`` for the operator's own, if there is one.
+    """
+    # The status says nothing of what is wanted, and is the larger part of an object.
+    found = validate({part: value for part, value in obj.items() if part != "status"})
+    cr = found.resource
+    if cr is None or found.errors:
+        problem = _problem(Reason.VALIDATION_FAILED, found.errors)
+        return Plan(problem=problem, errors=found.errors, warnings=found.warnings)
+    plan = Plan(
+        cr=cr,
+        secrets=secret_refs(cr.spec),
+        config_maps=config_map_refs(cr.spec),
+        warnings=found.warnings,
+        question=_question(cr, distributions),
+    )
+    metadata = cr.metadata
+    try:
+        generated = generate(
+            metadata.name,
+            metadata.namespace,
+            cr.spec,
+            distributions=distributions,
+            resolver=EmbeddedResolver() if base is None else _Given(base),
+            previous=registry_key.load(registry) if registry else None,
+        )
+    except ConfigError as error:
+        return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
+    missing = (*unsupported(cr.spec), *own_references(plan.secrets, generated.storage_secret))
+    if missing:
+        return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
+    return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
+
+
+class _Given:
+    """A resolver that knows the answer."""
+
+    def __init__(self, base: BaseConfig) -> None:
+        self._base = base
+
+    def resolve(self, resolved: Resolved) -> BaseConfig:
+        return self._base
+
+
+def _question(cr: LlamaStackDistribution, distributions: Distributions) -> Question | None:
+    """What to ask a registry; ``None`` where its answer would change nothing (FR-027f).
+
+    A named distribution's pinned image is known to have no labels; one that an administrator put
+    in its place may have some.
+    """
+    spec = cr.spec
+    try:
+        resolved = distributions.resolve(spec.distribution)
+    except ConfigError:
+        return None
+    if spec.override_config or not needs_config(spec, resolved):
+        return None
+    if spec.distribution.image is None and not resolved.is_overridden:
+        return None
+    return question_of(
+        spec,
+        resolved.image,
+        namespace=cr.metadata.namespace,
+        default_account=names.service_account(cr.metadata.name),
+    )
+
+
+def _problem(reason: str, errors: Iterable[FieldError]) -> Problem:
+    return Problem(reason, "; ".join(str(error) for error in errors))

@@ -1,0 +1,306 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which referenced ConfigMaps are there, with which content, without keeping the content.
+
+A ConfigMap is read once per version, like a Secret (``findings``): what stays is a
+:class:`Finding`: uid, resourceVersion, and a digest of each key. Out of the findings come
+
+* the problems: a ConfigMap or a key that is missing (FR-073, FR-074), or that is in a namespace
+  that the resource may not reach into (D12);
+* the content hash of what the pod uses. It stands in the pod template, so changed content rolls
+  the pods, and an equal rewrite, a new label or a restored backup does not. (The Go operator
+  hashes the resourceVersion, and restarts servers for a label. For Secrets we take the version
+  nevertheless: a digest of a credential in a template would be a fingerprint of it.)
+* the versions hash, over uid and resourceVersion. It stands on the Deployment, where it restarts
+  nothing, beside the content hash that it led to: after a restart of the operator the two prove
+  to a cache that holds metadata only that nothing has to be read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from api.errors import FieldError
+from api.v1alpha2.reasons import Reason
+from api.v1alpha2.references import CONFIG_KEY
+from configs import override
+from controller.llamastack.objects.kinds import CONFIG_MAP
+from controller.llamastack.references.read_cache import Findings, versions
+from informers.ports import Object, ObjectKey, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from api.v1alpha2.references import ConfigMapReference
+    from configs.override import Examined
+    from controller.runtime.ports import Writer
+
+_DIGITS = 16  # of a sha256 in hex: what 64 bits tell apart is enough for a few versions each
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one version of a ConfigMap.
+
+    Attributes:
+        uid: of the ConfigMap; empty if there is none.
+        resource_version: of the ConfigMap; empty if there is none.
+        digests: of the content, by key.
+        config: what the server's configuration in it is, if somebody uses it as that.
+    """
+
+    uid: str = ""
+    resource_version: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    config: Examined | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such ConfigMap."""
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which namespaces a resource may name (D12).
+
+    Attributes:
+        elsewhere: whether other namespaces than its own at all.
+        watched: those that this operator watches; empty for all.
+    """
+
+    elsewhere: bool = False
+    watched: frozenset[str] = frozenset()
+
+    def covers(self, home: str, namespace: str) -> bool:
+        """Whether a resource in ``home`` may name an object in ``namespace``."""
+        if namespace == home:
+            return True
+        return self.elsewhere and (not self.watched or namespace in self.watched)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the ConfigMaps of a resource came to.
+
+    Attributes:
+        problems: reason and error of each reference that cannot be used.
+        content_hash: over what the pod uses of them; empty without any.
+        versions_hash: over uid and resourceVersion of all; empty without any.
+        config: what the user's own configuration is, if there is one and it was looked at.
+        config_digest: sha256 of it in hex, looked at or not; empty without one.
+    """
+
+    problems: tuple[tuple[Reason, FieldError], ...] = ()
+    content_hash: str = ""
+    versions_hash: str = ""
+    config: Examined | None = None
+    config_digest: str = ""
+
+    @property
+    def record(self) -> str:
+        """What a Deployment made from it says of it, for `recorded`."""
+        parts = (self.versions_hash, self.content_hash, self.config_digest)
+        return "/".join(parts) if self.versions_hash else ""
+
+    @classmethod
+    def recorded(cls, record: str) -> Judgement:
+        """A judgement without problems, as a Deployment says it was; empty if it says nothing."""
+        versions_hash, _, rest = record.partition("/")
+        content_hash, _, digest = rest.partition("/")
+        return cls((), content_hash, versions_hash, config_digest=digest)
+
+
+class ConfigMapResolver(Findings[Finding]):
+    """Findings by ConfigMap, shared by all resources that refer to it.
+
+    Args:
+        metadata: the cached metadata of a referenced ConfigMap, whoever made it.
+        writer: for live reads.
+        reach: which namespaces a resource may name.
+    """
+
+    def __init__(
+        self,
+        metadata: Callable[[ObjectKey], Object | None],
+        writer: Writer,
+        reach: Reach = Reach(),
+    ) -> None:
+        super().__init__(CONFIG_MAP, writer, _look)
+        self._metadata = metadata
+        self._reach = reach
+        # What is used as a server's configuration, and so has to be read as one.
+        self._configs: set[ObjectKey] = set()
+
+    def may_read(self, home: str, namespace: str) -> bool:
+        """Whether a resource in the one namespace may name a ConfigMap in the other (D12)."""
+        return self._reach.covers(home, namespace)
+
+    def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:
+        """The versions hash by the metadata cache; empty if that cannot tell.
+
+        Args:
+            namespace: of the resource.
+            references: all of the resource.
+        """
+        found: dict[ObjectKey, tuple[str, str]] = {}
+        for reference in references:
+            key = _key(namespace, reference)
+            if not self._reach.covers(namespace, key.namespace):
+                return ""
+            meta = self._metadata(key)
+            if meta is None and not reference.optional:
+                return ""
+            found[key] = versions(meta) if meta is not None else ("", "")
+        return _versions_hash(found)
+
+    async def resolve(self, namespace: str, references: Iterable[ConfigMapReference]) -> Judgement:
+        """Check all references.
+
+        Args:
+            namespace: of the resource.
+            references: all of it, so that the hashes are over all.
+
+        Raises:
+            ApiError: a ConfigMap could not be read for another reason than that it is not there.
+        """
+        refs = tuple(references)
+        configs = [_key(namespace, r) for r in refs if r.path == override.PATH]
+        self._configs.update(configs)
+        named = sorted({_key(namespace, reference) for reference in refs})
+        # What a resource may not name is not even looked at: its absence would tell, too.
+        keys = [key for key in named if self._reach.covers(namespace, key.namespace)]
+        findings = dict(zip(keys, await self.findings(keys), strict=True))
+        judgement = judge(namespace, refs, findings)
+        if not configs or judgement.problems:
+            return judgement
+        config = await self._config(configs[0])
+        return replace(judgement, config=config, config_digest=config.digest if config else "")
+
+    async def _config(self, key: ObjectKey) -> Examined | None:
+        finding = await self.finding(key)
+        if finding.config is None and not finding.missing:
+            # Until now it was something else to everybody, e.g. a volume.
+            self.forget(key)
+            self._configs.add(key)
+            finding = await self.finding(key)
+        return finding.config
+
+    def forget(self, key: ObjectKey) -> None:
+        """See :meth:`Findings.forget`."""
+        super().forget(key)
+        self._configs.discard(key)
+
+    async def _examine(self, obj: Object | None) -> Finding:
+        finding = _look(obj)
+        if obj is None or key_of(obj) not in self._configs:
+            return finding
+        raw = text_of(obj, CONFIG_KEY)
+        if raw is None:
+            return finding
+        # Reading YAML takes a tenth of a second for ten kilobytes.
+        return replace(finding, config=await asyncio.to_thread(override.examine, raw))
+
+
+def judge(
+    namespace: str,
+    references: tuple[ConfigMapReference, ...],
+    findings: Mapping[ObjectKey, Finding],
+) -> Judgement:
+    """Pure: what the findings mean for the references; all problems at once.
+
+    Args:
+        namespace: of the resource.
+        references: to judge.
+        findings: of each ConfigMap that is referred to and may be.
+    """
+    problems = tuple(
+        (reason, FieldError(reference.path, message))
+        for reference in references
+        for reason, message in _problem(namespace, reference, findings)
+    )
+    used = {
+        (reference.name, reference.key): findings[key]
+        for reference in references
+        if reference.in_pod
+        and (key := _key(namespace, reference)) in findings
+        # What is elsewhere reaches the pod as a copy with a name of its own.
+        and key.namespace == namespace
+    }
+    seen = {key: (found.uid, found.resource_version) for key, found in findings.items()}
+    return Judgement(problems, _content_hash(used), _versions_hash(seen))
+
+
+def _problem(
+    namespace: str, reference: ConfigMapReference, findings: Mapping[ObjectKey, Finding]
+) -> Iterator[tuple[Reason, str]]:
+    where = _key(namespace, reference)
+    finding = findings.get(where)
+    key, tail = reference.key, f"Referenced by: {reference.path}"
+    if finding is None:
+        yield (
+            Reason.CROSS_NAMESPACE_REFERENCE,
+            f'ConfigMap "{where.name}" in namespace "{where.namespace}" is not read, because the '
+            f"operator does not let resources reach into that namespace: copy it to namespace "
+            f'"{namespace}", or ask for an operator with --allow-cross-namespace-config that '
+            f"watches both. {tail}",
+        )
+    elif finding.missing:
+        if not reference.optional:
+            text = f'ConfigMap "{where.name}" not found in namespace "{where.namespace}". {tail}'
+            yield Reason.CONFIG_MAP_NOT_FOUND, text
+    elif key and key not in finding.digests and not reference.optional:
+        text = f'Key "{key}" not found in ConfigMap "{where.name}/{where.namespace}". {tail}'
+        yield Reason.CONFIG_MAP_KEY_NOT_FOUND, text
+
+
+def text_of(config_map: Object, key: str) -> bytes | None:
+    """What a pod that mounts the ConfigMap finds in a file; None if there is no such key."""
+    data = config_map.get("data") or {}
+    if key in data:
+        return str(data[key]).encode()
+    binary = (config_map.get("binaryData") or {}).get(key)
+    return None if binary is None else base64.b64decode(binary)
+
+
+def _look(config_map: Object | None) -> Finding:
+    if config_map is None:
+        return Finding()
+    uid, version = versions(config_map)
+    # A key is in one of the two. As base64 or as text: the same text in both is another content.
+    contents = {
+        name: f"{kind} {value}"
+        for kind in ("data", "binaryData")
+        for name, value in (config_map.get(kind) or {}).items()
+    }
+    return Finding(uid, version, {name: _digest(text) for name, text in contents.items()})
+
+
+def _key(namespace: str, reference: ConfigMapReference) -> ObjectKey:
+    return ObjectKey(reference.namespace or namespace, reference.name)
+
+
+def _content_hash(used: Mapping[tuple[str, str], Finding]) -> str:
+    if not used:
+        return ""
+    lines = [
+        f"{name} {part} {finding.digests.get(part, '-')}"
+        for (name, key), finding in sorted(used.items(), key=lambda item: item[0])
+        for part in ([key] if key else sorted(finding.digests))
+    ]
+    return _digest("\n".join(lines))
+
+
+def _versions_hash(of: Mapping[ObjectKey, tuple[str, str]]) -> str:
+    if not of:
+        return ""
+    return _digest("\n".join(f"{key} {uid} {rv}" for key, (uid, rv) in sorted(of.items())))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

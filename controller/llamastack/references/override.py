@@ -1,0 +1,133 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The user's own configuration (`spec.overrideConfig`) on its way into the pod.
+
+A ConfigMap in the resource's namespace is mounted as it is: whoever writes it writes the server's
+configuration. One in another namespace cannot be mounted; where the administrator allows it (D12)
+its content is copied to an immutable ConfigMap of ours, with the names, the owner and the pruning
+of generated ones (D3), so that the copy cannot change under a running server either.
+
+Only what the text is counts here; that it is there was found out before (`resolving`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from api.v1alpha2.references import CONFIG_KEY
+from configs import override
+from configs.errors import ConfigError
+from controller.llamastack.children.config_map import in_place
+from controller.llamastack.objects.kinds import CONFIG_MAP
+from controller.llamastack.objects.problem import Problem
+from controller.llamastack.references.config_maps import text_of
+from informers.errors import ApiError
+from informers.ports import ObjectKey, key_of
+
+if TYPE_CHECKING:
+    from api.v1alpha2 import Spec
+    from configs.engine import Generated
+    from configs.override import Examined
+    from controller.llamastack.cache.readers import Caches
+    from controller.llamastack.planning.plan import Plan
+    from controller.llamastack.references.resolution import Resolution
+    from controller.runtime.ports import Writer
+    from informers.ports import Object
+
+
+class ChangedMeanwhile(ApiError):
+    """The content is another one than was judged; the event of the change is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the user's configuration is.
+
+    Attributes:
+        key: of the ConfigMap.
+        elsewhere: whether that is not the resource's namespace.
+    """
+
+    key: ObjectKey
+    elsewhere: bool
+
+
+def source_of(spec: Spec, namespace: str) -> Source | None:
+    """The ConfigMap that a spec names; None for another source of configuration."""
+    if spec.override_config is None:
+        return None
+    home = spec.override_config.config_map_namespace or namespace
+    return Source(ObjectKey(home, spec.override_config.config_map_name), home != namespace)
+
+
+class Overrides:
+    """Turns plans with an override into plans that can be carried out.
+
+    Args:
+        caches: show the copies.
+        writer: for the content that is to be copied.
+    """
+
+    def __init__(self, caches: Caches, writer: Writer) -> None:
+        self._caches = caches
+        self._writer = writer
+
+    async def complete(self, cr: Object, plan: Plan, resolution: Resolution) -> Plan:
+        """The plan with the configuration, or with what is wrong with it; others as they are.
+
+        Args:
+            cr: the resource.
+            plan: for its spec.
+            resolution: of its references, without problems.
+
+        Raises:
+            ApiError: the content cannot be read.
+        """
+        source = source_of(plan.cr.spec, key_of(cr).namespace) if plan.cr else None
+        generated = plan.generated
+        if generated is None or source is None:
+            return plan
+        if resolution.override is None:
+            # Nothing changed since it was judged: what was said of it then still holds.
+            known = replace(generated, config_hash=resolution.override_digest)
+            plan = replace(plan, generated=known)
+        else:
+            plan = judged(plan, generated, source, resolution.override)
+        return await self._mounted(cr, plan, source)
+
+    async def _mounted(self, cr: Object, plan: Plan, source: Source) -> Plan:
+        generated = plan.generated
+        if generated is None or not source.elsewhere:
+            return replace(plan, config_map=source.key.name)
+        copy = in_place(self._caches.config_maps_of(cr), generated.config_hash)
+        if copy is not None:
+            return replace(plan, config_map=key_of(copy).name)
+        raw = text_of(await self._writer.get(CONFIG_MAP, source.key), CONFIG_KEY)
+        if raw is None or hashlib.sha256(raw).hexdigest() != generated.config_hash:
+            raise ChangedMeanwhile(f"ConfigMap {source.key} changed while it was copied")
+        return replace(plan, generated=replace(generated, config_yaml=raw.decode()))
+
+
+def judged(plan: Plan, generated: Generated, source: Source, found: Examined) -> Plan:
+    """Pure: the plan with what the configuration means for it."""
+    spec = plan.cr.spec if plan.cr else None
+    tls = spec.networking.tls if spec else None
+    try:
+        era, note = override.judge(found, generated.era, https=bool(tls and tls.enabled))
+    except ConfigError as error:
+        problem = Problem(error.reason, "; ".join(str(e) for e in error.errors))
+        return replace(plan, generated=None, problem=problem, errors=error.errors)
+    text = f'The configuration in ConfigMap "{source.key.name}" runs as it is'
+    if source.elsewhere:
+        text = f'A copy of the configuration in ConfigMap "{source.key}" runs'
+    text += f"; it is one for servers of {era}" if era else ""
+    return replace(
+        plan,
+        generated=replace(
+            generated, config_hash=found.digest, config_version=found.version, era=era
+        ),
+        override_text=f"{text}. {note}" if note else text,
+    )

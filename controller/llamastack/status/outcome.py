@@ -1,0 +1,86 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What became of the children in one pass, and what a failure among them means. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from api.v1alpha2.reasons import Reason
+from controller.llamastack.children.config_map import ConfigMapNameTaken
+from controller.llamastack.objects.ownership import BeingDeleted, ResourceConflict
+from controller.llamastack.objects.problem import Problem
+from informers.errors import ApiError, Forbidden, Invalid, MalformedApply, NamespaceTerminating
+
+if TYPE_CHECKING:
+    from controller.llamastack.status.claim import Volume
+    from informers.ports import Object
+
+CONFLICT_RECHECK_S = 60.0  # a foreign object is not in our caches: nothing tells when it goes
+DELETION_RECHECK_S = 5.0  # its deletion wakes us; this is for the case that the label is missing
+
+STEP_ERRORS = (ApiError, BeingDeleted, ConfigMapNameTaken, ResourceConflict)
+"""What a step may end with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the children.
+
+    Attributes:
+        deployment: live, whether written in this pass or not.
+        deployment_changed: whether this pass wrote it.
+        config_map_name: of the configuration that it uses; empty if it could not be written.
+        volume: what is known of the data volume; ``None`` likewise.
+        problem: why something is not as it should be.
+        error: to be raised when the status is written, so that the pass is tried again.
+        recheck_s: when to look again although no event asks for it.
+    """
+
+    deployment: Object | None
+    deployment_changed: bool = False
+    config_map_name: str = ""
+    volume: Volume | None = None
+    problem: Problem | None = None
+    error: Exception | None = None
+    recheck_s: float | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the Deployment is as it should be."""
+        return self.volume is not None
+
+
+def failed(outcome: Outcome, error: Exception) -> Outcome:
+    """The outcome of a pass in which a step failed.
+
+    Args:
+        outcome: of the steps before.
+        error: one of `STEP_ERRORS`.
+    """
+    found, permanent = outcome, False
+    match error:
+        case ResourceConflict() | ConfigMapNameTaken():
+            reason, permanent = Reason.RESOURCE_CONFLICT, True
+            found = replace(outcome, recheck_s=CONFLICT_RECHECK_S)
+        case BeingDeleted():
+            reason = Reason.WAITING_FOR_DELETION
+            found = replace(outcome, recheck_s=DELETION_RECHECK_S)
+        case NamespaceTerminating():
+            # The resource is about to go, too, and its deletion will wake us: nothing to retry.
+            reason = Reason.DELETING
+        case _:
+            reason = Reason.RECONCILE_FAILED
+            permanent = isinstance(error, Forbidden | Invalid | MalformedApply)
+            found = replace(outcome, error=error)
+    # What the next try may mend says nothing yet of the volume, or of whatever it is about.
+    kind = "".join(getattr(error, "__notes__", ())) if permanent else ""
+    problem = Problem(reason, str(error), permanent, kind, beside=outcome.is_written)
+    return replace(found, problem=problem)
+
+
+def about(error: Exception, kind: str) -> None:
+    """Note on an error which kind of child it is about; the condition of that kind says so."""
+    error.add_note(kind)

@@ -1,0 +1,68 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where things are: one directory for each set of pins, and what is finished in it.
+
+``<cache>/llamastack-operator/servers/<key>``: the key is a hash of everything that decides what is
+inside (lock files, the tokenizer, the way of installing), so nothing in it is ever stale. A part is
+finished when its marker is there, which is written last; a part without one is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hack.cluster.cache import CACHE_VARIABLE, Cache, Platform
+from hack.servers.errors import BedError
+from hack.servers.releases import LOCKS, RELEASES
+
+INSIDE = Path(__file__).parent / "inside"
+"""Files that go into a server's environment."""
+
+BED_VARIABLE = "LLAMASTACK_OPERATOR_BED"
+"""Set to ``chroot`` to have the servers in a Debian chroot though a fitting Python is there."""
+
+_LAYOUT = "1"  # of the directory; another one is another key
+
+
+def pins_hash() -> str:
+    """Sixteen hex digits that change with every pin and with the platform."""
+    here = Platform.here()
+    digest = hashlib.sha256(f"{_LAYOUT} {here.os}/{here.arch}\n".encode())
+    files = [release.lock for release in RELEASES] + [LOCKS / "build.txt"]
+    for path in [*files, *sorted(INSIDE.glob("byte_tokenizer.*"))]:
+        digest.update(f"{path.name}\n".encode())
+        digest.update(path.read_bytes() if path.exists() else b"")
+    return digest.hexdigest()[:16]
+
+
+def cache_of_user(environment: Mapping[str, str] = os.environ) -> Cache:
+    """The directory of these pins, and its lock.
+
+    Raises:
+        BedError: the user has no home directory.
+    """
+    base = environment.get(CACHE_VARIABLE) or environment.get("HOME", "")
+    if not base:
+        raise BedError(f"there is no place for the servers: set {CACHE_VARIABLE} to a directory")
+    root = Path(base) if environment.get(CACHE_VARIABLE) else Path(base) / ".cache"
+    return Cache(root / "llamastack-operator" / "servers" / pins_hash())
+
+
+def temporary() -> Path:
+    """Where running servers keep their data on this machine; one place for each user."""
+    return Path(tempfile.gettempdir()) / f"llamastack-servers-{os.getuid()}"
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a part was installed completely."""
+    return (directory / ".finished").exists()
+
+
+def finish(directory: Path) -> None:
+    """Say that a part is complete."""
+    (directory / ".finished").touch()

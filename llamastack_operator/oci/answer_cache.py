@@ -1,0 +1,210 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is known of which image, for how long, and who waits for more. No I/O, no clock.
+
+Two memories. One is by question (image, and with whose eyes): what came of it last, and until when
+that is fresh. The other is by repository and digest: contents, which are true for ever and shared
+by all questions that lead to them. A question that another namespace asked is another question:
+what the eyes of one tenant have seen is not shown to the next (a private image stays private), but
+once a registry has shown both the same digest the content is fetched once.
+
+* A tag is fresh for minutes, a digest for a day. What is not fresh any more is still the answer
+  while it is asked for anew, so that nothing flickers.
+* A success is never replaced by a failure: the labels of a digest do not go away.
+* A failure is an answer, too, with a rest that doubles: a missing image is not asked for all day.
+* One request a question, however many ask.
+* Both memories are bounded; what was not used for longest goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from configs.base import BaseConfig
+from controller.llamastack.planning.image_configs import (
+    Answer,
+    Failed,
+    Known,
+    Pending,
+    Question,
+    Unlabelled,
+)
+from informers.ports import ObjectKey
+from llamastack_operator.oci.errors import RegistryError
+
+MOST_QUESTIONS: Final = 2048  # about half a KiB each
+MOST_CONTENTS: Final = 1024
+MOST_BYTES: Final = 2 * 1024 * 1024  # text of configs; read, they take some twenty times as much
+
+TAG_FRESH_S: Final = 600.0
+DIGEST_FRESH_S: Final = 86_400.0
+FIRST_REST_S: Final = 5.0
+LONGEST_REST_S: Final = 600.0
+SPREAD: Final = 0.25  # of a rest, so that a registry which comes back is not met by everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a digest stands for; true for ever.
+
+    Attributes:
+        name: repository and digest, so that nobody is shown what is only in another's repository.
+        base: the base config; None without labels.
+        size: bytes of memory that it is worth; a rough measure.
+    """
+
+    name: str
+    base: BaseConfig | None
+    size: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    content: str = ""  # name of the content that was found last
+    failure: RegistryError | None = None
+    failures: int = 0
+    fresh_until: float = 0.0
+    credentials: str = ""
+    running: bool = False
+    waiting: set[ObjectKey] = field(default_factory=set)
+
+
+class Ledger:
+    """See the module.
+
+    Args:
+        questions: remembered at most.
+        contents: remembered at most.
+        total_bytes: of all contents.
+    """
+
+    def __init__(
+        self,
+        *,
+        questions: int = MOST_QUESTIONS,
+        contents: int = MOST_CONTENTS,
+        total_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._most_questions = questions
+        self._most_contents = contents
+        self._most_bytes = total_bytes
+        self._entries: dict[Question, _Entry] = {}  # longest unused first
+        self._contents: dict[str, Content] = {}  # likewise
+        self._bytes = 0
+
+    def ask(
+        self, question: Question, asker: ObjectKey, *, credentials: str, now: float
+    ) -> tuple[Answer, bool]:
+        """What is known, and whether the registry has to be asked (then by the caller).
+
+        Args:
+            question: the image.
+            asker: told by `done`, if the answer is still to come.
+            credentials: another text than last time lifts the rest after a failure.
+            now: monotonic seconds.
+        """
+        entry = self._entries.pop(question, None) or _Entry(credentials=credentials)
+        self._entries[question] = entry
+        if entry.credentials != credentials and not entry.running:
+            entry.credentials = credentials
+            if entry.failure is not None:
+                entry.failure, entry.failures, entry.fresh_until = None, 0, now
+        answer = self._answer(entry, now)
+        start = not entry.running and (isinstance(answer, Pending) or now >= entry.fresh_until)
+        if start:
+            entry.running = True
+        if entry.running:
+            entry.waiting.add(asker)
+        self._evict_questions()
+        return answer, start
+
+    def remembered(self, name: str) -> Content | None:
+        """The content of that name, if it is remembered."""
+        content = self._contents.pop(name, None)
+        if content is not None:
+            self._contents[name] = content
+        return content
+
+    def found(self, question: Question, content: Content, *, now: float) -> frozenset[ObjectKey]:
+        """The registry has answered; who has to look again."""
+        entry = self._finished(question)
+        changed = entry.content != content.name or content.name not in self._contents
+        changed = changed or entry.failure is not None
+        entry.content, entry.failure, entry.failures = content.name, None, 0
+        fresh_s = DIGEST_FRESH_S if "@" in question.image else TAG_FRESH_S
+        entry.fresh_until = now + fresh_s
+        self._keep(content)
+        return self._woken(entry) if changed else self._woken(entry, nobody=True)
+
+    def failed(
+        self, question: Question, error: RegistryError, *, now: float, spread: float
+    ) -> frozenset[ObjectKey]:
+        """The registry has not answered; who has to look again.
+
+        Args:
+            question: that was asked.
+            error: why.
+            now: monotonic seconds.
+            spread: 0 to 1, at random.
+        """
+        entry = self._finished(question)
+        rest = min(FIRST_REST_S * 2.0 ** min(entry.failures, 20), LONGEST_REST_S)
+        rest = min(max(rest, error.retry_after_s), LONGEST_REST_S)
+        entry.failures += 1
+        entry.failure = error
+        entry.fresh_until = now + rest * (1.0 + SPREAD * spread)
+        known = entry.content in self._contents
+        return self._woken(entry, nobody=known)
+
+    def _answer(self, entry: _Entry, now: float) -> Answer:
+        content = self.remembered(entry.content)
+        if content is not None:
+            return Unlabelled() if content.base is None else Known(content.base)
+        error = entry.failure
+        if error is None:
+            return Pending()
+        # While it is asked anew the asker is woken by the answer; this is for the case that not.
+        retry = LONGEST_REST_S if entry.running else max(entry.fresh_until - now, FIRST_REST_S)
+        return Failed(error.reason, str(error), error.transient, retry)
+
+    def _finished(self, question: Question) -> _Entry:
+        entry = self._entries.get(question) or _Entry()
+        self._entries[question] = entry
+        entry.running = False
+        return entry
+
+    def _woken(self, entry: _Entry, *, nobody: bool = False) -> frozenset[ObjectKey]:
+        woken = frozenset() if nobody else frozenset(entry.waiting)
+        entry.waiting = set()
+        return woken
+
+    def _keep(self, content: Content) -> None:
+        old = self._contents.pop(content.name, None)
+        self._bytes += content.size - (old.size if old else 0)
+        self._contents[content.name] = content
+        while len(self._contents) > 1 and (
+            len(self._contents) > self._most_contents or self._bytes > self._most_bytes
+        ):
+            self._bytes -= self._contents.pop(next(iter(self._contents))).size
+
+    def _evict_questions(self) -> None:
+        surplus = len(self._entries) - self._most_questions
+        if surplus > 0:
+            idle = _first(self._entries, surplus, lambda entry: not entry.running)
+            for question in idle:
+                del self._entries[question]
+
+
+def _first(
+    entries: dict[Question, _Entry], number: int, wanted: Callable[[_Entry], bool]
+) -> list[Question]:
+    found: list[Question] = []
+    for question, entry in entries.items():
+        if len(found) == number:
+            break
+        if wanted(entry):
+            found.append(question)
+    return found

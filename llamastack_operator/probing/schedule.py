@@ -1,0 +1,217 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which server is asked when, and what was heard of it. No I/O, no clock, no dice.
+
+* A server is asked when there is an occasion (`controller.llamastack.server.probe_port`), one
+  request a server at a time, in the order of the occasions.
+* Who did not answer is asked again after a rest that grows, a few times; then only on the next
+  occasion, or when a pass comes by much later. Repeats never take more than a part of the places,
+  so that a crowd of silent servers does not keep new ones waiting.
+* A failure is told only when it has repeated itself: right after a rollout the network may need a
+  moment. What was heard before of the same pod template is told until then.
+* An answer that comes after the template has changed is thrown away.
+* The first answer of a template is worth a moment's waiting: most servers give it soon, and then it
+  goes with the write that says they are ready. Whoever fails twice is not waited for.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from controller.llamastack.server.probe_port import Heard, Server
+
+MOST_TRIES: Final = 5  # over 20 to 25 s, beside the time-outs
+TOLD_AFTER: Final = 3
+FIRST_REST_S: Final = 0.5  # the Service may learn of a pod a moment later than we do
+REST_GROWS: Final = 3.0
+LATER_S: Final = 600.0
+AWAITED_S: Final = 3.0  # a server that has just started takes one or two for its first answer
+AWAITED_TRIES: Final = 2
+SPREAD: Final = 0.25  # of a rest, so that servers which failed together do not come together
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One server.
+
+    Attributes:
+        server: as it was seen last.
+        ready: whether it may be asked.
+        open: whether the occasion calls for an answer that is not there yet.
+        due: monotonic seconds; not to be asked before.
+        ticket: its valid place in a queue; older ones are void.
+        failures: in a row.
+        gave_up_at: monotonic seconds.
+        heard: what is told.
+        asked_from: monotonic seconds; since when the first answer of this template is expected.
+    """
+
+    server: Server
+    ready: bool = False
+    open: bool = False
+    due: float = 0.0
+    ticket: int = 0
+    failures: int = 0
+    gave_up_at: float = 0.0
+    heard: Heard | None = None
+    asked_from: float | None = None
+
+
+class Ledger:
+    """See the module.
+
+    Args:
+        most_repeats: servers that are asked again at a time.
+    """
+
+    def __init__(self, *, most_repeats: int = 8) -> None:
+        self._most_repeats = most_repeats
+        self._entries: dict[str, _Entry] = {}
+        self._tickets = 0
+        self._first: deque[tuple[int, str]] = deque()  # ticket, uid
+        self._repeats: list[tuple[float, int, str]] = []  # a heap: due, ticket, uid
+        self._running: dict[str, bool] = {}  # uid: whether it is a repeat; outlives the entry
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def look(self, server: Server, *, ready: bool, known: bool, now: float) -> Heard | None:
+        """See `controller.llamastack.server.probe_port.Servers.look`.
+
+        Args:
+            server: as it is now.
+            ready: whether it may be asked.
+            known: whether there is no need to, if nothing is remembered of it.
+            now: monotonic seconds.
+        """
+        entry = self._entries.get(server.uid)
+        news = entry is None or entry.ready != ready
+        if entry is None:
+            entry = self._entries[server.uid] = _Entry(server, open=not known, due=now)
+        elif entry.server.occasion != server.occasion:
+            if entry.server.template != server.template:
+                entry.heard = entry.asked_from = None
+            entry.open, entry.due, entry.failures, news = True, now, 0, True
+        elif not entry.open and entry.failures and now - entry.gave_up_at >= LATER_S:
+            entry.open, entry.due, entry.failures, news = True, now, MOST_TRIES - 1, True
+        entry.server, entry.ready = server, ready
+        if ready and entry.open and entry.asked_from is None:
+            entry.asked_from = now
+        if news:
+            self._queue(entry)
+        return entry.heard
+
+    def awaited_s(self, uid: str, *, now: float) -> float:
+        """See `controller.llamastack.server.probe_port.Servers.awaited_s`.
+
+        Args:
+            uid: of the resource.
+            now: monotonic seconds.
+        """
+        entry = self._entries.get(uid)
+        if entry is None or entry.asked_from is None or entry.heard is not None:
+            return 0.0
+        if not (entry.open and entry.ready) or entry.failures >= AWAITED_TRIES:
+            return 0.0
+        return max(0.0, entry.asked_from + AWAITED_S - now)
+
+    def told(self, uid: str) -> Heard | None:
+        """What is told of a server."""
+        entry = self._entries.get(uid)
+        return entry.heard if entry else None
+
+    def forget(self, uid: str) -> None:
+        """The resource is gone."""
+        self._entries.pop(uid, None)
+
+    def take(self, now: float) -> Server | None:
+        """The next server to ask; counts as being asked until `answered` or `refused`."""
+        while self._first:
+            ticket, uid = self._first.popleft()
+            if self._is_valid(ticket, uid):
+                self._running[uid] = False
+                return self._entries[uid].server
+        while self._may_repeat() and self._repeats and self._repeats[0][0] <= now:
+            _, ticket, uid = heapq.heappop(self._repeats)
+            if self._is_valid(ticket, uid):
+                self._running[uid] = True
+                return self._entries[uid].server
+        return None
+
+    def next_due(self) -> float | None:
+        """When `take` may have something; None: not before an answer or another look."""
+        if self._first:
+            return 0.0
+        return self._repeats[0][0] if self._repeats and self._may_repeat() else None
+
+    def answered(self, asked: Server, heard: Heard, *, now: float, spread: float) -> bool:
+        """What came of a question; whether there is something else to tell, or nothing to wait for.
+
+        Args:
+            asked: from `take`.
+            heard: the answer, with a problem if it is not a whole one.
+            now: monotonic seconds.
+            spread: 0 to 1, at random.
+        """
+        awaited = self.awaited_s(asked.uid, now=now) > 0
+        entry = self._finished(asked, now)
+        if entry is None:
+            return False
+        if not heard.problem:
+            entry.open, entry.failures = False, 0
+        else:
+            entry.failures += 1
+            if entry.failures >= MOST_TRIES:
+                entry.open, entry.gave_up_at = False, now
+            rest = FIRST_REST_S * REST_GROWS ** (entry.failures - 1)
+            entry.due = now + rest * (1.0 + SPREAD * spread)
+            self._queue(entry)
+            if entry.failures < TOLD_AFTER:
+                return awaited and not self.awaited_s(asked.uid, now=now)
+        told, entry.heard = entry.heard, heard
+        return told != heard
+
+    def refused(self, asked: Server, *, now: float) -> bool:
+        """We are not allowed to ask: it is not tried again soon. Whether somebody waits for it."""
+        awaited = self.awaited_s(asked.uid, now=now) > 0
+        entry = self._finished(asked, now)
+        if entry is not None:
+            entry.open, entry.failures, entry.gave_up_at = False, MOST_TRIES, now
+        return awaited
+
+    def _may_repeat(self) -> bool:
+        return sum(self._running.values()) < self._most_repeats
+
+    def _is_valid(self, ticket: int, uid: str) -> bool:
+        entry = self._entries.get(uid)
+        if entry is None or entry.ticket != ticket or uid in self._running:
+            return False
+        return entry.open  # one that is not ready has no valid ticket
+
+    def _queue(self, entry: _Entry) -> None:
+        """Give it a place, unless it is not to be asked; in any case the last one is void."""
+        self._tickets += 1
+        entry.ticket = self._tickets
+        uid = entry.server.uid
+        if not (entry.open and entry.ready):
+            return
+        if entry.failures:
+            heapq.heappush(self._repeats, (entry.due, entry.ticket, uid))
+        else:
+            self._first.append((entry.ticket, uid))
+
+    def _finished(self, asked: Server, now: float) -> _Entry | None:
+        """The entry that an answer is for; None if it is for what is no more."""
+        del self._running[asked.uid]
+        entry = self._entries.get(asked.uid)
+        if entry is None or entry.server.occasion == asked.occasion:
+            return entry
+        # Another occasion has come meanwhile; the answer may be older than it.
+        entry.due = now
+        self._queue(entry)
+        return None

@@ -1,0 +1,215 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The documents that are applied to a cluster: as committed, as documented, as promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.crd import custom_resource_definition
+from api.policy import RULES, documents
+from configs.yaml_reader import load, load_all
+from hack.root import ROOT
+
+_DEPLOY = ROOT / "deploy"
+_FILE = "llamastackdistributions.llamastack.io.yaml"
+
+
+def _version() -> Any:
+    return custom_resource_definition()["spec"]["versions"][0]
+
+
+def _schema() -> Any:
+    return _version()["schema"]["openAPIV3Schema"]
+
+
+def _nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from _nodes(child, f"{path}.{name}")
+    for key, mark in (("items", "[]"), ("additionalProperties", ".*")):
+        if key in schema:
+            yield from _nodes(schema[key], f"{path}{mark}")
+
+
+def test_committed_crd_is_what_the_models_say() -> None:
+    text = (_DEPLOY / "crd" / _FILE).read_text(encoding="utf-8")
+
+    assert load(text) == custom_resource_definition()
+
+
+def test_committed_policy_is_what_the_code_says() -> None:
+    text = (_DEPLOY / "policy" / _FILE).read_text(encoding="utf-8")
+
+    assert tuple(load_all(text)) == documents()
+
+
+def test_documents_are_the_same_each_time() -> None:
+    assert custom_resource_definition() == custom_resource_definition()
+    assert documents() == documents()
+
+
+def test_every_field_is_documented() -> None:
+    undocumented = [
+        path
+        for path, node in _nodes(_schema())
+        if not path.endswith(("]", "*")) and path not in (".metadata",)
+        and "description" not in node
+    ]  # fmt: skip
+
+    # The name in an open object belongs to somebody else's documentation.
+    assert undocumented == [".spec.workload.overrides.volumes[].name"]
+
+
+def test_no_default_is_written_into_stored_objects() -> None:
+    assert [path for path, node in _nodes(_schema()) if "default" in node] == []
+
+
+def test_null_is_never_a_value() -> None:
+    assert [path for path, node in _nodes(_schema()) if "nullable" in node] == []
+
+
+def test_every_rule_starts_with_the_path_of_its_field() -> None:
+    for path, node in _nodes(_schema()):
+        for rule in node.get("x-kubernetes-validations", []):
+            place = path.removeprefix(".").partition("[")[0]
+            assert rule["message"].startswith(place or "metadata.name"), rule
+            assert ": " in rule["message"]
+
+
+def test_every_list_of_objects_says_how_it_merges() -> None:
+    lists = [
+        (path, node)
+        for path, node in _nodes(_schema())
+        if node.get("items", {}).get("type") == "object"
+    ]
+
+    assert lists
+    assert [path for path, node in lists if "x-kubernetes-list-type" not in node] == []
+
+
+def test_lists_that_several_write_are_maps() -> None:
+    nodes = dict(_nodes(_schema()))
+
+    for path, keys in {
+        ".status.conditions": ["type"],
+        ".status.externalProviders": ["providerId"],
+        ".spec.workload.overrides.env": ["name"],
+        ".spec.externalProviders.inference": ["providerId"],
+    }.items():
+        assert nodes[path]["x-kubernetes-list-type"] == "map"
+        assert nodes[path]["x-kubernetes-list-map-keys"] == keys
+
+
+def test_references_have_one_owner() -> None:
+    nodes = dict(_nodes(_schema()))
+
+    for path in (
+        ".spec.storage.sql.connectionString.secretKeyRef",
+        ".spec.workload.overrides.env[].valueFrom.secretKeyRef",
+        ".spec.workload.topologySpreadConstraints[].labelSelector",
+    ):
+        assert nodes[path]["x-kubernetes-map-type"] == "atomic"
+
+
+def test_every_object_says_what_may_be_in_it() -> None:
+    """The API server prunes everything from an object of which nothing is said."""
+    contents = {"properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"}
+
+    assert [
+        path
+        for path, node in _nodes(_schema())
+        if node.get("type") == "object" and not contents & node.keys()
+    ] == [".metadata"]
+
+
+def test_limits_of_lists_reach_the_schema() -> None:
+    """Without them the API server refuses the rules as too expensive."""
+    nodes = dict(_nodes(_schema()))
+
+    assert nodes[".spec.externalProviders.eval"]["maxItems"] == 10
+    assert nodes[".spec.externalProviders.eval[].providerId"]["maxLength"] == 63
+    assert nodes[".spec.networking.allowedFrom.labels"]["maxItems"] == 64
+    assert nodes[".spec.networking.tls.caBundle.configMapKeys"]["maxItems"] == 50
+
+
+def test_only_polymorphic_and_foreign_nodes_are_open() -> None:
+    open_nodes = {
+        path for path, node in _nodes(_schema()) if node.get("x-kubernetes-preserve-unknown-fields")
+    }
+
+    providers = {path for path in open_nodes if path.startswith(".spec.providers.")}
+    external = {path for path in open_nodes if path.startswith(".spec.externalProviders.")}
+    assert len(providers) == 13
+    assert len(external) == 9
+    assert all(path.endswith("[].config") for path in external)
+    assert open_nodes - providers - external == {
+        ".spec.resources.models[]",
+        ".spec.networking.expose",
+        ".spec.workload.overrides.volumes[]",
+        ".spec.workload.overrides.affinity",
+        ".status.distributionConfig.providers[].config",
+    }
+
+
+def test_only_spec_and_distribution_are_required() -> None:
+    schema = _schema()
+
+    assert schema["required"] == ["spec"]
+    assert schema["properties"]["spec"]["required"] == ["distribution"]
+
+
+def test_columns_and_subresources() -> None:
+    version = _version()
+
+    assert [
+        (column["name"], column.get("priority", 0))
+        for column in version["additionalPrinterColumns"]
+    ] == [
+        ("Phase", 0),
+        ("Distribution", 1),
+        ("Config", 1),
+        ("Providers", 0),
+        ("Available", 0),
+        ("Age", 0),
+    ]
+    assert version["subresources"]["status"] == {}
+    assert version["subresources"]["scale"]["specReplicasPath"] == ".spec.workload.replicas"
+
+
+def test_paths_that_the_crd_points_to_exist_in_the_schema() -> None:
+    version, known = _version(), {path for path, _ in _nodes(_schema())}
+    named = [
+        *(column["jsonPath"] for column in version["additionalPrinterColumns"]),
+        *(field["jsonPath"] for field in version["selectableFields"]),
+        *version["subresources"]["scale"].values(),
+    ]
+
+    assert [path for path in named if path not in known] == [".metadata.creationTimestamp"]
+
+
+def test_there_is_one_storage_version() -> None:
+    versions = custom_resource_definition()["spec"]["versions"]
+
+    assert [version["name"] for version in versions if version["storage"]] == ["v1alpha2"]
+
+
+def test_policy_asks_for_our_resources_only_and_denies() -> None:
+    policy, binding = documents()
+
+    (resources,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert resources["resources"] == ["llamastackdistributions"]
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+    assert binding["spec"]["validationActions"] == ["Deny"]
+
+
+def test_policy_joins_the_messages_of_every_rule() -> None:
+    variables = {item["name"]: item["expression"] for item in documents()[0]["spec"]["variables"]}
+
+    assert [
+        rule.variable for rule in RULES if f"variables.{rule.variable}" not in variables["findings"]
+    ] == []
+    assert [rule.variable for rule in RULES if rule.variable not in variables] == []

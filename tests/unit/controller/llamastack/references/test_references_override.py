@@ -1,0 +1,240 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""The user's own configuration on its way into the pod."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from api.v1alpha2.reasons import Reason
+from configs.distributions import Distributions
+from controller.llamastack.objects.kinds import CONFIG_HASH, CONFIG_MAPS_HASH, CONFIG_MAPS_SEEN
+from controller.llamastack.planning.plan import Plan, make_plan
+from controller.llamastack.preview import preview
+from controller.llamastack.references.config_maps import ConfigMapResolver, Judgement, Reach
+from controller.llamastack.references.override import ChangedMeanwhile, Overrides
+from controller.llamastack.references.resolution import Resolution
+from controller.llamastack.render import deployment
+from controller.llamastack.render.inputs import Inputs
+from informers.ports import Object, ObjectKey, Resource
+
+BASE = resources.files("configs").joinpath("data/base/starter.yaml").read_text("utf-8")
+DIGEST = hashlib.sha256(BASE.encode()).hexdigest()
+KEY = ObjectKey("n", "mine")
+
+
+def resource(**override: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "llamastack.io/v1alpha2",
+        "kind": "LlamaStackDistribution",
+        "metadata": {"name": "demo", "namespace": "n", "uid": "u", "generation": 1},
+        "spec": {
+            "distribution": {"name": "starter"},
+            "overrideConfig": {"configMapName": "mine", **override},
+        },
+    }
+
+
+def config_map(text: str = BASE, **more: Any) -> dict[str, Any]:
+    metadata = {"name": "mine", "namespace": "n", "uid": "c", "resourceVersion": "1"}
+    return {"metadata": metadata, "data": {"config.yaml": text}, **more}
+
+
+class Server:
+    """Live reads of the one ConfigMap."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self.obj = obj
+        self.reads = 0
+
+    async def get(self, resource: Resource, key: ObjectKey) -> Object:
+        self.reads += 1
+        where = {"namespace": key.namespace, "name": key.name}
+        return {**self.obj, "metadata": {**self.obj["metadata"], **where}}
+
+
+class Copies:
+    """The caches, as far as they show ConfigMaps of ours."""
+
+    def __init__(self, *copies: Object) -> None:
+        self._copies = list(copies)
+
+    def config_maps_of(self, cr: Object) -> list[Object]:
+        return self._copies
+
+
+def copy_of(digest: str) -> Object:
+    metadata = {"name": "demo-config-x", "namespace": "n", "annotations": {CONFIG_HASH: digest}}
+    return {"metadata": metadata}
+
+
+def planned(cr: dict[str, Any]) -> Plan:
+    plan = make_plan(cr, Distributions.load())
+    assert plan.generated is not None, plan.problem
+    return plan
+
+
+async def judged(server: Server, plan: Plan, *, elsewhere: bool = False) -> Judgement:
+    resolver = ConfigMapResolver(lambda key: None, server, Reach(elsewhere))  # type: ignore[arg-type]
+    return await resolver.resolve("n", plan.config_maps)
+
+
+async def completed(
+    cr: dict[str, Any], server: Server, *copies: Object, elsewhere: bool = False
+) -> Plan:
+    plan = planned(cr)
+    judgement = await judged(server, plan, elsewhere=elsewhere)
+    assert judgement.problems == ()
+    resolution = Resolution(
+        "", (), "", override=judgement.config, override_digest=judgement.config_digest
+    )
+    overrides = Overrides(Copies(*copies), server)  # type: ignore[arg-type]
+    return await overrides.complete(cr, plan, resolution)
+
+
+async def test_own_config_is_mounted_as_it_is() -> None:
+    server = Server(config_map())
+
+    plan = await completed(resource(), server)
+
+    assert plan.config_map == "mine"
+    assert plan.generated is not None
+    assert (plan.generated.config_hash, plan.generated.era) == (DIGEST, "0.7")
+    assert plan.generated.config_yaml is None
+    assert 'ConfigMap "mine" runs as it is' in plan.override_text
+    assert server.reads == 1
+
+
+async def test_bytes_are_a_config_like_text() -> None:
+    encoded = base64.b64encode(BASE.encode()).decode()
+    obj = {**config_map(), "data": {}, "binaryData": {"config.yaml": encoded}}
+
+    plan = await completed(resource(), Server(obj))
+
+    assert plan.generated is not None
+    assert plan.generated.config_hash == DIGEST
+
+
+async def test_unusable_config_is_a_problem_of_the_plan() -> None:
+    plan = await completed(resource(), Server(config_map("version: 9")))
+
+    assert plan.generated is None
+    assert plan.problem is not None
+    assert plan.problem.reason == Reason.UNSUPPORTED_CONFIG_VERSION
+    assert plan.problem.message.startswith("spec.overrideConfig.configMapName: Unsupported")
+
+
+async def test_what_was_judged_before_is_believed() -> None:
+    plan = planned(resource())
+    resolution = Resolution("", (), "", override_digest=DIGEST)
+    overrides = Overrides(Copies(), Server(config_map("broken")))  # type: ignore[arg-type]
+
+    completed = await overrides.complete(resource(), plan, resolution)
+
+    assert completed.generated is not None
+    assert completed.generated.config_hash == DIGEST
+    assert (completed.config_map, completed.override_text) == ("mine", "")
+
+
+async def test_config_elsewhere_is_copied() -> None:
+    server = Server(config_map())
+
+    plan = await completed(resource(configMapNamespace="other"), server, elsewhere=True)
+
+    assert plan.config_map == ""
+    assert plan.generated is not None
+    assert plan.generated.config_yaml == BASE
+    assert plan.override_text.startswith('A copy of the configuration in ConfigMap "other/mine"')
+
+
+async def test_copy_that_is_there_is_used_and_nothing_is_read_for_it() -> None:
+    server = Server(config_map())
+    cr = resource(configMapNamespace="other")
+
+    plan = await completed(cr, server, copy_of("old"), copy_of(DIGEST), elsewhere=True)
+
+    assert plan.config_map == "demo-config-x"
+    assert plan.generated is not None
+    assert plan.generated.config_yaml is None
+    assert server.reads == 1
+
+
+async def test_content_that_was_not_judged_is_not_copied() -> None:
+    cr = resource(configMapNamespace="other")
+    resolution = Resolution("", (), "", override_digest=DIGEST)
+    overrides = Overrides(Copies(), Server(config_map("version: 9")))  # type: ignore[arg-type]
+
+    with pytest.raises(ChangedMeanwhile):
+        await overrides.complete(cr, planned(cr), resolution)
+
+
+async def test_config_map_that_was_a_volume_before_is_read_again_as_a_config() -> None:
+    server = Server(config_map())
+    resolver = ConfigMapResolver(lambda key: None, server)  # type: ignore[arg-type]
+    await resolver.finding(KEY)
+
+    judgement = await resolver.resolve("n", planned(resource()).config_maps)
+    again = await resolver.resolve("n", planned(resource()).config_maps)
+
+    assert judgement == again
+    assert judgement.config_digest == DIGEST
+    assert server.reads == 2
+
+
+async def test_record_on_the_deployment_says_all_that_a_restart_has_to_know() -> None:
+    judgement = await judged(Server(config_map()), planned(resource()))
+
+    read = Judgement.recorded(judgement.record)
+
+    assert read.versions_hash == judgement.versions_hash
+    assert read.content_hash == judgement.content_hash
+    assert read.config_digest == DIGEST
+    assert Judgement.recorded("") == Judgement()
+    assert Judgement().record == ""
+
+
+def test_preview_mounts_the_users_config_map() -> None:
+    kinds = {m["kind"]: m for m in preview(resource(), planned(resource()))}
+
+    (volume,) = [
+        v["configMap"]
+        for v in kinds["Deployment"]["spec"]["template"]["spec"]["volumes"]
+        if "configMap" in v
+    ]
+    assert volume["name"] == "mine"
+    assert "ConfigMap" not in kinds
+
+
+def test_preview_of_a_copy_has_a_name_of_ours() -> None:
+    cr = resource(configMapNamespace="other")
+    manifests = preview(cr, planned(cr))
+
+    assert "demo-config-00000000" in str(manifests)
+    assert "'mine'" not in str(manifests)
+
+
+def test_content_is_in_the_template_and_versions_are_not() -> None:
+    """So that new content restarts the server, and an equal rewrite does not."""
+    plan = planned(resource())
+    assert plan.cr is not None
+    assert plan.generated is not None
+    inputs = Inputs(
+        owner=resource(),
+        spec=plan.cr.spec,
+        generated=plan.generated,
+        config_maps_hash="content",
+        config_maps_seen="versions/content",
+    )
+
+    rendered = deployment.render(inputs).manifest
+
+    template = rendered["spec"]["template"]["metadata"]["annotations"]
+    assert template[CONFIG_MAPS_HASH] == "content"
+    assert rendered["metadata"]["annotations"][CONFIG_MAPS_SEEN] == "versions/content"
+    assert "versions" not in str(rendered["spec"])
