@@ -35,6 +35,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
+from api.docstrings import attribute_docstrings
+
 Json: TypeAlias = dict[str, Any]
 """A JSON object."""
 
@@ -46,7 +48,6 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="ignore",
         alias_generator=to_camel,
-        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")
@@ -55,6 +56,19 @@ class ApiModel(BaseModel):
         if isinstance(data, Mapping):
             return {key: value for key, value in data.items() if value is not None}
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe each field by the string below it."""
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        for name, text in attribute_docstrings(cls, ApiModel).items():
+            alias = cls.model_fields[name].alias or name
+            if alias in properties:
+                properties[alias].setdefault("description", text)
+        return made
 
     def plain(self) -> Json:
         """What the user set, as JSON data in Kubernetes' spelling; defaults are left out.
