@@ -48,6 +48,7 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="ignore",
         alias_generator=to_camel,
+        defer_build=True,  # only what is read is built, and once, not for every model around it
     )
 
     @model_validator(mode="before")
