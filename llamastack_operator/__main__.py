@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -30,6 +31,7 @@ from llamastack_operator.cli.report import one_line, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -90,11 +92,21 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
 
 
 def _complete(parser: argparse.ArgumentParser, name: str) -> None:
-    module = importlib.import_module(f"llamastack_operator.cli.{name}")
+    module = _imported(f"llamastack_operator.cli.{name}")
     parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
     module.add_arguments(parser)
     exit_failed = getattr(module, "EXIT_TROUBLE", EXIT_FAILED)
     parser.set_defaults(action=module.run, exit_failed=exit_failed)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module. What it defines stays, so no collection of garbage need look at it, now or later."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Version(argparse.Action):
