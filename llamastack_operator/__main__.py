@@ -100,7 +100,7 @@ def _complete(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _imported(name: str) -> ModuleType:
-    """A module. What it defines stays, so no collection of garbage need look at it, now or later."""
+    """A module. What it defines stays, so the garbage collector need not look at it, ever."""
     gc.disable()
     try:
         return importlib.import_module(name)

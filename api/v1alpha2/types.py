@@ -48,7 +48,7 @@ class Spec(ApiModel):
     distribution: Distribution
     """Which server runs."""
 
-    # Defaults are constructed: a call would build a validator for what there is nothing to check in.
+    # Defaults are constructed: a call would build a validator where there is nothing to check.
     providers: Providers = Providers.model_construct()
     """Who serves each API of the server: one object or a list of objects each."""
 

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from api.v1alpha2 import ConfigSource, Spec
 from api.v1alpha2.reasons import ConditionType, Reason
 from configs.base import BaseConfig
-from informers.ports import ObjectKey
+
+if TYPE_CHECKING:
+    from informers.ports import ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
