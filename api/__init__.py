@@ -37,4 +37,4 @@ SHORT_NAMES: Final = ("llsd",)
 """What people type."""
 
 VERSION: Final = "v1alpha2"
-"""Hub and storage version (D1)."""
+"""Hub and storage version (R-D1)."""

@@ -1,29 +1,17 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What every object has: metadata, owner references, conditions.
-
-Conditions follow the contract of ``metav1.Condition`` and of Flux ``apis/meta/conditions.go``:
-``lastTransitionTime`` is when ``status`` last changed, not when it was last looked at. An operator
-that writes the current time at every look keeps waking itself up, for the write is an event, too.
-"""
+"""What every object has: metadata, owner references, and the type of a condition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from api.conditions import MAX_MESSAGE, ConditionStatus
 from api.model import ApiModel, Bool, Int64, Timestamp
-
-ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
-"""Three values: Unknown is "not looked at yet" or "cannot be told"."""
-
-MAX_MESSAGE: Final = 32768
-"""Characters of a condition's message that the API server accepts (metav1.Condition)."""
-
-_CUT: Final = " … (cut)"
 
 
 class OwnerReference(ApiModel):
@@ -148,62 +136,3 @@ def is_controlled_by(obj: Mapping[str, Any], uid: str) -> bool:
         and reference.get("uid") == uid
         for reference in references or ()
     )
-
-
-def get_condition(conditions: Iterable[Mapping[str, Any]], type: str) -> Mapping[str, Any] | None:
-    """The condition of that type, or ``None``."""
-    return next((item for item in conditions if item.get("type") == type), None)
-
-
-def set_condition(
-    conditions: Iterable[Mapping[str, Any]],
-    *,
-    type: str,
-    status: ConditionStatus,
-    reason: str,
-    message: str,
-    observed_generation: int,
-    now: str,
-) -> list[dict[str, Any]]:
-    """The conditions with one of them set; the input is not touched.
-
-    Args:
-        conditions: as read from the status, at most one of each type.
-        type: which one.
-        status: its new status.
-        reason: its new reason, one word.
-        message: its new message; cut to :data:`MAX_MESSAGE` characters.
-        observed_generation: ``metadata.generation`` read at the start of the pass (G8).
-        now: RFC 3339; used only if the status changes or the condition is new (G9).
-
-    Returns:
-        All conditions, sorted by type, so that equal sets are equal lists.
-    """
-    before = get_condition(conditions, type)
-    since = now
-    if before is not None and before.get("status") == status:
-        since = before.get("lastTransitionTime") or now
-    condition = {
-        "type": type,
-        "status": status,
-        "reason": reason,
-        "message": _trimmed(message),
-        "lastTransitionTime": since,
-        "observedGeneration": observed_generation,
-    }
-    return _sorted([*drop_condition(conditions, type), condition])
-
-
-def drop_condition(conditions: Iterable[Mapping[str, Any]], type: str) -> list[dict[str, Any]]:
-    """The conditions without one of them, e.g. StorageReady when there is no PVC any more."""
-    return _sorted(dict(item) for item in conditions if item.get("type") != type)
-
-
-def _sorted(conditions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(conditions, key=lambda item: str(item.get("type", "")))
-
-
-def _trimmed(message: str) -> str:
-    if len(message) <= MAX_MESSAGE:
-        return message
-    return message[: MAX_MESSAGE - len(_CUT)] + _CUT

@@ -311,7 +311,7 @@ class Internal:
 
 @dataclass(frozen=True, slots=True)
 class Polymorphic:
-    """Marks a node that may have several JSON types (D2).
+    """Marks a node that may have several JSON types (R-D2).
 
     A structural schema has one type a node, so the CRD leaves such a node open and describes it
     in words; ``api.policy`` and ``api.validation`` check what the schema cannot.

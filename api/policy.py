@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""A ValidatingAdmissionPolicy for the nodes that the CRD must leave open (D2).
+"""A ValidatingAdmissionPolicy for the nodes that the CRD must leave open (R-D2).
 
 A provider section is an object or a list, a model a string or an object, ``expose`` a boolean or an
 object. No structural schema says that, so CRD and CRD CEL see nothing inside these nodes. A policy

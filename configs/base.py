@@ -27,7 +27,7 @@ from configs.eras import Era
 from configs.errors import ConfigError
 
 SUPPORTED_VERSIONS: Final = (2,)
-"""Values of `version` that are read (FR-029). All eras write 2; what differs is the era (D5a)."""
+"""Values of `version` that are read (FR-029). All eras write 2; what differs is the era (R-D5a)."""
 
 _PATH: Final = "spec.distribution"
 _MAY_BE_NULL: Final = frozenset({"vector_stores", "safety"})

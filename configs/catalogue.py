@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the server knows: provider types by era and API, and what users call them (D5).
+"""What the server knows: provider types by era and API, and what users call them (R-D5).
 
 The server ignores keys that it does not know, at every level and without a word, and does not boot
 on a provider type that it does not know. So neither is ever guessed: `data/catalogue.json`, made

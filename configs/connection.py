@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Connection strings: no server before ogx 1.5 takes one, so the operator splits it (D16a).
+"""Connection strings: no server before ogx 1.5 takes one, so the operator splits it (R-D16a).
 
 The engine never sees a value. It says what the Secret `{name}-storage-env` must hold, one key a
 variable of the server, and where each value comes from (`StorageSecret`). The operator reads the
@@ -160,8 +160,8 @@ def _usable(text: str, part: Part) -> str:
     """A part, if it reaches the server as a text.
 
     Raises:
-        ConnectionStringError: No variable can hold it, or the server would convert it (D16) and not
-            start.
+        ConnectionStringError: No variable can hold it, or the server would convert it (R-D16) and
+            not start.
     """
     if "\0" in text:
         raise ConnectionStringError(f"the {part} has a NUL in it, which no variable can hold")

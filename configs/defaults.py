@@ -5,7 +5,7 @@
 
 A provider of the server does not own a database; its config points at a backend of `storage`,
 under a namespace or table of its own. Without them most do not boot. They are filled in here
-(D16b), below whatever the user set in `settings`.
+(R-D16b), below whatever the user set in `settings`.
 
 APIs that the server routes (vector_io, datasetio, eval) can have several providers at work, so
 their names carry the provider's id. Of the others only one provider works, and it gets the name

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which era a config is of, by its shape (D5a).
+"""Which era a config is of, by its shape (R-D5a).
 
 For configs that do not say: base configs out of image labels. One that the operator brings is bound
 to its era in distributions.json.

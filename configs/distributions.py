@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Distributions: a name becomes an image, the era of its config, and a base config (FR-020, D5c).
+"""Distributions: a name becomes an image, the era of its config, and a base config (FR-020, R-D5c).
 
 The table is data (`data/distributions.json`), its tags are pinned: which server runs changes with a
 release of the operator, or by an administrator's `image-overrides`, never by itself. An override

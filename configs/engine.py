@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The config engine: a spec becomes a config.yaml, purely (FR-020 … FR-063, NFR-001).
+"""The config engine: a spec becomes a config.yaml, purely (FR-021, NFR-001).
 
 The steps, in order, each in a module of its own:
 
@@ -10,13 +10,13 @@ The steps, in order, each in a module of its own:
 ``base``            the base config, its version checked
 ``providers``       the user's providers, expanded by the catalogue; secrets become variables
 ``merge``           over the base; disabled APIs out; what dangled pruned
-``closure``         every provider has the APIs that it needs
+``required_apis``   every provider has the APIs that it needs
 ``resources``       models, shields, tools
 ``storage``         backends and stores
 ``registrations``   what the server will write into its registry; ``registry_key``: which one
 ``server``          port, workers, TLS files
 ``checks``          would the server start on this?
-``yamlio``          text, the same bytes for the same data; its hash
+``yaml_writer``     text, the same bytes for the same data; its hash
 ==================  ==============================================================================
 
 The same spec gives the same bytes: nothing here reads a clock, a random number, the environment or
@@ -112,6 +112,31 @@ class Generated:
     registry_reset: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a spec names, before anything is generated for it.
+
+    Attributes:
+        resolved: The distribution: image, base config, era.
+        source: Who writes the config that runs.
+    """
+
+    resolved: Resolved
+    source: Source
+
+
+def target_of(spec: Spec, distributions: Distributions) -> Target:
+    """What `spec.distribution` means, and whether a config has to be generated.
+
+    Raises:
+        ConfigError: There is no such distribution.
+    """
+    resolved = distributions.resolve(spec.distribution)
+    if spec.override_config:
+        return Target(resolved, "override")
+    return Target(resolved, "generated" if _needs_config(spec, resolved) else "default")
+
+
 def generate(
     cr_name: str,
     namespace: str,
@@ -121,21 +146,39 @@ def generate(
     resolver: ConfigResolver = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
+    """`generate_for` what a spec names.
+
+    Raises:
+        ConfigError: There is no such distribution, or no config can be generated.
+    """
+    target = target_of(spec, distributions)
+    return generate_for(target, cr_name, namespace, spec, resolver=resolver, previous=previous)
+
+
+def generate_for(
+    target: Target,
+    cr_name: str,
+    namespace: str,
+    spec: Spec,
+    *,
+    resolver: ConfigResolver = _EMBEDDED,
+    previous: RegistryState | None = None,
+) -> Generated:
     """Turns a spec into a config.
 
     Args:
+        target: What the spec names.
         cr_name: Name of the resource.
         namespace: Of the resource; with the name it keeps shared databases apart.
         spec: Of the resource; not changed.
-        distributions: What is known, image overrides applied.
         resolver: Finds base configs; the embedded ones by default.
         previous: `Generated.registry` of the config that ran before; None if none did.
 
     Raises:
         ConfigError: No config can be generated, with everything that is wrong.
     """
-    resolved = distributions.resolve(spec.distribution)
-    if spec.override_config:
+    resolved = target.resolved
+    if target.source == "override":
         return Generated(
             None,
             "",
@@ -146,7 +189,7 @@ def generate(
             base_source=ConfigSource.OVERRIDE,
             registry=previous,
         )
-    if not needs_config(spec, resolved):
+    if target.source == "default":
         return Generated(
             None,
             "",
@@ -192,8 +235,8 @@ def _base_required(spec: Spec) -> FieldError:
     )
 
 
-def needs_config(spec: Spec, resolved: Resolved) -> bool:
-    """Whether the image's own config will not do (D13).
+def _needs_config(spec: Spec, resolved: Resolved) -> bool:
+    """Whether the image's own config will not do (R-D13).
 
     Besides the four sections: TLS and workers, which the server reads from its config alone, and a
     distribution whose image is another's (remote-vllm) or does not start (meta-reference-gpu).

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Eras: the generations of the server's config schema (D5a), and what its APIs are called in each.
+"""Eras: generations of the server's config schema (R-D5a), and what its APIs are called in each.
 
 Every server release since 0.2 writes `version: 2`, so the number tells nothing; names of keys, APIs
 and providers changed all the same, without aliases: a config of one era does not boot on another.

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Merging (D7): the base config, with the user's part laid over it.
+"""Merging (R-D7): the base config, with the user's part laid over it.
 
 Providers of a user replace the whole API of the base; disabled APIs go; whatever in the base refers
 to a provider that is gone goes with it, because the server does not start on a dangling reference.
@@ -93,7 +93,7 @@ def drop(data: Config, api: str) -> None:
 def disable(
     data: Config, disabled: Sequence[Section], era: Era, findings: Findings
 ) -> frozenset[str]:
-    """Subtracts disabled APIs (D6).
+    """Subtracts disabled APIs (R-D6).
 
     Returns:
         The server's names of the APIs that the user does not want, in the base or not.

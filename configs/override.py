@@ -5,7 +5,7 @@
 
 It is looked at and never changed. Refused is only what no server can start on: a text that is no
 YAML, no config at all, or of a version that no supported server reads (FR-029). All else is the
-user's own business; where the config is visibly one of another server than the image has (D5a),
+user's own business; where the config is visibly one of another server than the image has (R-D5a),
 that is said, and no more: the shape of a config is evidence, not proof.
 
 What is found depends on the text alone, so it is found once per text and kept instead of it.

@@ -1,12 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Provider expansion: ten words of a user become an entry of `providers` (FR-030 … FR-036, D5).
+"""Provider expansion: ten words of a user become an entry of `providers`.
 
 For each provider, from weak to strong: structural keys (`configs.defaults`), `settings` as they
-are, then the explicit fields (`endpoint`, `apiKey`, `secretRefs`) under the keys that the catalogue
-names. What a provider cannot take is an error here, because the server would ignore it in silence;
-what it does not get but requires is an error here, because the server would die of it.
+are (FR-033), then the explicit fields (`endpoint`, `apiKey`, `secretRefs`) under the keys that the
+catalogue names (FR-030, FR-031, FR-032, R-D5). What a provider cannot take is an error here,
+because the server would ignore it in silence; what it does not get but requires is an error here,
+because the server would die of it.
 """
 
 from __future__ import annotations

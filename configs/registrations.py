@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a config makes the server write into its registry, in the server's own terms (D16c).
+"""What a config makes the server write into its registry, in the server's own terms (R-D16c).
 
 Identities and fields are those of the routing tables (core/routing_tables/*.py of 0.7.3), defaults
 filled in as there, so that spelling out a default is no change. Three things are registered without

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which registry a server gets (D16c): a new one when it would refuse to start on the old one.
+"""Which registry a server gets (R-D16c): a new one when it would refuse to start on the old one.
 
 The server writes every registered resource into its metadata store, never forgets one, and does
 not start when one that is there comes with other fields ("already exists with conflicting field

@@ -1,12 +1,12 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Secrets reach the server as environment variables; a config only ever names them (D4, D16).
+"""Secrets reach the server as environment variables; a config only ever names them (R-D4, R-D16).
 
 No value of a Secret passes through the engine; what looks at one (`is_unusable` here, and
 `configs.connection`) is for the operator, and never repeats it. The names of variables are
-`api.v1alpha2.references.environment_name`'s (D4): the server expands `[A-Z0-9_]+` only, and sends a
-reference with any other name to the provider as it stands, as the credential.
+`api.v1alpha2.references.environment_name`'s (R-D4): the server expands `[A-Z0-9_]+` only, and sends
+a reference with any other name to the provider as it stands, as the credential.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The `server` section: port, workers, TLS files (FR-060 … 062, D14).
+"""The `server` section: port, workers, TLS files (FR-060, FR-061, FR-062, R-D14).
 
 `llama stack run` takes the port from its environment, not from here; it is written all the same, so
 that the file says what runs. TLS files and workers are read from here and from nowhere else. The

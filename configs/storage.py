@@ -1,12 +1,12 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Storage (FR-050 … 053, D16a, D16b): backends, the server's own stores, and who shares what.
+"""Storage: backends, the server's own stores, and who shares what (R-D16a, R-D16b).
 
-`storage.kv` and `storage.sql` replace one family of backends each; the other stays as the base has
-it. The backends `kv_default` and `sql_default` and all stores of the era are always written out:
-the server's defaults for absent ones point at names that may not exist. A third backend keeps the
-log of completions apart (`defaults.INFERENCE_BACKEND` says why).
+`storage.kv` (FR-050) and `storage.sql` (FR-051) replace one family of backends each; the other
+stays as the base has it (FR-052). The backends `kv_default` and `sql_default` and all stores of the
+era are always written out: the server's defaults for absent ones point at names that may not exist.
+A third backend keeps the log of completions apart (`defaults.INFERENCE_BACKEND` says why).
 
 SQLite is a file on the volume, nobody else's. Redis and PostgreSQL may be shared by many servers,
 which would then share their registry and their conversations: each resource gets namespaces and
@@ -83,7 +83,7 @@ def add_stores(draft: Draft) -> None:
 
 
 def separate_registry(draft: Draft, suffix: str) -> None:
-    """Puts the registry where no other registry of this resource is or was (D16c).
+    """Puts the registry where no other registry of this resource is or was (R-D16c).
 
     Args:
         draft: The config, with its stores.

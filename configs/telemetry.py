@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Telemetry: a section of the spec that becomes environment (D5b).
+"""Telemetry: a section of the spec that becomes environment (R-D5b).
 
 No server since 0.4 has a telemetry provider; the OpenTelemetry SDK in the image reads `OTEL_*`, and
 the entrypoint of the image turns instrumentation on as soon as one of them is set.

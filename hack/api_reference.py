@@ -4,7 +4,7 @@
 """docs/api-reference.md, made from the models: every type, field, limit and rule.
 
 The models' own JSON schema is the source and not the CRD, because nodes that take one object or a
-list are open there (D2) and their fields would be missing.
+list are open there (R-D2) and their fields would be missing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from api.v1alpha2.stored import StoredLlamaStackDistribution
 Schema: TypeAlias = Mapping[str, Any]
 
 _BELOW: Final = "#/$defs/"
-_DECISION: Final = re.compile(r" \([A-Z]+[0-9]+[a-z]?\)")
-"""Reference to a decision, which means nothing to users."""
+_TAGS: Final = re.compile(r" \((?:[A-Z]+-)*[A-Z]*[0-9]+[a-z]?\)")
+"""Tag of a requirement or a promise, which means nothing to users."""
 
 _METADATA: Final = "ObjectMeta"
 """Kubernetes' own; described there."""
@@ -189,7 +189,7 @@ def _values(node: Schema) -> str:
 
 def _prose(node: Schema) -> str:
     text = " ".join(str(node.get("description", "")).split())
-    text = _DECISION.sub("", text).replace("``", "`")
+    text = _TAGS.sub("", text).replace("``", "`")
     return _escaped(text if not text or text.endswith(".") else f"{text}.")
 
 

@@ -3,7 +3,7 @@
 
 """Are the base configs right? ``make validate-configs``.
 
-For every name in distributions.json (FR-027a-e): it has an image with a pinned tag, an era and a
+For every name in distributions.json (FR-027a): it has an image with a pinned tag, an era and a
 base config; the base can be read, and looks like a config of its era; the engine finds nothing
 wrong with it; and neither do the own classes of every server release of that era, which can be
 asked without booting. A key that the server would ignore is a failure like any other: no server

@@ -16,6 +16,8 @@ INITIAL_S = 0.8
 CAP_S = 30.0
 RESET_AFTER_S = 120.0
 
+_MOST_POWERS = 60  # beyond any cap, and far from where a float overflows
+
 
 class Rng(Protocol):
     """What is needed of :class:`random.Random`; injected so that cores stay pure."""
@@ -27,6 +29,18 @@ class Rng(Protocol):
     def randint(self, a: int, b: int) -> int:
         """An integer in [a, b]."""
         ...
+
+
+def exponential(initial_s: float, failures: int, *, factor: float = 2.0, cap_s: float) -> float:
+    """The delay after so many failures in a row, before jitter; seconds.
+
+    Args:
+        initial_s: after none.
+        failures: in a row; any number, the power cannot overflow.
+        factor: growth from one delay to the next.
+        cap_s: never more.
+    """
+    return min(initial_s * factor ** min(failures, _MOST_POWERS), cap_s)
 
 
 class Backoff:
@@ -58,7 +72,7 @@ class Backoff:
         self._cap_s = cap_s
         self._jitter = jitter
         self._reset_after_s = reset_after_s
-        self._base_s = initial_s
+        self._failures = 0
         self._waited_until: float | None = None
 
     def next(self, now: float, *, at_least: float = 0.0) -> float:
@@ -71,13 +85,12 @@ class Backoff:
         """
         if self._waited_until is not None and now - self._waited_until >= self._reset_after_s:
             self.reset()
-        jittered = self._base_s * (1.0 + self._jitter * self._rng.random())
-        delay = max(jittered, at_least)
-        # Capped here rather than by a power, which would overflow after a thousand failures.
-        self._base_s = min(self._base_s * self._factor, self._cap_s)
+        base = exponential(self._initial_s, self._failures, factor=self._factor, cap_s=self._cap_s)
+        delay = max(base * (1.0 + self._jitter * self._rng.random()), at_least)
+        self._failures += 1
         self._waited_until = now + delay
         return delay
 
     def reset(self) -> None:
         """Start over with the first delay."""
-        self._base_s = self._initial_s
+        self._failures = 0

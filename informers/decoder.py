@@ -87,7 +87,7 @@ class Admitted:
     obj: Object | None
 
 
-class Intake:
+class Decoder:
     """Decodes, checks, stamps and transforms.
 
     Args:

@@ -26,12 +26,12 @@ from typing import Any
 import structlog
 
 from informers.backoff import Rng
-from informers.decoder import Intake
+from informers.decoder import Decoder
 from informers.dispatch import Dispatcher, Handler, Registration
 from informers.indexers import IndexFunc
 from informers.metrics import NO_METRICS, Gauges, MetricsProvider
 from informers.mutation_check import MutationDetector
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ListerWatcher, Object, ObjectKey
 from informers.reflector import Reflector
 from informers.reflector_messages import Apply, Delete, Delta, Replace, SeenUpTo
@@ -80,7 +80,7 @@ class Informer:
         clock: Callable[[], float] | None = None,
         rng: Rng | None = None,
         page_size: int = 500,
-        tuning: Tuning | None = None,
+        tuning: ReflectorOptions | None = None,
         mutation_detector: MutationDetector | None = None,
     ) -> None:
         self.name = name or str(source.resource)
@@ -88,7 +88,7 @@ class Informer:
         self._resync_period_s = resync_period_s
         self._clock = clock
         self._rng = rng or random.SystemRandom()
-        self._tuning = tuning or Tuning(page_size=page_size)
+        self._tuning = tuning or ReflectorOptions(page_size=page_size)
         self._detector = mutation_detector
         self._moved_at = self._event_at = -math.inf
         self._synced = asyncio.Event()
@@ -101,7 +101,7 @@ class Informer:
         )
         self._metrics = metrics.informer(self.name, gauges)
         self._dispatcher = Dispatcher(self.name, self._metrics)
-        self._intake = Intake(
+        self._intake = Decoder(
             source.resource,
             transform=transform,
             metrics=self._metrics,

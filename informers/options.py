@@ -11,7 +11,7 @@ from informers.backoff import INITIAL_S
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class ReflectorOptions:
     """Numbers of the protocol; the defaults are meant for production.
 
     Attributes:

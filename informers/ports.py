@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Object: TypeAlias = Mapping[str, Any]
-"""A Kubernetes object as decoded from JSON. Read-only: copy to change (design row B8)."""
+"""A Kubernetes object as decoded from JSON. Read-only: copy to change (B8)."""
 
 
 class ObjectKey(NamedTuple):
     """Namespace and name; the namespace of a cluster-scoped object is empty.
 
-    The uid is not part of it: a deleted and recreated object is one key (design row B1).
+    The uid is not part of it: a deleted and recreated object is one key (B1).
     """
 
     namespace: str
@@ -44,7 +44,7 @@ class Resource:
     Attributes:
         group: API group; empty for the core group.
         version: e.g. ``v1``.
-        kind: e.g. ``Deployment``; stamped on list items, which lack it (design row A19).
+        kind: e.g. ``Deployment``; stamped on list items, which lack it (A19).
         plural: path segment, e.g. ``deployments``.
         namespaced: whether objects live in namespaces.
     """
@@ -104,7 +104,7 @@ class ListerWatcher(Protocol):
     """LIST and WATCH of one resource in one scope (namespace, selectors, representation).
 
     Every call raises members of :class:`informers.errors.ApiError` and checks the HTTP status
-    before it hands out a single byte (design row A14).
+    before it hands out a single byte (A14).
     """
 
     @property
@@ -134,6 +134,6 @@ class ListerWatcher(Protocol):
             resource_version: where to go on from; ``None`` only with ``initial_events``.
             timeout_seconds: after which the server ends the stream.
             initial_events: ask for a streaming list: ``sendInitialEvents=true`` and
-                ``resourceVersionMatch=NotOlderThan`` (design row A2).
+                ``resourceVersionMatch=NotOlderThan`` (A2).
         """
         ...

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from informers import resource_version as rv
 from informers.backoff import Backoff, Rng
-from informers.decoder import Event, EventType, Intake
+from informers.decoder import Decoder, Event, EventType
 from informers.errors import (
     ApiError,
     BadRequest,
@@ -42,7 +42,7 @@ from informers.errors import (
     Unauthorized,
 )
 from informers.metrics import InformerMetrics
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, ObjectKey, Page
 from informers.reflector_messages import (
     Apply,
@@ -90,7 +90,7 @@ class Reflector:
     """
 
     def __init__(
-        self, intake: Intake, *, rng: Rng, metrics: InformerMetrics, tuning: Tuning
+        self, intake: Decoder, *, rng: Rng, metrics: InformerMetrics, tuning: ReflectorOptions
     ) -> None:
         self._intake = intake
         self._rng = rng

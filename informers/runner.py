@@ -22,7 +22,7 @@ import structlog
 
 from informers.errors import ApiError, DeadlineExceeded, ProtocolError, TransportError
 from informers.lines import LineSplitter
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ByteStream, ListerWatcher
 from informers.reflector import Reflector
 from informers.reflector_messages import (
@@ -68,7 +68,7 @@ class Runner:
         *,
         name: str,
         clock: Callable[[], float],
-        tuning: Tuning,
+        tuning: ReflectorOptions,
     ) -> None:
         self._source = source
         self._reflector = reflector

@@ -25,11 +25,11 @@ from controller.llamastack.cache.reference_index import (
 from controller.llamastack.event_handlers import handlers
 from controller.llamastack.objects.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.operator_config.live import LiveConfig
-from controller.llamastack.planning.image_planner import LabelledPlans
+from controller.llamastack.planning.image_planner import ImageAwarePlanner
 from controller.llamastack.planning.planner import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references.config_maps import ConfigMapResolver, Reach
-from controller.llamastack.references.resolver import References
+from controller.llamastack.references.resolver import ReferenceResolver
 from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
@@ -44,7 +44,7 @@ from llamastack_operator.oci.http import Http
 from llamastack_operator.oci.resolver import ImageConfigResolver
 from llamastack_operator.oci.secrets import PullSecrets
 from llamastack_operator.operator_config_watch import OperatorConfigWatch
-from llamastack_operator.probing.probe_client import Asker
+from llamastack_operator.probing.probe_client import ProbeClient
 from llamastack_operator.probing.prober import Prober
 from llamastack_operator.probing.routes import route_of
 from llamastack_operator.version import USER_AGENT, VERSION
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from controller.runtime.ports import EventRecorder, Writer
     from informers.ports import Object, Resource
-    from llamastack_operator.capabilities import Surroundings
+    from llamastack_operator.capabilities import Capabilities
     from llamastack_operator.kube.rest import Client
     from llamastack_operator.observability.metrics import Metrics
     from llamastack_operator.settings import Settings
@@ -72,7 +72,7 @@ class Operator:
         recorder: Events.
         settings: from flags and environment.
         metrics: all of them.
-        surroundings: the cluster.
+        capabilities: the cluster.
         may_write: whether a pass may start; false while leadership is in doubt.
     """
 
@@ -86,12 +86,12 @@ class Operator:
         settings: Settings,
         metrics: Metrics,
         *,
-        surroundings: Surroundings,
+        capabilities: Capabilities,
         may_write: Callable[[], bool],
     ) -> None:
         self.informers = InformerSet(
             client,
-            (*WATCHES, *surroundings.watches),
+            (*WATCHES, *capabilities.watches),
             namespaces=settings.namespaces,
             referenced=self._is_referenced,
             metrics=metrics,
@@ -126,13 +126,13 @@ class Operator:
             queue=self.queue,
             resources=self._resources.values,
             recorder=recorder,
-            options=surroundings.options,
+            options=capabilities.options,
         )
         self.config = OperatorConfigWatch(
             client, settings.leader_elect_namespace, live, metrics=metrics
         )
         self.prober = Prober(
-            Asker(
+            ProbeClient(
                 route_of(settings.probe_servers, client.connection),
                 timeout_s=settings.probe_timeout_s,
                 user_agent=USER_AGENT,
@@ -144,8 +144,8 @@ class Operator:
             caches=caches,
             writer=writer,
             recorder=recorder,
-            planner=LabelledPlans(planner, self.image_configs, caches),
-            references=References(
+            planner=ImageAwarePlanner(planner, self.image_configs, caches),
+            references=ReferenceResolver(
                 secrets,
                 config_maps,
                 TrustResolver(caches, config_maps, certifi.contents(), _utc),

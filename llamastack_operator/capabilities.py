@@ -43,7 +43,7 @@ _TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Capabilities:
     """The cluster, as far as it makes a difference.
 
     Attributes:
@@ -55,7 +55,7 @@ class Surroundings:
     watches: tuple[Watch, ...]
 
 
-async def look_around(client: Client, settings: Settings) -> Surroundings:
+async def detect_capabilities(client: Client, settings: Settings) -> Capabilities:
     """See what is there and whether we may do all that we are going to do.
 
     Raises:
@@ -87,7 +87,7 @@ async def look_around(client: Client, settings: Settings) -> Surroundings:
         role_bindings=options.role_bindings,
     )
     there = {ROUTE: options.routes, ROLE_BINDING: options.role_bindings}
-    return Surroundings(options, tuple(w for w in OPTIONAL_WATCHES if there[w.resource]))
+    return Capabilities(options, tuple(w for w in OPTIONAL_WATCHES if there[w.resource]))
 
 
 async def _groups(client: Client) -> set[str]:

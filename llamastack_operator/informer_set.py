@@ -38,7 +38,7 @@ class NotSynced(Exception):
 
 
 class NotCached(KeyError):
-    """Asked for what no informer watches, which says nothing about the cluster (row B11)."""
+    """Asked for what no informer watches, which says nothing about the cluster (B11)."""
 
 
 class ScopedReader:
@@ -177,7 +177,7 @@ class InformerSet:
                 group.create_task(informer.run(), name=f"informers-{informer.name}")
 
     def has_synced(self) -> bool:
-        """Whether every cache is complete (row B5)."""
+        """Whether every cache is complete (B5)."""
         return all(i.has_synced() for _, row in self._rows for i in row.values())
 
     async def wait_synced(self, *, deadline_s: float) -> None:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""No write without leadership (row E9).
+"""No write without leadership (E9).
 
 The API offers no fencing, so each write first asks whether the lease is still safely ours. What
 slips through between the question and the API server is bounded by the margin; what arrives

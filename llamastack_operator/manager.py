@@ -11,7 +11,7 @@ Stop: workers finished → informers → Events flushed → lease released → H
 the last write, because whoever gets it may write from that moment on.
 
 One task group holds all tasks: if one of them dies, the rest is cancelled and the process ends
-with an error. There is no half-alive operator (row D8).
+with an error. There is no half-alive operator (D8).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from controller.llamastack.objects.kinds import FIELD_MANAGER
 from llamastack_operator.assembly import Operator
-from llamastack_operator.capabilities import look_around
+from llamastack_operator.capabilities import detect_capabilities
 from llamastack_operator.election.core import Timings
 from llamastack_operator.election.elector import Elector, new_identity
 from llamastack_operator.election.lease import KubeLeaseStore
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
     from llamastack_operator.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-CONTROLLER = "llamastack-operator"
-"""Who Events are from."""
 
 LEASE_NAME = "54e06e98.llamastack.io"
 """The Go operator's: in one namespace the two never work at the same time."""
@@ -90,14 +88,14 @@ class Manager:
         async with AsyncExitStack() as stack:
             await self._serve(stack)
             client = await stack.enter_async_context(self._client(connection))
-            # A connection pool of its own: renewals never wait behind anything (row E12).
+            # A connection pool of its own: renewals never wait behind anything (E12).
             lease_client = await stack.enter_async_context(self._client(connection))
             elector = self._elector(lease_client) if settings.leader_elect else None
             may_write = elector.may_write if elector else _always
             writer = GuardedWriter(client, may_write)
             recorder = Recorder(
                 client,
-                controller=CONTROLLER,
+                controller=FIELD_MANAGER,
                 instance=self._identity(),
                 metrics=self._metrics.events(),
             )
@@ -107,7 +105,7 @@ class Manager:
                 recorder,
                 settings,
                 self._metrics,
-                surroundings=await look_around(client, settings),
+                capabilities=await detect_capabilities(client, settings),
                 may_write=may_write,
             )
             self._add_checks(operator, elector)
@@ -216,7 +214,7 @@ class _Run:
         await self._shut_down()
 
     def _watchdog(self) -> Watchdog:
-        """A loop that stood still for a whole renew deadline has lost the lease (row E10)."""
+        """A loop that stood still for a whole renew deadline has lost the lease (E10)."""
         return Watchdog(
             self._metrics.loop(),
             critical_s=Timings().renew_deadline_s,

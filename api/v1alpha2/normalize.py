@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one place where nodes with several forms get one form (D2).
+"""The one place where nodes with several forms get one form (R-D2).
 
 ========================================  ===================================================
 what users may write                      what everybody else sees

@@ -117,7 +117,10 @@ ProviderList: TypeAlias = Annotated[
 
 
 class Providers(ApiModel):
-    """The providers of each API. A section replaces the whole section of the distribution (D7)."""
+    """The providers of each API.
+
+    A section replaces the whole section of the distribution (R-D7).
+    """
 
     inference: ProviderList = ()
     """Providers of models: chat, completions, embeddings, reranking."""

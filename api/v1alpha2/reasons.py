@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """The stored conditions (D9)."""
+    """The stored conditions (R-D9)."""
 
     READY = "Ready"
     """Summary of the others; ``kubectl wait --for=condition=Ready`` works on it."""
@@ -71,9 +71,9 @@ class Reason(StrEnum):
     ALL_READY = "AllReady"
     PROGRESSING = "Progressing"
     RESOURCE_CONFLICT = "ResourceConflict"
-    """An object of a needed name belongs to somebody else (D11)."""
+    """An object of a needed name belongs to somebody else (R-D11)."""
     CROSS_NAMESPACE_REFERENCE = "CrossNamespaceReference"
-    """A reference leaves the namespace, and the operator does not allow that (D12)."""
+    """A reference leaves the namespace, and the operator does not allow that (R-D12)."""
     VALIDATION_FAILED = "ValidationFailed"
     RECONCILE_FAILED = "ReconcileFailed"
     DELETING = "Deleting"
@@ -85,7 +85,7 @@ class Reason(StrEnum):
     # ConfigGenerated
     CONFIG_GENERATED = "ConfigGenerated"
     DISTRIBUTION_DEFAULT = "DistributionDefault"
-    """The image's own configuration runs unchanged (D13)."""
+    """The image's own configuration runs unchanged (R-D13)."""
     OVERRIDE_CONFIG = "OverrideConfig"
     """The user's ConfigMap runs unchanged."""
     CONFIG_GENERATION_FAILED = "ConfigGenerationFailed"
@@ -104,7 +104,7 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a word of the API, not a secret
     SECRET_KEY_NOT_FOUND = "SecretKeyNotFound"  # noqa: S105  # likewise
     SECRET_VALUE_NOT_USABLE = "SecretValueNotUsable"  # noqa: S105  # likewise
-    """The server would read the value as a number or a boolean and die (D16)."""
+    """The server would read the value as a number or a boolean and die (R-D16)."""
     SECRET_RESOLUTION_FAILED = "SecretResolutionFailed"  # noqa: S105  # likewise
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     CONFIG_MAP_KEY_NOT_FOUND = "ConfigMapKeyNotFound"
@@ -120,7 +120,7 @@ class Reason(StrEnum):
     DEPLOYMENT_PENDING = "DeploymentPending"
     DEPLOYMENT_FAILED = "DeploymentFailed"
     REGISTRY_RESET = "RegistryReset"
-    """An Event: something registered changed, so the server starts with a new registry (D16c)."""
+    """An Event: something registered changed, so the server starts with a new registry (R-D16c)."""
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
     MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
     SCALED_TO_ZERO = "ScaledToZero"

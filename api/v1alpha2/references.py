@@ -4,9 +4,9 @@
 """Which Secrets and ConfigMaps a spec refers to, and where.
 
 One list for everybody who needs it: the index behind the watches (an object that appears wakes the
-resources that wait for it), the messages of SecretsResolved (FR-073/074), the hash that rolls the
-Deployment when a Secret rotates (D16), and the environment of the server (D4). Only names are
-handled; values never come near this package.
+resources that wait for it), the messages of SecretsResolved (FR-073, FR-074), the hash that rolls
+the Deployment when a Secret rotates (R-D16), and the environment of the server (R-D4). Only names
+are handled; values never come near this package.
 
 Not listed: ``imagePullSecrets``. The kubelet starts pods without them, and a rotated registry
 password is no reason to restart a server.
@@ -60,7 +60,7 @@ class ConfigMapReference:
         name: of the ConfigMap.
         key: that must be in it; empty for the ConfigMap as a whole.
         path: of the field.
-        namespace: empty for that of the resource; otherwise D12 applies.
+        namespace: empty for that of the resource; any other needs consent (R-D12).
         optional: whether the server starts without it.
         in_pod: whether the server's pod uses it as it is, so that a new content must roll the
             Deployment; a CA bundle is merged into an object of ours.
@@ -92,7 +92,7 @@ class SecretVariable:
 
 
 def environment_name(provider_id: str, field: str) -> str:
-    """``LLSD_<PROVIDER_ID>_<FIELD>`` (D4). The server substitutes ``[A-Z0-9_]+`` only."""
+    """``LLSD_<PROVIDER_ID>_<FIELD>`` (R-D4). The server substitutes ``[A-Z0-9_]+`` only."""
     return re.sub("[^A-Z0-9]", "_", f"LLSD_{provider_id}_{field}".upper())
 
 

@@ -60,7 +60,7 @@ def kind(resource: LlamaStackDistribution) -> Findings:
 
 
 def name(resource: LlamaStackDistribution) -> Findings:
-    """Children's names are made from the name: a DNS label with room for a suffix (C2m)."""
+    """Children's names are made from the name: a DNS label with room for a suffix (P-C2m)."""
     given, prefix = resource.metadata.name, resource.metadata.generate_name
     path, text, longest = "metadata.name", given, MAX_NAME
     if not given and prefix:
@@ -123,7 +123,7 @@ def provider_settings(resource: LlamaStackDistribution) -> Findings:
 
 
 def secret_variables(resource: LlamaStackDistribution) -> Findings:
-    """Different references must not end up in one environment variable (D4)."""
+    """Different references must not end up in one environment variable (R-D4)."""
     seen: dict[str, SecretVariable] = {}
     for provider in resource.spec.providers.all():
         for variable in provider_variables(provider):
@@ -134,7 +134,7 @@ def secret_variables(resource: LlamaStackDistribution) -> Findings:
 
 
 def disabled(resource: LlamaStackDistribution) -> Findings:
-    """An API is wanted or not (D6)."""
+    """An API is wanted or not (R-D6)."""
     spec = resource.spec
     for index, api in enumerate(spec.disabled):
         paths = []
@@ -148,7 +148,7 @@ def disabled(resource: LlamaStackDistribution) -> Findings:
 
 
 def external_ids(resource: LlamaStackDistribution) -> Findings:
-    """External ids are unique over all sections; they name init containers (FR-020)."""
+    """External ids are unique over all sections; they name init containers (FR-X020)."""
     spec = resource.spec
     seen: dict[str, tuple[str, str]] = {}
     for section, providers in spec.external_providers.items() if spec.external_providers else ():
@@ -239,7 +239,7 @@ def tls(resource: LlamaStackDistribution) -> Findings:
 
 
 def other_namespaces(resource: LlamaStackDistribution) -> Findings:
-    """A ConfigMap of another namespace needs the administrator's consent (D12)."""
+    """A ConfigMap of another namespace needs the administrator's consent (R-D12)."""
     own = resource.metadata.namespace
     paths = {
         reference.path: reference.namespace

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""References to Secrets. Nothing here, or anywhere in ``api``, ever holds a value of one (D16)."""
+"""References to Secrets. Nothing in ``api`` ever holds a value of one (R-D16)."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class SqlStorage(ApiModel):
 
 
 class Storage(ApiModel):
-    """The stores of the server. Each one that is absent stays as the distribution has it (D7)."""
+    """The stores of the server. Each one that is absent stays as the distribution has it (R-D7)."""
 
     kv: KeyValueStorage | None = None
     """The key-value store."""

@@ -76,7 +76,7 @@ class Spec(ApiModel):
 
     @property
     def generates_config(self) -> bool:
-        """Whether a configuration must be generated; otherwise the image's own one runs (D13)."""
+        """Whether a configuration must be generated; otherwise the image's own one runs (R-D13)."""
         resources = self.resources
         return bool(
             any(self.providers.items())

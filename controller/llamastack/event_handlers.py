@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from controller.llamastack.cache.readers import CacheKey, Caches
     from controller.llamastack.reconciler import LlamaStackReconciler
-    from controller.llamastack.references.read_cache import Findings
+    from controller.llamastack.references.read_cache import VersionedReadCache
     from controller.runtime.consistency import ConsistencyTracker
     from controller.runtime.handlers import Predicate
     from informers.ports import Object, Resource
@@ -56,7 +56,7 @@ def handlers(
     queue: RateLimitingQueue[ObjectKey],
     consistency: ConsistencyTracker,
     caches: Caches,
-    findings: Mapping[Resource, Findings[Any]],
+    findings: Mapping[Resource, VersionedReadCache[Any]],
     reconciler: LlamaStackReconciler,
 ) -> Iterator[tuple[CacheKey, Handler]]:
     """Every handler and the cache whose events it wants; memories first, then the queue.
@@ -183,7 +183,7 @@ class _Forgetting(_Quiet):
     def __init__(
         self,
         reconciler: LlamaStackReconciler,
-        findings: Mapping[Resource, Findings[Any]],
+        findings: Mapping[Resource, VersionedReadCache[Any]],
         caches: Caches,
     ) -> None:
         self._reconciler = reconciler
@@ -221,9 +221,9 @@ class _ForgettingChildren(_Quiet):
 
 
 class _Outdating(_Quiet):
-    """Findings follow the objects."""
+    """VersionedReadCache follow the objects."""
 
-    def __init__(self, findings: Findings[Any]) -> None:
+    def __init__(self, findings: VersionedReadCache[Any]) -> None:
         self._findings = findings
 
     def on_add(self, obj: Object, *, initial: bool) -> None:

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.children import table
 from controller.llamastack.references.override import Source, source_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
 from controller.llamastack.render.ca_bundle import Bundle
-from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Options
+from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Mounts, Options
 
 if TYPE_CHECKING:
+    from api.v1alpha2 import Spec
     from controller.llamastack.planning.plan import Plan
     from controller.runtime.ports import Manifest
     from informers.ports import Object
@@ -37,34 +37,44 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
     namespace = obj["metadata"].get("namespace") or DEFAULT_NAMESPACE
     owner = {**obj, "metadata": {**obj["metadata"], "namespace": namespace, "uid": ""}}
     source = source_of(plan.cr.spec, namespace)
+    bundle = _bundle(plan.cr.spec, namespace)
     inputs = Inputs(
         owner=owner,
         spec=plan.cr.spec,
         generated=plan.generated,
-        config_map_name=_mounted(source, owner) if source else "",
         options=options,
+        ca_bundle=bundle.digest if bundle else "",
     )
-    manifests: list[Manifest] = []
-    generated = plan.generated
-    if generated.config_yaml is not None:
-        name = names.config_map(inputs.name, generated.config_hash)
-        manifests.append(
-            configmap.generated(
-                owner,
-                name,
-                generated.config_yaml,
-                generated.config_hash,
-                registry=inputs.registry,
-            )
-        )
-        inputs = replace(inputs, config_map_name=name)
-    bundle = _bundle(inputs)
+    config_map = _config_map(inputs)
+    if config_map is not None:
+        mounts = Mounts(config_map["metadata"]["name"])
+    else:
+        mounts = Mounts(_mounted(source, owner) if source else "")
+    manifests = [config_map] if config_map else []
     if bundle is not None:
         manifests.append(ca_bundle.child(owner, bundle, "").manifest)
-        inputs = replace(inputs, ca_bundle=bundle.digest)
-    first, beside = table.first(inputs), table.beside(inputs)
-    manifests += [child.manifest for child in (*first, deployment.render(inputs), *beside)]
+    children = (
+        *table.before_deployment(inputs),
+        deployment.render(inputs, mounts),
+        *table.after_deployment(inputs),
+    )
+    manifests += [child.manifest for child in children]
     return [_without_owner(manifest) for manifest in manifests]
+
+
+def _config_map(inputs: Inputs) -> Manifest | None:
+    """With the generated configuration, if there is one."""
+    generated = inputs.generated
+    if generated.config_yaml is None:
+        return None
+    name = names.config_map(inputs.name, generated.config_hash)
+    return configmap.generated(
+        inputs.owner,
+        name,
+        generated.config_yaml,
+        generated.config_hash,
+        registry=inputs.registry,
+    )
 
 
 def _mounted(source: Source, owner: Object) -> str:
@@ -73,13 +83,13 @@ def _mounted(source: Source, owner: Object) -> str:
     return names.config_map(name, UNKNOWN) if source.elsewhere else source.key.name
 
 
-def _bundle(inputs: Inputs) -> Bundle | None:
+def _bundle(spec: Spec, namespace: str) -> Bundle | None:
     """Stands for certificates that are in a cluster."""
-    tls = inputs.spec.networking.tls
+    tls = spec.networking.tls
     if tls is None or tls.ca_bundle is None:
         return None
     named = tls.ca_bundle
-    home = named.config_map_namespace or inputs.namespace
+    home = named.config_map_namespace or namespace
     text = (
         f'# Here the operator puts the certificates of ConfigMap "{home}/{named.config_map_name}", '
         f"keys: {', '.join(sorted(set(named.config_map_keys)))}; and the public ones.\n"

@@ -76,7 +76,7 @@ class Watch:
 
 
 POD_SELECTOR = "app=llama-stack"
-"""The label that every pod of ours has, by the selector of its Deployment (D10)."""
+"""The label that every pod of ours has, by the selector of its Deployment (R-D10)."""
 
 WATCHES = (
     Watch(LLAMA_STACK, indexers={REFERENCE_INDEX: reference_index}),

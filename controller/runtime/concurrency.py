@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def ended(*steps: Awaitable[T]) -> list[T | BaseException]:
+async def gather_settled(*steps: Awaitable[T]) -> list[T | BaseException]:
     """Run all until they end, well or not; what each came to, in order."""
     return await asyncio.gather(*steps, return_exceptions=True)
 
 
-def value(result: T | BaseException) -> T:
+def unwrap(result: T | BaseException) -> T:
     """What a step came to; raises what it failed with."""
     if isinstance(result, BaseException):
         raise result

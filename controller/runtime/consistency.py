@@ -57,7 +57,7 @@ GIVE_UP_S = 5.0
 """A watch that is this late is broken rather than slow."""
 
 MEMORY_S = 900.0
-"""How long a write is remembered: longer than the longest silence of a watch (605 s, A9)."""
+"""How long a write is remembered: longer than the longest silence of a watch (A9, 605 s)."""
 
 _RECENT_S = 60.0  # an echo is remembered for the handlers of one event, which follow each other
 _RECENT_LIMIT = 1024

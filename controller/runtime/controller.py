@@ -12,7 +12,7 @@ group down, and with it the process, because a controller that works at half str
 worse than one that restarts (D8).
 
 Before a reconcile starts, two questions are asked: may anybody reconcile at all (``guard``, e.g.
-leadership), and do the caches show what the last pass wrote (``consistency``, B13). If not, the
+leadership), and do the caches show what the last pass wrote (B13, ``consistency``). If not, the
 key goes back into the queue.
 
 Two ways to stop: :meth:`Controller.stop` lets the running ones finish and hands out what is

@@ -21,7 +21,7 @@ the informers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, TypedDict, Unpack
 
 from controller.runtime.consistency import ConsistencyTracker, Echo
 from informers.dispatch import Handler
@@ -90,6 +90,18 @@ _STATUS_AND_METADATA = frozenset({"status", "metadata"})
 
 def _content(part: Object, without: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in part.items() if name not in without}
+
+
+Mapper: TypeAlias = Callable[[Object], Iterable[ObjectKey]]
+"""The keys that an object concerns."""
+
+
+class _Options(TypedDict, total=False):
+    """What every handler takes; see :class:`EnqueueSelf`."""
+
+    predicate: Predicate | None
+    tracker: ConsistencyTracker | None
+    patience_s: float
 
 
 class _Enqueue:
@@ -212,19 +224,10 @@ class EnqueueOwner(_Enqueue):
     """
 
     def __init__(
-        self,
-        queue: Adder,
-        resource: Resource,
-        *,
-        owner: Resource,
-        predicate: Predicate | None = None,
-        tracker: ConsistencyTracker | None = None,
-        patience_s: float = 0.0,
+        self, queue: Adder, resource: Resource, *, owner: Resource, **options: Unpack[_Options]
     ) -> None:
         """``owner`` is the kind that is reconciled; for the rest see :class:`EnqueueSelf`."""
-        super().__init__(
-            queue, resource, predicate=predicate, tracker=tracker, patience_s=patience_s
-        )
+        super().__init__(queue, resource, **options)
         self._owner = owner
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:
@@ -245,19 +248,10 @@ class EnqueueMapped(_Enqueue):
     """For whatever else is referred to: a function, usually a look into an index."""
 
     def __init__(
-        self,
-        queue: Adder,
-        resource: Resource,
-        *,
-        mapper: Callable[[Object], Iterable[ObjectKey]],
-        predicate: Predicate | None = None,
-        tracker: ConsistencyTracker | None = None,
-        patience_s: float = 0.0,
+        self, queue: Adder, resource: Resource, *, mapper: Mapper, **options: Unpack[_Options]
     ) -> None:
         """``mapper`` gives the keys; for the rest see :class:`EnqueueSelf`."""
-        super().__init__(
-            queue, resource, predicate=predicate, tracker=tracker, patience_s=patience_s
-        )
+        super().__init__(queue, resource, **options)
         self._mapper = mapper
 
     def keys(self, obj: Object) -> Iterable[ObjectKey]:

@@ -65,7 +65,7 @@ class Writer(Protocol):
     async def apply(
         self, resource: Resource, manifest: Manifest, *, manager: str, subresource: str = ""
     ) -> Object:
-        """Server-side apply with force; creates the object if need be (design rows G1 to G5).
+        """Server-side apply with force; creates the object if need be (G1, G2, G3, G4, G5).
 
         Raises:
             Conflict: the manifest carries a uid or resourceVersion that is not the live one.
@@ -95,7 +95,7 @@ class Writer(Protocol):
     async def delete(
         self, resource: Resource, key: ObjectKey, *, uid: str, resource_version: str = ""
     ) -> None:
-        """Background deletion with preconditions; gone already is success (design row G13).
+        """Background deletion with preconditions; gone already is success (G13).
 
         Raises:
             Conflict: another object has that name by now.
@@ -104,7 +104,7 @@ class Writer(Protocol):
 
 
 class EventRecorder(Protocol):
-    """Kubernetes Events. Never blocks, never fails (design row F4)."""
+    """Kubernetes Events. Never blocks, never fails (F4)."""
 
     def event(
         self,

@@ -24,6 +24,7 @@ from hack.cluster.binaries import as_directory, obtain
 from hack.cluster.errors import ClusterError
 from hack.cluster.plane import ControlPlane, PlaneOptions
 from hack.cluster.progress import Progress
+from hack.command_line import Commands
 
 _DESCRIPTION = """\
 A real Kubernetes control plane on this machine: etcd, API server, controllers,
@@ -43,26 +44,11 @@ source (6 to 9 minutes, once).
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-    except ClusterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    return code
+    return _commands().run(arguments, (ClusterError,))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hack.cluster",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
+def _commands() -> Commands:
+    commands = Commands("python -m hack.cluster", _DESCRIPTION)
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument(
         "--dir",
@@ -78,16 +64,16 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=0, help="port of the API server (default: a free one)"
     )
 
-    def command(name: str, run: object, text: str, *parents: argparse.ArgumentParser) -> None:
-        sub = commands.add_parser(name, help=text, description=text, parents=parents)
-        sub.set_defaults(run=run)
-
-    command("up", _up, "start it in the background and print its kubeconfig's path", place, shape)
-    command("down", _down, "stop it and remove its directory", place)
-    command("status", _status, "list its processes and their memory", place)
-    command("run", _run, "start it, print the kubeconfig's path, stop it on Ctrl-C", place, shape)
-    command("binaries", _binaries, "obtain the programs and print the directory they are in")
-    return parser
+    commands.add(
+        "up", _up, "start it in the background and print its kubeconfig's path", place, shape
+    )
+    commands.add("down", _down, "stop it and remove its directory", place)
+    commands.add("status", _status, "list its processes and their memory", place)
+    commands.add(
+        "run", _run, "start it, print the kubeconfig's path, stop it on Ctrl-C", place, shape
+    )
+    commands.add("binaries", _binaries, "obtain the programs and print the directory they are in")
+    return commands
 
 
 def _count(text: str) -> int:

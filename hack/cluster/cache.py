@@ -58,6 +58,20 @@ def pins_hash(here: Platform, modules: Path = MODULES) -> str:
     return digest.hexdigest()[:16]
 
 
+def user_directory(environment: Mapping[str, str]) -> Path:
+    """What is kept from one run to the next: below ``XDG_CACHE_HOME``, by default ``~/.cache``.
+
+    Raises:
+        BinariesUnavailableError: the user has no home directory.
+    """
+    if chosen := environment.get(CACHE_VARIABLE):
+        return Path(chosen) / "llamastack-operator"
+    if home := environment.get("HOME"):
+        return Path(home) / ".cache" / "llamastack-operator"
+    msg = f"there is no place for what is kept: set {CACHE_VARIABLE} to a directory"
+    raise BinariesUnavailableError(msg)
+
+
 class Cache:
     """One directory of programs that belong together.
 
@@ -75,12 +89,7 @@ class Cache:
         Raises:
             BinariesUnavailableError: the user has no home directory.
         """
-        base = environment.get(CACHE_VARIABLE) or environment.get("HOME", "")
-        if not base:
-            msg = f"there is no place for the programs: set {CACHE_VARIABLE} to a directory"
-            raise BinariesUnavailableError(msg)
-        root = Path(base) if environment.get(CACHE_VARIABLE) else Path(base) / ".cache"
-        return cls(root / "llamastack-operator" / "bin" / pins_hash(here))
+        return cls(user_directory(environment) / "bin" / pins_hash(here))
 
     def present(self, wanted: Iterable[ProgramSpec]) -> dict[str, Path]:
         """Those of the programs that are there."""

@@ -97,7 +97,7 @@ class Pki:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
-            _builder(subject, subject, key.public_key())
+            certificate_builder(subject, subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(key_usage(authority=True), critical=True)
             .add_extension(
@@ -126,7 +126,7 @@ class Pki:
         )
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server_names else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (
-            _builder(subject, issuer, key.public_key())
+            certificate_builder(subject, issuer, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -167,9 +167,23 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+def certificate_builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    since: datetime.timedelta = _BACKDATED,
+    until: datetime.timedelta = _LIFETIME,
 ) -> x509.CertificateBuilder:
+    """A certificate without extensions, to be signed.
+
+    Args:
+        subject: whose it is.
+        issuer: who signs it.
+        public_key: of the subject.
+        since: how long it has been valid already.
+        until: how long it stays so; negative for one that has expired.
+    """
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -177,8 +191,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_before(now - since)
+        .not_valid_after(now + until)
     )
 
 

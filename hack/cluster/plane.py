@@ -22,9 +22,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
+from api.conditions import is_true
 from hack.cluster import flags, keeper, state
 from hack.cluster.audit import POLICY, AuditLog
 from hack.cluster.client import Client
@@ -111,12 +110,7 @@ class ControlPlane:
         self.up()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.down()
 
     # --- life ------------------------------------------------------------------------------
@@ -287,7 +281,9 @@ class ControlPlane:
         """
         deadline = time.monotonic() + seconds
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        while waiting := [d for d in self.client.get(path)["items"] if not _is_established(d)]:
+        while waiting := [
+            d for d in self.client.get(path)["items"] if not is_true(d, "Established")
+        ]:
             if time.monotonic() > deadline:
                 names = ", ".join(d["metadata"]["name"] for d in waiting)
                 raise ClusterError(f"not established after {seconds:.0f} s: {names}")
@@ -393,8 +389,3 @@ class ControlPlane:
         return write_kubeconfig(
             path, server=self.server, ca=self.pki.ca, user=user, credential=credential, token=token
         )
-
-
-def _is_established(definition: dict[str, Any]) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

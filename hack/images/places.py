@@ -16,8 +16,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hack.cluster.cache import CACHE_VARIABLE, Cache
-from hack.cluster.errors import ClusterError
+from hack.cluster.cache import Cache, user_directory
+from hack.cluster.errors import BinariesUnavailableError, ClusterError
 from hack.cluster.progress import Progress
 
 SUBJECT = "images"
@@ -34,11 +34,10 @@ def cache_of_user(environment: Mapping[str, str] = os.environ) -> Cache:
     Raises:
         ImageError: the user has no home directory.
     """
-    base = environment.get(CACHE_VARIABLE) or environment.get("HOME", "")
-    if not base:
-        raise ImageError(f"there is no place for images: set {CACHE_VARIABLE} to a directory")
-    root = Path(base) if environment.get(CACHE_VARIABLE) else Path(base) / ".cache"
-    return Cache(root / "llamastack-operator" / "images")
+    try:
+        return Cache(user_directory(environment) / "images")
+    except BinariesUnavailableError as error:
+        raise ImageError(str(error)) from None
 
 
 def key(*parts: str | Path | Iterable[Path]) -> str:

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+from api.conditions import conditions_of
 from controller.llamastack.objects.kinds import EVENT, LLAMA_STACK, SECRET
 from hack.quickstart.road import Road, Step, is_ready
 from hack.quickstart.screen import Screen
@@ -155,10 +156,9 @@ class Follower:
             resource = await self._client.get(LLAMA_STACK, self._key)
         except NotFound:
             return "  it does not exist any more"
-        conditions = (resource.get("status") or {}).get("conditions") or ()
         lines = [
             f"  {c['type']:18} {c['status']:8} {c.get('reason', '')}: {c.get('message', '')}"
-            for c in conditions
+            for c in conditions_of(resource)
         ]
         lines = lines or ["  no status: the operator has not looked at it"]
         events = await self._client.list_all(EVENT, namespace=self._key.namespace)

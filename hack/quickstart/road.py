@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from api.conditions import conditions_of, is_true_now
+
 
 class Mood(Enum):
     """What a step means to the reader."""
@@ -58,7 +60,7 @@ class Road:
         failed = phase == "Failed"
         steps = [
             step
-            for condition in sorted(status.get("conditions") or (), key=_is_summary)
+            for condition in sorted(conditions_of(resource), key=_is_summary)
             if (step := self._of_condition(condition, failed=failed)) is not None
         ]
         if phase and phase != self._phase:
@@ -83,8 +85,4 @@ def _is_summary(condition: Mapping[str, Any]) -> bool:
 
 def is_ready(resource: Mapping[str, Any]) -> bool:
     """Whether the resource is Ready, and that is said of its current spec."""
-    generation = resource["metadata"].get("generation")
-    return any(
-        c["type"] == "Ready" and c["status"] == "True" and c.get("observedGeneration") == generation
-        for c in (resource.get("status") or {}).get("conditions") or ()
-    )
+    return is_true_now(resource, "Ready")

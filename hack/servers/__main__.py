@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hack.cluster.progress import Progress
+from hack.command_line import Commands
 from hack.servers.bed import Bed
 from hack.servers.endpoint import OpenAIEndpoint
 from hack.servers.errors import BedError, BootFailed, ServerAnswered
@@ -51,29 +52,18 @@ _SHOWN = ("/v1/version", "/v1/providers", "/v1/models")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-    except BootFailed as error:
-        print(error.log, file=sys.stderr)
-        print(f"error: {options.release.name}: {error.error}", file=sys.stderr)
-        return 1
-    except (BedError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    return code
+    return _commands().run(arguments, (BedError, OSError), describe=_described)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hack.servers",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def _described(error: Exception) -> str:
+    """A server that did not start is explained by its log."""
+    if isinstance(error, BootFailed):
+        return f"{error.log}\nerror: {error.error}"
+    return f"error: {error}"
+
+
+def _commands() -> Commands:
+    commands = Commands("python -m hack.servers", _DESCRIPTION)
 
     several = argparse.ArgumentParser(add_help=False)
     several.add_argument(
@@ -98,17 +88,15 @@ def _parser() -> argparse.ArgumentParser:
         help="a variable of the server; may be repeated",
     )
 
-    def command(name: str, run: object, text: str, *parents: argparse.ArgumentParser) -> None:
-        sub = commands.add_parser(name, help=text, description=text, parents=parents)
-        sub.set_defaults(run=run)
-
-    command("install", _install, "install what is missing and print where it is", several)
-    command("list", _list, "list the releases, and whether they are installed")
-    command("boot", _boot, "run a server with a config until Ctrl-C, print its address", one)
-    command("check", _check, "boot a config, print version, providers and models, stop", one)
-    command("validate", _validate, "check a config with the server's classes, without booting", one)
-    command("lock", _lock, "make the lock files anew, as of the days in releases.py", several)
-    return parser
+    commands.add("install", _install, "install what is missing and print where it is", several)
+    commands.add("list", _list, "list the releases, and whether they are installed")
+    commands.add("boot", _boot, "run a server with a config until Ctrl-C, print its address", one)
+    commands.add("check", _check, "boot a config, print version, providers and models, stop", one)
+    commands.add(
+        "validate", _validate, "check a config with the server's classes, without booting", one
+    )
+    commands.add("lock", _lock, "make the lock files anew, as of the days in releases.py", several)
+    return commands
 
 
 def _release(text: str) -> Release:

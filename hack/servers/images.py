@@ -15,17 +15,13 @@ import datetime
 import gzip
 import io
 import json
-import ssl
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from hack.servers.registry import Registry, TokenRealm, digest
+from hack.servers.registry_request import RefusedError, send
 
 OCI = "application/vnd.oci.image."
 INDEX, MANIFEST, CONFIG = (f"{OCI}{kind}.v1+json" for kind in ("index", "manifest", "config"))
@@ -158,21 +155,11 @@ class Pusher:
 
     def _ask(self, method: str, target: str, body: bytes, content_type: str) -> Mapping[str, str]:
         url = target if "://" in target else f"{self.url}{target}"
-        request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 -- ours
-        if content_type:
-            request.add_header("Content-Type", content_type)
-        if self.authorization:
-            request.add_header("Authorization", self.authorization)
-        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        headers = {"Content-Type": content_type, "Authorization": self.authorization}
         try:
-            with urllib.request.urlopen(  # noqa: S310 -- ours
-                request, timeout=_SECONDS, context=context
-            ) as response:
-                return {name.lower(): value for name, value in response.headers.items()}
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read().decode(errors="replace")
-            raise AssertionError(f"{method} {target}: {error.code}: {said}") from error
+            return send(method, url, body, headers, ca_file=str(self.ca_file or ""))
+        except RefusedError as error:
+            raise AssertionError(f"{method} {target}: {error}") from error
 
 
 def certificate(
@@ -251,12 +238,7 @@ class TokenServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

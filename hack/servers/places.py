@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from hack.cluster.cache import CACHE_VARIABLE, Cache, Platform
+from hack.cluster.cache import Cache, Platform, user_directory
+from hack.cluster.errors import BinariesUnavailableError
 from hack.servers.errors import BedError
 from hack.servers.releases import LOCKS, RELEASES
 
@@ -46,11 +47,10 @@ def cache_of_user(environment: Mapping[str, str] = os.environ) -> Cache:
     Raises:
         BedError: the user has no home directory.
     """
-    base = environment.get(CACHE_VARIABLE) or environment.get("HOME", "")
-    if not base:
-        raise BedError(f"there is no place for the servers: set {CACHE_VARIABLE} to a directory")
-    root = Path(base) if environment.get(CACHE_VARIABLE) else Path(base) / ".cache"
-    return Cache(root / "llamastack-operator" / "servers" / pins_hash())
+    try:
+        return Cache(user_directory(environment) / "servers" / pins_hash())
+    except BinariesUnavailableError as error:
+        raise BedError(str(error)) from None
 
 
 def temporary() -> Path:

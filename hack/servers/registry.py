@@ -14,9 +14,6 @@ import ctypes
 import hashlib
 import json
 import secrets
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +21,9 @@ from typing import Any
 
 from hack.servers.bed import Bed
 from hack.servers.errors import BedError
+from hack.servers.registry_request import RefusedError, send
 from hack.servers.services import Service
 
-_SECONDS = 20.0
 _BCRYPT_COST = "04"  # the least: nobody attacks it
 _BCRYPT_LETTERS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -120,25 +117,13 @@ class Registry(Service):
     ) -> Mapping[str, str]:
         """The headers of an answer, names in lower case."""
         url = target if "://" in target else f"{self.url}{target}"
-        request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - ours
-        if content_type:
-            request.add_header("Content-Type", content_type)
         if not authorization and self._htpasswd:
             user, password = next(iter(self._htpasswd.items()))
             authorization = basic(user, password)
-        if authorization:
-            request.add_header("Authorization", authorization)
-        context = ssl.create_default_context(cafile=self._tls[0]) if self._tls else None
+        headers = {"Content-Type": content_type, "Authorization": authorization}
         try:
-            with urllib.request.urlopen(  # noqa: S310 - ours
-                request, timeout=_SECONDS, context=context
-            ) as response:
-                return {name.lower(): value for name, value in response.headers.items()}
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read().decode(errors="replace")
-            raise BedError(f"{method} {target}: {error.code}: {said}") from error
-        except OSError as error:
+            return send(method, url, body, headers, ca_file=str(self._tls[0]) if self._tls else "")
+        except (RefusedError, OSError) as error:
             raise BedError(f"{method} {target}: {error}") from error
 
     def _prepare(self) -> None:

@@ -16,7 +16,6 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import IO, Any, Self
 
 from hack.cluster.process import ProcessId
@@ -121,12 +120,7 @@ class Validator:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         # Its input ends, and with it the process; that also holds if we are killed.
         if self._child is not None:
             child, self._child = self._child, None

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from api.v1alpha2.references import CONFIG_KEY
 from configs.yaml_reader import dump
 from controller.llamastack.objects.claims import fitted
 from controller.llamastack.objects.kinds import (
@@ -28,7 +29,6 @@ from controller.llamastack.objects.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     REGISTRY_STATE,
 )
-from controller.llamastack.render.configmap import CONFIG_KEY
 
 if TYPE_CHECKING:
     from controller.runtime.ports import Manifest

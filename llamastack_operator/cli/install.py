@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from api.conditions import is_true
 from configs.yaml_reader import dump_all
 from controller.llamastack.objects.kinds import LLAMA_STACK
 from informers.errors import NotFound, TooManyRequests
@@ -19,7 +20,6 @@ from llamastack_operator.cli.definitions import CRD, RESOURCES, documents
 if TYPE_CHECKING:
     import argparse
 
-    from informers.ports import Object
     from llamastack_operator.kube.rest import Client
 
 DESCRIPTION = """\
@@ -79,7 +79,7 @@ async def _established(client: Client) -> None:
     async with asyncio.timeout(ESTABLISHED_WITHIN_S):
         crd = ObjectKey("", str(LLAMA_STACK))
         while True:
-            if _is_established(await client.get(CRD, crd)) and await _is_listed(client):
+            if is_true(await client.get(CRD, crd), "Established") and await _is_listed(client):
                 return
             await asyncio.sleep(_POLL_S)
 
@@ -92,10 +92,3 @@ async def _is_listed(client: Client) -> bool:
     except (NotFound, TooManyRequests):
         return False
     return True
-
-
-def _is_established(crd: Object) -> bool:
-    return any(
-        c["type"] == "Established" and c["status"] == "True"
-        for c in (crd.get("status") or {}).get("conditions") or ()
-    )

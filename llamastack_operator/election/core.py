@@ -32,6 +32,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from informers.backoff import exponential
+
 JITTER_FACTOR = 1.2  # of client-go: two attempts must fit between renew deadline and lease
 MOST_CONFLICTS = 2  # per attempt: read again and swap again, as when somebody edits a label
 SHORTEST_WAIT_S = 0.001  # floating point must not make a wait of nothing
@@ -41,7 +43,6 @@ SHORTEST_WAIT_S = 0.001  # floating point must not make a wait of nothing
 SEARCH = (0.8, 0.9)  # beat unknown: each look comes a little earlier in the leader's period
 FOLLOW = (0.95, 0.98)  # beat known: still slowly earlier, so that drift never goes unnoticed
 EARLY = (0.1, 0.15)  # nothing new yet: look again soon; doubles with each vain look
-MOST_DOUBLINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +302,11 @@ class Election:
     def _follow(self, lease: Lease, now: float) -> Wait:
         """Somebody else leads: wait for the next beat, or for the end of the term."""
         if self._vain_looks:
-            doubled = 2 ** min(self._vain_looks - 1, MOST_DOUBLINGS)
-            low, high = EARLY[0] * doubled, EARLY[1] * doubled
-            wait = self._periods((min(low, SEARCH[0]), min(high, SEARCH[1])))
+            low, high = (
+                exponential(early, self._vain_looks - 1, cap_s=search)
+                for early, search in zip(EARLY, SEARCH, strict=True)
+            )
+            wait = self._periods((low, high))
         else:
             wait = self._periods(FOLLOW if self._beat_known else SEARCH)
         left = self._left_s(lease, now)

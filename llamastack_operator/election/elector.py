@@ -4,7 +4,7 @@
 """The elector: does what the election says, on the loop's clock, with bounded requests.
 
 It decides nothing: :mod:`llamastack_operator.election.core` does. It owns the deadline of each
-request (E5), the classification of failures (E6: anything the API tree knows is a failed attempt,
+request (E5), the classification of failures (E6; anything the API tree knows is a failed attempt,
 anything else is a bug and ends the process), the jitter, and the log.
 
 Order at the end of a process (E8): close the queue, wait for the last worker, then

@@ -11,34 +11,19 @@ the object: labels, annotations, owner references, and fields of the spec that n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from controller.llamastack.objects.kinds import FIELD_MANAGER
 from informers.errors import NotFound, ProtocolError
 from informers.ports import Object, Resource
 from llamastack_operator.election.core import Lease, Record
+from llamastack_operator.kube.ports import Requester
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
-FIELD_MANAGER = "llamastack-operator"
 REQUEST_TIMEOUT_S = 5.0  # the elector bounds each request too; this is the transport's own limit
-
-
-class Requester(Protocol):
-    """What is needed of the transport; ``llamastack_operator.kube.rest.Client`` has it."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        timeout_s: float = ...,
-    ) -> Any:
-        """One request; the decoded JSON answer. Raises ``informers.errors.ApiError``."""
-        ...
 
 
 def record_of(obj: Object) -> Record:

@@ -5,11 +5,11 @@
 
 The three rules of client-go's ``tools/record/events_cache.go``, in its order:
 
-* F2, similar ones are combined: more than 10 different notes within 10 minutes for one (object,
+* Similar ones are combined (F2): more than 10 different notes within 10 minutes for one (object,
   type, reason), and further notes share one Event "(combined from similar events)". Without it a
   note with a counter in it fills etcd.
-* F1, equal ones are counted: the same (object, type, reason, note) is one :class:`Series`.
-* F3, spam is filtered: for each object a burst of 25, then one in 5 minutes. Filtered occurrences
+* Equal ones are counted (F1): the same (object, type, reason, note) is one :class:`Series`.
+* Spam is filtered (F3): for each object a burst of 25, then one in 5 minutes. Filtered occurrences
   still count, so the next one that passes tells the truth.
 
 Everything is remembered for the 4096 keys used last. The source of all occurrences is this one
@@ -19,9 +19,10 @@ all but the series immutable): a combined Event keeps the note that opened it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
+
+from controller.runtime.lru import LruCache
 
 MOST_SIMILAR: Final = 10  # different notes in the window before they are combined
 SIMILAR_WINDOW_S: Final = 600.0
@@ -94,30 +95,6 @@ class Series:
         self.first_seen = self.last_seen
 
 
-class Recent(Generic[K, V]):
-    """The values of the keys used last."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get(self, key: K) -> V | None:
-        """The value; it becomes the most recent."""
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key)
-
-    def put(self, key: K, value: V) -> None:
-        """Remember a value, and forget the one that was not used for longest."""
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > self._capacity:
-            self._values.popitem(last=False)
-
-
 class Correlator:
     """The memory of one recorder.
 
@@ -126,9 +103,9 @@ class Correlator:
     """
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
-        self._series: Recent[tuple[Regarding, str, str, str], Series] = Recent(capacity)
-        self._similar: Recent[tuple[Regarding, str, str], dict[str, float]] = Recent(capacity)
-        self._tokens: Recent[Regarding, tuple[float, float]] = Recent(capacity)
+        self._series: LruCache[tuple[Regarding, str, str, str], Series] = LruCache(capacity)
+        self._similar: LruCache[tuple[Regarding, str, str], dict[str, float]] = LruCache(capacity)
+        self._tokens: LruCache[Regarding, tuple[float, float]] = LruCache(capacity)
 
     def observe(self, occurrence: Occurrence, now: float, stamp: str) -> Series | None:
         """Count an occurrence.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import structlog
 
@@ -36,11 +36,12 @@ from informers.errors import (
 )
 from llamastack_operator.events import wire
 from llamastack_operator.events.correlator import Correlator, Series
+from llamastack_operator.kube.ports import Requester
 from llamastack_operator.times import micro_time
 from llamastack_operator.times import utc_now as wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from informers.ports import Object
@@ -57,23 +58,6 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 RETRIED: Final = (TransportError, ProtocolError, ServerError, TooManyRequests, Unauthorized)
 
 Outcome = Literal["sent", "filtered", "dropped", "failed"]
-
-
-class Requester(Protocol):
-    """What is needed of the transport; ``llamastack_operator.kube.rest.Client`` has it."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = ...,
-        timeout_s: float = ...,
-    ) -> Any:
-        """One request; the decoded JSON answer. Raises ``informers.errors.ApiError``."""
-        ...
 
 
 class EventMetrics(Protocol):

@@ -10,7 +10,7 @@ deadline, the status is checked before a byte is handed out, and nothing is logg
 path and code.
 
 Two connection pools: watches are long-lived and unlimited, requests are bounded, so that neither
-waits behind the other. The lease gets a client of its own (row E12).
+waits behind the other. The lease gets a client of its own (E12).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from informers.errors import (
     TransportError,
     Unauthorized,
 )
+from llamastack_operator.http_streams import hang_up
 from llamastack_operator.kube.classify import status_error
 from llamastack_operator.kube.config import KubeConfigError, connector
 from llamastack_operator.kube.listwatch import JSON, ScopedListerWatcher
@@ -174,7 +175,7 @@ class Client:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer whose status says success; credentials are renewed once on 401 (row A13)."""
+        """An answer whose status says success; credentials are renewed once on 401 (A13)."""
         if session is None:
             raise RuntimeError("the client is used outside its `async with` block")
         what = f"{method} {path}"
@@ -237,7 +238,7 @@ class Client:
             except Gone:
                 if not token:
                     raise
-                # The snapshot expired between two pages: never mix two of them (row A4).
+                # The snapshot expired between two pages: never mix two of them (A4).
                 page = await source.list_page(resource_version=None, limit=None, continue_token="")
                 return page.items
             items.extend(page.items)
@@ -320,9 +321,9 @@ class Client:
         Args:
             resource: the kind.
             namespace: limits the scope; empty for the whole cluster.
-            label_selector: limits it to matching objects (mind row B10).
+            label_selector: limits it to matching objects, others look deleted (B10).
             field_selector: likewise, e.g. ``metadata.name=x``.
-            metadata_only: ask for ``PartialObjectMetadata`` instead of whole objects (row A18).
+            metadata_only: ask for ``PartialObjectMetadata`` instead of whole objects (A18).
         """
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         return ScopedListerWatcher(
@@ -347,18 +348,7 @@ class Client:
             try:
                 yield _Body(response, path)
             finally:
-                _hang_up(response)
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """End a stream that the server has not ended.
-
-    aiohttp would close TLS politely, wait for the peer in the background, and leave a socket open
-    that outlives the client; nobody needs the rest of a watch.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
+                hang_up(response)
 
 
 class _Body:

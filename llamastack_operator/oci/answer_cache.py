@@ -32,6 +32,8 @@ from controller.llamastack.planning.image_configs import (
     Question,
     Unlabelled,
 )
+from controller.runtime.lru import LruCache
+from informers.backoff import exponential
 from informers.ports import ObjectKey
 from llamastack_operator.oci.errors import RegistryError
 
@@ -72,7 +74,7 @@ class _Entry:
     waiting: set[ObjectKey] = field(default_factory=set)
 
 
-class Ledger:
+class AnswerCache:
     """See the module.
 
     Args:
@@ -89,11 +91,8 @@ class Ledger:
         total_bytes: int = MOST_BYTES,
     ) -> None:
         self._most_questions = questions
-        self._most_contents = contents
-        self._most_bytes = total_bytes
         self._entries: dict[Question, _Entry] = {}  # longest unused first
-        self._contents: dict[str, Content] = {}  # likewise
-        self._bytes = 0
+        self._contents = LruCache[str, Content](total_bytes, most=contents)
 
     def ask(
         self, question: Question, asker: ObjectKey, *, credentials: str, now: float
@@ -123,10 +122,7 @@ class Ledger:
 
     def remembered(self, name: str) -> Content | None:
         """The content of that name, if it is remembered."""
-        content = self._contents.pop(name, None)
-        if content is not None:
-            self._contents[name] = content
-        return content
+        return self._contents.get(name)
 
     def found(self, question: Question, content: Content, *, now: float) -> frozenset[ObjectKey]:
         """The registry has answered; who has to look again."""
@@ -136,7 +132,7 @@ class Ledger:
         entry.content, entry.failure, entry.failures = content.name, None, 0
         fresh_s = DIGEST_FRESH_S if "@" in question.image else TAG_FRESH_S
         entry.fresh_until = now + fresh_s
-        self._keep(content)
+        self._contents.put(content.name, content, content.size)
         return self._woken(entry) if changed else self._woken(entry, nobody=True)
 
     def failed(
@@ -151,7 +147,7 @@ class Ledger:
             spread: 0 to 1, at random.
         """
         entry = self._finished(question)
-        rest = min(FIRST_REST_S * 2.0 ** min(entry.failures, 20), LONGEST_REST_S)
+        rest = exponential(FIRST_REST_S, entry.failures, cap_s=LONGEST_REST_S)
         rest = min(max(rest, error.retry_after_s), LONGEST_REST_S)
         entry.failures += 1
         entry.failure = error
@@ -180,15 +176,6 @@ class Ledger:
         woken = frozenset() if nobody else frozenset(entry.waiting)
         entry.waiting = set()
         return woken
-
-    def _keep(self, content: Content) -> None:
-        old = self._contents.pop(content.name, None)
-        self._bytes += content.size - (old.size if old else 0)
-        self._contents[content.name] = content
-        while len(self._contents) > 1 and (
-            len(self._contents) > self._most_contents or self._bytes > self._most_bytes
-        ):
-            self._bytes -= self._contents.pop(next(iter(self._contents))).size
 
     def _evict_questions(self) -> None:
         surplus = len(self._entries) - self._most_questions

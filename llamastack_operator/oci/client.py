@@ -39,7 +39,7 @@ from llamastack_operator.oci.reference import is_digest
 if TYPE_CHECKING:
     from llamastack_operator.oci.http import Answer, Http
     from llamastack_operator.oci.keyring import Credential
-    from llamastack_operator.oci.reference import Reference
+    from llamastack_operator.oci.reference import ImageReference
 
 MAX_MANIFEST: Final = 4 * 1024 * 1024  # what registries accept (distribution specification)
 MAX_IMAGE_CONFIG: Final = 1024 * 1024
@@ -65,7 +65,7 @@ class Pull:
     architecture: str
 
 
-async def fetch(http: Http, reference: Reference, pull: Pull) -> Content:
+async def fetch(http: Http, reference: ImageReference, pull: Pull) -> Content:
     """The base config of an image.
 
     Raises:
@@ -93,7 +93,7 @@ async def fetch(http: Http, reference: Reference, pull: Pull) -> Content:
 class _Visit:
     """One conversation with one registry about one image."""
 
-    def __init__(self, http: Http, reference: Reference, pull: Pull) -> None:
+    def __init__(self, http: Http, reference: ImageReference, pull: Pull) -> None:
         self._http = http
         self._reference = reference
         self._pull = pull

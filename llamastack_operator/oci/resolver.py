@@ -1,9 +1,9 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the ledger, asks registries behind everybody's back.
+"""Answers at once from the answers, asks registries behind everybody's back.
 
-The shell around `ledger`: it has the clock, the dice and the tasks. Every image is one task with a
+The shell around `answers`: it has the clock, the dice and the tasks. Every image is one task with a
 deadline of its own in a bounded crowd; a registry that hangs costs its own askers their patience
 and nobody else anything.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from llamastack_operator.oci import reference
-from llamastack_operator.oci.answer_cache import Ledger
+from llamastack_operator.oci.answer_cache import AnswerCache
 from llamastack_operator.oci.client import Pull, fetch
 from llamastack_operator.oci.errors import DeadlineExceeded, RegistryError, Unavailable
 
@@ -48,7 +48,7 @@ class ImageConfigResolver:
         wake: queues a key again.
         clock: monotonic seconds.
         timeout_s: for one image, everything included.
-        ledger: memory.
+        answers: memory.
         dice: 0 to 1.
     """
 
@@ -60,7 +60,7 @@ class ImageConfigResolver:
         wake: Callable[[ObjectKey], None],
         clock: Callable[[], float],
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        ledger: Ledger | None = None,
+        answers: AnswerCache | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._http = http
@@ -68,14 +68,14 @@ class ImageConfigResolver:
         self._wake = wake
         self._clock = clock
         self._timeout_s = timeout_s
-        self._ledger = ledger or Ledger()
+        self._answers = answers or AnswerCache()
         self._dice = dice
         self._architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
         self._asked: asyncio.Queue[Question] = asyncio.Queue()
 
     def lookup(self, question: Question, *, asker: ObjectKey, credentials: str) -> Answer:
         """See `controller.llamastack.planning.image_configs.ImageConfigs.lookup`."""
-        answer, start = self._ledger.ask(
+        answer, start = self._answers.ask(
             question, asker, credentials=credentials, now=self._clock()
         )
         if start:
@@ -117,13 +117,13 @@ class ImageConfigResolver:
                 content=content.name,
                 found=content.base is not None,
             )
-            for key in self._ledger.found(question, content, now=self._clock()):
+            for key in self._answers.found(question, content, now=self._clock()):
                 self._wake(key)
 
     async def _fetch(self, question: Question) -> Content:
         image = reference.parse(question.image)
         candidates, explain = await self._secrets.candidates(question, image)
-        pull = Pull(candidates, explain, self._ledger.remembered, self._architecture)
+        pull = Pull(candidates, explain, self._answers.remembered, self._architecture)
         return await fetch(self._http, image, pull)
 
     def _failed(self, question: Question, error: RegistryError) -> None:
@@ -133,6 +133,6 @@ class ImageConfigResolver:
             namespace=question.namespace,
             error=str(error),
         )
-        keys = self._ledger.failed(question, error, now=self._clock(), spread=self._dice())
+        keys = self._answers.failed(question, error, now=self._clock(), spread=self._dice())
         for key in keys:
             self._wake(key)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controller.llamastack.planning.image_configs import Question
     from informers.ports import Object, Resource
     from llamastack_operator.oci.keyring import Credential
-    from llamastack_operator.oci.reference import Reference
+    from llamastack_operator.oci.reference import ImageReference
 
 _HINT = "name one with access in spec.workload.overrides.imagePullSecrets"
 
@@ -50,7 +50,7 @@ class PullSecrets:
         self._live = live
 
     async def candidates(
-        self, question: Question, reference: Reference
+        self, question: Question, reference: ImageReference
     ) -> tuple[tuple[Credential, ...], str]:
         """Credentials to try, and what to say when none of them works.
 
@@ -90,7 +90,7 @@ def _explain(
     names: tuple[str, ...],
     found: tuple[Credential, ...],
     problems: list[str],
-    reference: Reference,
+    reference: ImageReference,
     account: str,
 ) -> str:
     if not names:

@@ -20,7 +20,8 @@ import orjson
 
 from controller.llamastack.server import answers
 from controller.llamastack.server.answers import ShapeUnknown
-from controller.llamastack.server.probe_port import Heard
+from controller.llamastack.server.probe_port import ServerReport
+from llamastack_operator.http_streams import hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ class _Unanswered(Exception):
     """Why not, for people; about the server and nothing but the server."""
 
 
-class Asker:
+class ProbeClient:
     """Asks servers. Use as an asynchronous context manager inside the running loop.
 
     Args:
@@ -63,7 +64,7 @@ class Asker:
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Asker:
+    async def __aenter__(self) -> ProbeClient:
         self._session = aiohttp.ClientSession(
             connector=self._route.connector(),
             headers={
@@ -82,7 +83,7 @@ class Asker:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, server: Server) -> Heard:
+    async def ask(self, server: Server) -> ServerReport:
         """What the server says of itself, as far as it says anything.
 
         Raises:
@@ -102,7 +103,7 @@ class Asker:
                 raise answer
             if isinstance(answer, _Unanswered):
                 problems[what] = str(answer)
-        return Heard(
+        return ServerReport(
             version=reported if isinstance(reported, str) else "",
             providers=listed if isinstance(listed, tuple) else None,
             problem=_in_words(problems),
@@ -145,7 +146,7 @@ class Asker:
                     return body
                 raise await self._failure(response)
             finally:
-                _hang_up(response)
+                hang_up(response)
 
     async def _failure(self, response: aiohttp.ClientResponse) -> Exception:
         status = response.status
@@ -168,13 +169,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(body) > limit:
             break
     return bytes(body)
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """End an answer that has not ended: nobody needs the rest, politely or not."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 def _is_from_api(body: bytes) -> bool:

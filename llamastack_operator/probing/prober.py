@@ -1,9 +1,9 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the ledger, asks servers behind everybody's back.
+"""Answers at once from the schedule, asks servers behind everybody's back.
 
-The shell around `ledger`: it has the clock, the dice and the tasks. At most so many servers are
+The shell around `schedule`: it has the clock, the dice and the tasks. At most so many servers are
 asked at a time, each with a deadline; a server that hangs costs one place for that long, and no
 worker of the controller ever waits for any of it.
 """
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from controller.llamastack.server.probe_port import Heard
+from controller.llamastack.server.probe_port import ServerReport
 from llamastack_operator.probing.probe_client import NotAllowed
-from llamastack_operator.probing.schedule import Ledger
+from llamastack_operator.probing.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 MOST_AT_A_TIME: Final = 16
 
 
-class Asks(Protocol):
-    """Asks one server; `llamastack_operator.probing.probe_client.Asker`."""
+class ProbesServers(Protocol):
+    """Asks one server; `llamastack_operator.probing.probe_client.ProbeClient`."""
 
-    async def ask(self, server: Server) -> Heard:
+    async def ask(self, server: Server) -> ServerReport:
         """What it says of itself.
 
         Raises:
@@ -59,7 +59,7 @@ class Prober:
 
     def __init__(
         self,
-        asker: AbstractAsyncContextManager[Asks],
+        asker: AbstractAsyncContextManager[ProbesServers],
         *,
         wake: Callable[[ObjectKey], None],
         clock: Callable[[], float],
@@ -71,7 +71,7 @@ class Prober:
         self._clock = clock
         self._dice = dice
         self._places = most_at_a_time
-        self._ledger = Ledger(most_repeats=max(1, most_at_a_time // 2))
+        self._schedule = Schedule(most_repeats=max(1, most_at_a_time // 2))
         self._changed = asyncio.Event()
         self._off = False
         self._refused: set[str] = set()
@@ -80,62 +80,62 @@ class Prober:
         """Ask nobody, and say nothing of anybody."""
         self._off = True
 
-    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
         """See `controller.llamastack.server.probe_port.Servers.look`."""
         if self._off:
             return None
         self._changed.set()
-        return self._ledger.look(server, ready=ready, known=known, now=self._clock())
+        return self._schedule.look(server, ready=ready, known=known, now=self._clock())
 
     def awaited_s(self, uid: str) -> float:
         """See `controller.llamastack.server.probe_port.Servers.awaited_s`."""
-        return self._ledger.awaited_s(uid, now=self._clock())
+        return self._schedule.awaited_s(uid, now=self._clock())
 
     def forget(self, uid: str) -> None:
         """See `controller.llamastack.server.probe_port.Servers.forget`."""
-        self._ledger.forget(uid)
+        self._schedule.forget(uid)
 
     async def run(self) -> None:
         """Ask servers until cancelled."""
         async with self._asker as asker, asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
-                while self._places and (server := self._ledger.take(self._clock())):
+                while self._places and (server := self._schedule.take(self._clock())):
                     self._places -= 1
                     group.create_task(self._ask(asker, server), name=f"probe {server.key}")
                 await self._pause()
 
     async def _pause(self) -> None:
         """Until there may be somebody to ask."""
-        due = self._ledger.next_due() if self._places else None
+        due = self._schedule.next_due() if self._places else None
         wait_s = None if due is None else max(0.0, due - self._clock())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()
 
-    async def _ask(self, asker: Asks, server: Server) -> None:
+    async def _ask(self, asker: ProbesServers, server: Server) -> None:
         try:
             heard = await asker.ask(server)
         except NotAllowed as error:
-            if self._ledger.refused(server, now=self._clock()):
+            if self._schedule.refused(server, now=self._clock()):
                 self._wake(server.key)
             self._tell_once(server, error)
         except Exception as error:  # noqa: BLE001 -- a stranger's bytes must not end the process
             log.error(  # noqa: TRY400 -- a traceback may quote what a stranger sent
                 "Failed to understand a server", error=type(error).__name__, **_fields(server)
             )
-            self._answered(server, Heard(problem="could not be understood"))
+            self._answered(server, ServerReport(problem="could not be understood"))
         else:
             self._answered(server, heard)
         finally:
             self._places += 1
             self._changed.set()
 
-    def _answered(self, server: Server, heard: Heard) -> None:
-        if not self._ledger.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
+    def _answered(self, server: Server, heard: ServerReport) -> None:
+        if not self._schedule.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
             return
         self._wake(server.key)
-        if self._ledger.told(server.uid) == heard:
+        if self._schedule.told(server.uid) == heard:
             count = None if heard.providers is None else len(heard.providers)
             facts = {"version": heard.version, "providers": count, "problem": heard.problem}
             log.info("Asked a server", **{k: v for k, v in facts.items() if v}, **_fields(server))
@@ -153,7 +153,7 @@ class Prober:
 
 
 @functools.lru_cache(maxsize=256)
-def _one(heard: Heard) -> Heard:
+def _one(heard: ServerReport) -> ServerReport:
     """The same value for all servers that say the same, of which there are many."""
     return heard
 

@@ -22,8 +22,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from informers.backoff import exponential
+
 if TYPE_CHECKING:
-    from controller.llamastack.server.probe_port import Heard, Server
+    from controller.llamastack.server.probe_port import Server, ServerReport
 
 MOST_TRIES: Final = 5  # over 20 to 25 s, beside the time-outs
 TOLD_AFTER: Final = 3
@@ -58,11 +60,11 @@ class _Entry:
     ticket: int = 0
     failures: int = 0
     gave_up_at: float = 0.0
-    heard: Heard | None = None
+    heard: ServerReport | None = None
     asked_from: float | None = None
 
 
-class Ledger:
+class Schedule:
     """See the module.
 
     Args:
@@ -80,7 +82,7 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def look(self, server: Server, *, ready: bool, known: bool, now: float) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool, now: float) -> ServerReport | None:
         """See `controller.llamastack.server.probe_port.Servers.look`.
 
         Args:
@@ -120,7 +122,7 @@ class Ledger:
             return 0.0
         return max(0.0, entry.asked_from + AWAITED_S - now)
 
-    def told(self, uid: str) -> Heard | None:
+    def told(self, uid: str) -> ServerReport | None:
         """What is told of a server."""
         entry = self._entries.get(uid)
         return entry.heard if entry else None
@@ -149,7 +151,7 @@ class Ledger:
             return 0.0
         return self._repeats[0][0] if self._repeats and self._may_repeat() else None
 
-    def answered(self, asked: Server, heard: Heard, *, now: float, spread: float) -> bool:
+    def answered(self, asked: Server, heard: ServerReport, *, now: float, spread: float) -> bool:
         """What came of a question; whether there is something else to tell, or nothing to wait for.
 
         Args:
@@ -168,7 +170,7 @@ class Ledger:
             entry.failures += 1
             if entry.failures >= MOST_TRIES:
                 entry.open, entry.gave_up_at = False, now
-            rest = FIRST_REST_S * REST_GROWS ** (entry.failures - 1)
+            rest = exponential(FIRST_REST_S, entry.failures - 1, factor=REST_GROWS, cap_s=LATER_S)
             entry.due = now + rest * (1.0 + SPREAD * spread)
             self._queue(entry)
             if entry.failures < TOLD_AFTER:

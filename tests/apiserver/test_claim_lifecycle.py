@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.volumes import CLASSES, growing_volume, storage_class, volume
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

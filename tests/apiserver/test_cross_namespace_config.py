@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""A configuration from another namespace, where the administrator allows that (D12)."""
+"""A configuration from another namespace, where the administrator allows that (R-D12)."""
 
 from __future__ import annotations
 

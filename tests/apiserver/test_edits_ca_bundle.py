@@ -15,6 +15,7 @@ from typing import Any
 import certifi
 import pytest
 
+from api.conditions import condition
 from controller.llamastack.cache.reference_index import ODH_CA_BUNDLE
 from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render.ca_bundle import CA_BUNDLE_DIRECTORY, CA_BUNDLE_PATH, VARIABLES
@@ -22,7 +23,7 @@ from controller.llamastack.render.labels import of_objects
 from hack.cluster.audit import AuditedRequest, Mark
 from tests.support.authority import Authority
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

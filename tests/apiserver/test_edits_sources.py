@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, manifest
+from tests.support.world import World, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -78,7 +79,7 @@ def comparable(world: World, name: str) -> Any:
     """The Deployment with the name of its resource left out.
 
     And without what is known of the server's registry: that outlives the configuration, as the
-    data does (D16c).
+    data does (R-D16c).
     """
     live = world.must_get("deployment", name)
     annotations = {

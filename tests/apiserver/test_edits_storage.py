@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from tests.support.volumes import growing_volume, storage_class, volume
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

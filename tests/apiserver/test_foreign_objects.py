@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""An object of a child's name that belongs to somebody else, for every kind of child (D11).
+"""An object of a child's name that belongs to somebody else, for every kind of child (R-D11).
 
 It is named, never touched, and never taken for ours; when it is gone, the resource goes on by
 itself. With our label it is in the operator's caches, without it is not: both ways end the same.
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from controller.llamastack.children import table
 from controller.llamastack.objects.kinds import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER, SERVICE
 from controller.llamastack.render import labels
@@ -33,18 +35,18 @@ from tests.support.edits.full import (
 )
 from tests.support.edits.row import Json
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
-BESIDE = {kind.resource for kind in table.KINDS if not kind.first}
+BESIDE = {kind.resource for kind in table.KINDS if not kind.before_deployment}
 CASES = [(kind, labelled) for kind in KINDS for labelled in (True, False)]
 IDS = [f"{kind.kind}-{'labelled' if labelled else 'plain'}" for kind, labelled in CASES]
 
 # Nothing tells when an object goes that is in no cache, so the operator looks again after a minute.
 SOON = """
 import runpy
-from controller.llamastack import outcome
+from controller.llamastack.status import outcome
 outcome.CONFLICT_RECHECK_S = 1.0
 runpy.run_module("llamastack_operator", run_name="__main__", alter_sys=True)
 """
@@ -123,7 +125,7 @@ def test_foreign_object_is_named_never_touched_and_when_it_is_gone_all_goes_on(
     taken = [path for path in before if path.rpartition("/")[0].endswith(kind.plural)]
     taken = [path for path in taken if path.rpartition("/")[2].startswith(name)]
 
-    def conflict() -> Json | None:
+    def conflict() -> Mapping[str, Any] | None:
         ready = condition(world.must_get("llsd", name), "Ready")
         return ready if ready.get("reason") == "ResourceConflict" else None
 

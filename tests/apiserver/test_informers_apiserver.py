@@ -1,7 +1,11 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the informer relies on, asked of a real API server (A2, A4 to A6, A8, A13, A18 to A20)."""
+"""What the informer relies on, asked of a real API server.
+
+The promises are about lists (A2, A4, A5, A6, A19), bookmarks and rights (A8, A13), metadata (A18)
+and size (A20).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from structlog.testing import capture_logs
 from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, NotFound
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ListerWatcher, ObjectKey, Resource
 from informers.transforms import keep_metadata
 from llamastack_operator.kube.config import Source, connect
@@ -34,7 +38,7 @@ CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
 SECRETS = Resource("", "v1", "Secret", "secrets")
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
 
-STREAMED = Tuning(backoff_s=0.1)
+STREAMED = ReflectorOptions(backoff_s=0.1)
 PAGED = replace(STREAMED, streaming_list=False, page_size=2)
 OURS = "test=yes"  # the controllers put a ConfigMap of their own into every namespace
 
@@ -119,12 +123,12 @@ def source(client: Client, namespace: str) -> ListerWatcher:
     return client.lister_watcher(CONFIG_MAPS, namespace=namespace, label_selector=OURS)
 
 
-# --- A2, A4, A19 ---------------------------------------------------------------------------
+# --- (A2, A4, A19) -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tuning", [STREAMED, PAGED])
 async def test_store_follows_creates_changes_and_deletes(
-    cluster: Cluster, source: ListerWatcher, tuning: Tuning
+    cluster: Cluster, source: ListerWatcher, tuning: ReflectorOptions
 ) -> None:
     cluster.create("a", "b", "c")
     cluster.patch("a", {"data": {"k": "v"}})  # now the order of versions is not that of names
@@ -171,7 +175,7 @@ async def test_streaming_list_is_one_request(
     assert [request.verb for request in asked] == ["watch"]
 
 
-# --- A5, A6, A8 ----------------------------------------------------------------------------
+# --- (A5, A6, A8) --------------------------------------------------------------------------
 
 
 async def test_restart_of_the_api_server_is_outlived_by_who_watches_and_who_comes_back(
@@ -253,7 +257,7 @@ async def test_bookmark_tells_that_nothing_happened_here(
     assert len(informer.store) == 0
 
 
-# --- A13 -----------------------------------------------------------------------------------
+# --- (A13) ---------------------------------------------------------------------------------
 
 
 async def test_rights_that_are_given_and_taken_away_are_noticed(
@@ -296,12 +300,12 @@ def troubles(logs: list[Any]) -> list[str]:
     return [e["reason"] for e in logs if e["event"] == "Could not follow the API server"]
 
 
-# --- A18, B9, B10 --------------------------------------------------------------------------
+# --- (A18, B9, B10) ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tuning", [STREAMED, PAGED])
 async def test_metadata_only_informer_never_receives_a_secret(
-    cluster: Cluster, client: Client, tuning: Tuning
+    cluster: Cluster, client: Client, tuning: ReflectorOptions
 ) -> None:
     hidden = {"stringData": {"password": "hunter2"}}
     cluster.create("listed", resource=SECRETS, **hidden)
@@ -358,7 +362,7 @@ async def test_live_read_begins_what_the_watch_goes_on_with(
         await until(lambda: held(informer) == {"a": cluster.truth()["a"]})
 
 
-# --- A20 -----------------------------------------------------------------------------------
+# --- (A20) ---------------------------------------------------------------------------------
 
 
 async def test_big_sync_leaves_room_for_others(cluster: Cluster, client: Client) -> None:

@@ -118,7 +118,7 @@ async def test_absent_child_is_created_and_then_in_place(client: Client, owner: 
 
 
 async def test_dropped_field_of_a_created_child_really_goes(client: Client, owner: Object) -> None:
-    """What POST wrote belongs to an Update entry, which apply alone would never prune (row G7)."""
+    """What POST wrote belongs to an Update entry, which apply alone would never prune (G7)."""
     writer = ChildWriter(client)
     created = await writer.ensure(owner, deployment(owner, "A", "B", paused=True), Cache())
 
@@ -171,7 +171,7 @@ async def test_drift_is_put_right(client: Client, owner: Object) -> None:
 async def test_foreign_object_is_refused_by_name_and_left_alone(
     client: Client, owner: Object, namespace: str
 ) -> None:
-    """Our caches do not show it, because it lacks our label (row B10)."""
+    """Our caches do not show it, because it lacks our label (B10)."""
     foreign = await client.create(
         SERVICE_ACCOUNT,
         {
@@ -211,7 +211,7 @@ async def test_child_that_lost_its_label_is_found_again(client: Client, owner: O
 
 
 async def test_recreated_namesake_is_not_overwritten(client: Client, owner: Object) -> None:
-    """The apply carries the uid of the object that the decision was made for (row E9)."""
+    """The apply carries the uid of the object that the decision was made for (E9)."""
     writer = ChildWriter(client)
     created = await writer.ensure(owner, deployment(owner, "A"), Cache())
     stale = {**created.live, "metadata": {**created.live["metadata"], "uid": "another"}}

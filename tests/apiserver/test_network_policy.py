@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, eventually, install
 
 pytestmark = pytest.mark.apiserver
 

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from configs.yaml_reader import load
 from hack.cluster.errors import ProcessFailedError
 from hack.cluster.plane import ControlPlane
 from hack.root import ROOT
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

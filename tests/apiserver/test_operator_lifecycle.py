@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import COLLECTED_S, SECRET_VALUE, World, condition, eventually
+from tests.support.world import COLLECTED_S, SECRET_VALUE, World, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -261,14 +262,14 @@ def test_foreign_object_is_named_and_never_touched(world: World) -> None:
     world.secret()
     world.resource()
 
-    answer = world.wait_condition("Ready", "False")
+    world.wait_condition("Ready", "False")
     eventually(
         "the conflict",
         lambda: condition(world.must_get("llsd", "demo"), "Ready")["reason"] == "ResourceConflict",
     )
-    answer = condition(world.must_get("llsd", "demo"), "Ready")
+    conflict = condition(world.must_get("llsd", "demo"), "Ready")
 
-    assert 'Service "demo-service"' in answer["message"]
+    assert 'Service "demo-service"' in conflict["message"]
     now = world.must_get("service", "demo-service")
     assert now["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"]
     world.wait_condition("DeploymentReady", "True")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from tests.support.edits.materials import certificate
 from tests.support.elsewhere import is_test
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, manifest
+from tests.support.world import World, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from api.conditions import condition
 from llamastack_operator.probing.schedule import MOST_TRIES
 from tests.bench.slow_servers import MOST_MEDIAN_MS, Crowd, behaviour, measure_crowd
 from tests.support.llama_servers import LISTED
-from tests.support.world import condition
 
 pytestmark = [
     pytest.mark.apiserver,

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.apicase import resource
 from tests.support.crdplane import REFUSED, answer, collection, until
 from tests.support.operator_process import OperatorProcess
 from tests.support.samples import FOLDER, SAMPLES, Sample
 from tests.support.volumes import CLASSES, storage_class, volume
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, eventually, install
 
 pytestmark = pytest.mark.apiserver
 

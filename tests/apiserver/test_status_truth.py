@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from controller.llamastack.objects.rollout import State, assess
 from hack.cluster.errors import ClusterError
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

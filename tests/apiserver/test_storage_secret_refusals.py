@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
 from tests.support.storage_secret import (
@@ -24,7 +25,7 @@ from tests.support.storage_secret import (
     start,
     version,
 )
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 

@@ -1,15 +1,16 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Another version of the operator brings other images and base configs (FR-020a to c, FR-100).
+"""Another version of the operator brings other images and base configs.
 
-An upgrade is played by an operator with a table of distributions of its own.
+An upgrade is played by an operator with a table of distributions of its own (FR-020a, FR-020b,
+FR-020c, FR-100).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, manifest
+from tests.support.world import World, eventually, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -57,7 +59,7 @@ def replica_sets(world: World) -> set[str]:
     return {found["metadata"]["uid"] for found in _sets(world)}
 
 
-def with_reason(world: World, reason: str) -> dict[str, Any] | None:
+def with_reason(world: World, reason: str) -> Mapping[str, Any] | None:
     ready = condition(world.must_get("llsd", "demo"), "Ready")
     return ready if ready.get("reason") == reason else None
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def test_missing_config_map_is_reported_and_picked_up_when_it_appears(world: Wor
     )
 
 
-def _with_reason(world: World, reason: str) -> dict[str, Any] | None:
+def _with_reason(world: World, reason: str) -> Mapping[str, Any] | None:
     answer = world.wait_condition("SecretsResolved", "False")
     return answer if answer["reason"] == reason else None
 

@@ -32,7 +32,7 @@ import structlog
 
 from informers.decoder import INITIAL_EVENTS_END
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, Resource
 from tests.support.fakecluster import FakeCluster, line
 from tests.support.fakelist import FakeListerWatcher
@@ -139,7 +139,7 @@ def by_owner(obj: Object) -> list[str]:
 def through_the_cores(objects: int, seconds: float) -> tuple[float, int]:
     """Events a second, and bytes an event."""
     cluster = FakeCluster(DEPLOYMENTS)
-    follower = Follower(cluster, tuning=Tuning(), indexers={"owner": by_owner})
+    follower = Follower(cluster, tuning=ReflectorOptions(), indexers={"owner": by_owner})
     follower.join(Nothing())
     follower.catch_up()
     done, spent, version = 0, 0.0, cluster.version

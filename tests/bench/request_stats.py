@@ -41,7 +41,7 @@ def role(request: AuditedRequest) -> Role:
     """The role of a request.
 
     A list in one namespace is work: the operator under test watches all namespaces, so that is a
-    look at one resource's surroundings and no cache being filled.
+    look at one resource's capabilities and no cache being filled.
     """
     if request.resource == "leases":
         return Role.LEASE

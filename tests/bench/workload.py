@@ -38,7 +38,8 @@ from controller.llamastack.planning.plan import Plan, make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render.inputs import Options
-from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.compute import compute
+from controller.llamastack.status.facts import Facts
 from hack.root import ROOT
 from informers.ports import Object, Resource
 from llamastack_operator.events import wire
@@ -69,7 +70,7 @@ _NUMBER = re.compile(r"llsd-(\d+)")
 _MODEL_UID = "00000000-0000-0000-0000-00000000000a"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
-_FIRST = (CONFIG_MAP.kind, *(kind.resource.kind for kind in table.KINDS if kind.first))
+_FIRST = (CONFIG_MAP.kind, *(kind.resource.kind for kind in table.KINDS if kind.before_deployment))
 _KINDS = {kind.kind: kind for kind in (*table.RESOURCES, CONFIG_MAP)}
 
 

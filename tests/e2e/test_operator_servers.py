@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from api.conditions import condition, is_current
 from hack.cluster.node.pods import Namespace, wait_for
 from hack.images import server
 from tests.support.asking import Asking
 from tests.support.samples import BY_NAME
-from tests.support.world import World, condition, eventually
+from tests.support.world import World, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -161,13 +163,12 @@ def _pods(namespace: Namespace) -> list[dict[str, Any]]:
     return namespace.pods("app.kubernetes.io/instance=demo")
 
 
-def _wait_reason(world: World, kind: str, reason: str) -> dict[str, Any]:
+def _wait_reason(world: World, kind: str, reason: str) -> Mapping[str, Any]:
     """The condition of ``demo``, once it has the reason for the current generation."""
 
-    def look() -> dict[str, Any] | None:
+    def look() -> Mapping[str, Any] | None:
         cr = world.must_get("llsd", "demo")
         found = condition(cr, kind)
-        current = found.get("observedGeneration") == cr["metadata"]["generation"]
-        return found if found.get("reason") == reason and current else None
+        return found if found.get("reason") == reason and is_current(cr, kind) else None
 
     return eventually(f"{kind} says {reason}", look, 90)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.world import World, condition, eventually
+from api.conditions import condition
+from tests.support.world import World, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

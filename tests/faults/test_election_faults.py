@@ -18,19 +18,10 @@ from aiohttp import web
 from llamastack_operator.election.core import Timings
 from llamastack_operator.election.elector import Elector, LeadershipLost
 from llamastack_operator.election.lease import KubeLeaseStore
-from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
+from tests.support.loopback import client_of
 
 TIMINGS = Timings(lease_s=0.6, renew_deadline_s=0.4, retry_s=0.05)
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
-current-context: x
-"""
 
 
 class LeaseServer:
@@ -86,20 +77,8 @@ class LeaseServer:
 @asynccontextmanager
 async def serving(tmp_path: Path) -> AsyncIterator[tuple[LeaseServer, Client]]:
     server = LeaseServer()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    path = tmp_path / "kubeconfig"
-    path.write_text(KUBECONFIG.format(port=runner.addresses[0][1]), encoding="utf-8")
-    try:
-        async with Client(await connect(Source(str(path))), user_agent="test") as client:
-            yield server, client
-    finally:
-        server.released.set()
-        await runner.cleanup()
+    async with client_of(server, tmp_path) as client:
+        yield server, client
 
 
 @asynccontextmanager

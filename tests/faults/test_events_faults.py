@@ -17,17 +17,7 @@ import pytest
 from aiohttp import web
 
 from llamastack_operator.events.recorder import Recorder
-from llamastack_operator.kube.config import Source, connect
-from llamastack_operator.kube.rest import Client
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
-current-context: x
-"""
+from tests.support.loopback import client_of
 
 TERMINATING = {
     "kind": "Status",
@@ -70,26 +60,14 @@ async def recording(
     tmp_path: Path,
 ) -> AsyncIterator[tuple[EventServer, Recorder, Outcomes]]:
     server, outcomes = EventServer(), Outcomes()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    path = tmp_path / "kubeconfig"
-    path.write_text(KUBECONFIG.format(port=runner.addresses[0][1]), encoding="utf-8")
-    try:
-        async with Client(await connect(Source(str(path))), user_agent="test") as client:
-            recorder = Recorder(client, controller="c", instance="i", metrics=outcomes)
-            task = asyncio.create_task(recorder.run(), name="recorder")
-            try:
-                yield server, recorder, outcomes
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-    finally:
-        server.released.set()
-        await runner.cleanup()
+    async with client_of(server, tmp_path) as client:
+        recorder = Recorder(client, controller="c", instance="i", metrics=outcomes)
+        task = asyncio.create_task(recorder.run(), name="recorder")
+        try:
+            yield server, recorder, outcomes
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def report(recorder: Recorder, name: str = "web") -> None:

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
@@ -77,7 +77,7 @@ class Server:
             await runner.cleanup()
 
 
-QUICK = Tuning(streaming_list=False, backoff_s=0.05)
+QUICK = ReflectorOptions(streaming_list=False, backoff_s=0.05)
 
 
 @pytest.mark.parametrize("size", [int(1.5 * MIB), int(3.9 * MIB), 8 * MIB - 1024])

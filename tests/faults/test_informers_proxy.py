@@ -3,8 +3,9 @@
 
 """Informer and transport behind a network that fails, in front of a real API server.
 
-Each test injects one kind of fault (A1 to A4, A8, A9, A12 to A15, B13, B14) and then asks for the
-same: the store is what the cluster is, and the server was not asked more than need be.
+Each test injects one kind of fault, in lists (A1, A2, A3, A4), watches (A8, A9), answers (A12, A13,
+A14, A15) or what follows from them (B13, B14), and then asks for the same: the store is what the
+cluster is, and the server was not asked more than need be.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from structlog.testing import capture_logs
 from hack.cluster.plane import ControlPlane
 from informers.errors import Gone, ServerError, TooManyRequests
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ListerWatcher, ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
@@ -47,7 +48,7 @@ from tests.support.informing import until as until_on_any_clock
 pytestmark = pytest.mark.apiserver
 
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
-STREAMED = Tuning(backoff_s=0.1)
+STREAMED = ReflectorOptions(backoff_s=0.1)
 PAGED = replace(STREAMED, streaming_list=False, page_size=2)
 
 
@@ -115,14 +116,14 @@ async def world(
             yield World(control_plane, namespace, proxy, source)
 
 
-def patient(source: ListerWatcher, tuning: Tuning = STREAMED) -> Informer:
+def patient(source: ListerWatcher, tuning: ReflectorOptions = STREAMED) -> Informer:
     """An informer with the smallest jitter, so that tests are quick."""
     rng = random.Random(1)
     rng.random = lambda: 0.0  # type: ignore[method-assign]
     return informer_of(source, tuning=tuning, rng=rng)
 
 
-# --- A1 to A4: lists -----------------------------------------------------------------------
+# --- lists (A1, A2, A3, A4) ----------------------------------------------------------------
 
 
 async def test_stale_list_does_not_turn_back_the_store(world: World) -> None:
@@ -187,7 +188,7 @@ async def test_token_that_expires_on_page_two_leads_to_one_full_list(world: Worl
     assert limits == ["2", "2", None]
 
 
-# --- A8, A9: bookmarks and silence ---------------------------------------------------------
+# --- bookmarks and silence (A8, A9) --------------------------------------------------------
 
 
 async def test_lost_bookmarks_harm_nothing(world: World) -> None:
@@ -216,7 +217,7 @@ async def test_half_open_socket_is_left_without_a_list(world: World, fault: Faul
     assert world.proxy.count("list") == 1
 
 
-# --- A12 to A15: failures ------------------------------------------------------------------
+# --- failures (A12, A13, A14, A15) ---------------------------------------------------------
 
 
 async def test_retry_after_is_honoured_and_the_watch_goes_on_where_it_was(world: World) -> None:
@@ -297,7 +298,7 @@ async def test_repeated_events_are_told_once(world: World) -> None:
     ]
 
 
-# --- B2, B13, B14 --------------------------------------------------------------------------
+# --- (B2, B13, B14) ------------------------------------------------------------------------
 
 
 async def test_what_vanished_while_nobody_watched_is_reported(world: World) -> None:

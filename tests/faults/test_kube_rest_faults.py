@@ -159,7 +159,7 @@ async def test_nobody_listening_names_the_reason(tmp_path: Path) -> None:
 
 
 async def test_list_is_read_page_by_page_and_never_mixed(tmp_path: Path) -> None:
-    """A continue token that expires on page two leads to one whole list (row A4)."""
+    """A continue token that expires on page two leads to one whole list (A4)."""
     queries: list[dict[str, str]] = []
 
     async def pages(request: web.Request) -> web.Response:

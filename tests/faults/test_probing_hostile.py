@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.server.probe_port import Heard, Provider
+from controller.llamastack.server.probe_port import Provider, ServerReport
 from hack.cluster.ports import free_port
 from llamastack_operator.kube.config import Source, connect
-from llamastack_operator.probing.probe_client import MOST_BYTES, Asker, NotAllowed
+from llamastack_operator.probing.probe_client import MOST_BYTES, NotAllowed, ProbeClient
 from llamastack_operator.probing.routes import Direct, ThroughApi, route_of
 from tests.support.faultproxy import kubeconfig_of
 from tests.support.llama_servers import (
@@ -40,8 +40,8 @@ TIMEOUT_S = 0.5
 PATIENT_S = 20.0  # where time is not what is asked about
 
 
-async def heard_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> Heard:
-    async with there, Asker(Direct(), timeout_s=timeout_s, user_agent="test/1") as asker:
+async def heard_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> ServerReport:
+    async with there, ProbeClient(Direct(), timeout_s=timeout_s, user_agent="test/1") as asker:
         return await asker.ask(there.server)
 
 
@@ -51,7 +51,7 @@ async def test_server_tells_its_version_and_providers() -> None:
     heard = await heard_from(there)
 
     text = "Provider does not implement it"
-    assert heard == Heard(
+    assert heard == ServerReport(
         "0.7.3",
         (
             Provider("inference", "vllm", "remote::vllm", "Not Implemented", text),
@@ -129,7 +129,7 @@ async def test_two_different_failures_are_both_told() -> None:
 
 async def test_closed_port_is_told_without_an_address() -> None:
     port = free_port()
-    async with Asker(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
+    async with ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
         heard = await asker.ask(server(port=port))
 
     assert heard.problem.endswith("its version: connection refused")
@@ -149,7 +149,7 @@ async def test_whatever_else_listens_is_told(scheme: str, why: str) -> None:
         writer.close()
 
     listener = await asyncio.start_server(babble, "127.0.0.1", 0)
-    async with listener, Asker(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
+    async with listener, ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
         port = listener.sockets[0].getsockname()[1]
         heard = await asker.ask(server(port=port, scheme=scheme))
 
@@ -169,13 +169,13 @@ async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
 # --- outside the cluster -----------------------------------------------------------------------
 
 
-async def heard_through(answer: Answer, tmp_path: Path) -> tuple[Heard, list[str]]:
+async def heard_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, list[str]]:
     """What is heard from a server behind such an API server, and the paths that were asked for."""
     async with LlamaServer(answer, answer) as api:
         path = kubeconfig_of(f"http://127.0.0.1:{api.port}", tmp_path / "kubeconfig")
         route = route_of("auto", await connect(Source(str(path))))
         assert isinstance(route, ThroughApi)
-        async with Asker(route, timeout_s=PATIENT_S, user_agent="t") as asker:
+        async with ProbeClient(route, timeout_s=PATIENT_S, user_agent="t") as asker:
             heard = await asker.ask(server(scheme="https"))
     return heard, [path for path, _ in api.requests]
 

@@ -10,7 +10,6 @@ people make, each of which is told at the field where it was made.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from configs.eras import ERAS, api_of
 from controller.llamastack.planning.plan import Plan, make_plan
 from tests.support.bases import base_of
 from tests.support.config_specs import DISTRIBUTIONS
+from tests.support.json_places import put
 from tests.support.spec_strategies import AnySpec, any_valid_spec, plan_of
 
 LONGEST = 4000
@@ -62,16 +62,6 @@ def places(value: Any, at: Path = ()) -> Iterator[Path]:
     if isinstance(value, dict | list):
         for key, child in value.items() if isinstance(value, dict) else enumerate(value):
             yield from places(child, (*at, key))
-
-
-def put(value: Any, at: Path, new: Any) -> Any:
-    """The data with something else at one place."""
-    changed = copy.deepcopy(value)
-    node = changed
-    for step in at[:-1]:
-        node = node[step]
-    node[at[-1]] = new
-    return changed
 
 
 def judge(spec: AnySpec, resource: Any) -> Plan:

@@ -21,6 +21,7 @@ from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
 from controller.llamastack.cache.reference_index import secrets_of_pods
 from tests.support.apicases import GOOD, resource
+from tests.support.json_places import put
 
 _SCALARS = (
     st.none()
@@ -57,24 +58,12 @@ def _places(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return found
 
 
-def _replaced(value: Any, at: tuple[str | int, ...], new: Any) -> Any:
-    """The value with something else at one place."""
-    if not at:
-        return new
-    changed = copy.deepcopy(value)
-    node = changed
-    for step in at[:-1]:
-        node = node[step]
-    node[at[-1]] = new
-    return changed
-
-
 @st.composite
 def _damaged(draw: st.DrawFn) -> Any:
     """A good resource with something else in one to three places."""
     obj = GOOD[draw(st.sampled_from(_RICHEST))]
     for _ in range(draw(st.integers(1, 3))):
-        obj = _replaced(obj, draw(st.sampled_from(_places(obj))), draw(_JSON))
+        obj = put(obj, draw(st.sampled_from(_places(obj))), draw(_JSON))
     return obj
 
 

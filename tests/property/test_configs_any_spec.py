@@ -18,6 +18,7 @@ from api.v1alpha2 import Reason
 from configs import connection, references, yaml_reader
 from configs.errors import ConfigError
 from tests.support.config_specs import JSON, generate, valid_sections
+from tests.support.json_places import shuffled
 
 _CONFIG_REASONS = {
     Reason.CONFIG_GENERATION_FAILED,
@@ -26,21 +27,13 @@ _CONFIG_REASONS = {
 }
 
 
-def _shuffled(data: Any, seed: Any) -> Any:
-    if isinstance(data, dict):
-        keys = list(data)
-        seed.shuffle(keys)
-        return {key: _shuffled(data[key], seed) for key in keys}
-    return [_shuffled(item, seed) for item in data] if isinstance(data, list) else data
-
-
 @given(sections=valid_sections(), seed=st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_a_valid_spec_gives_the_same_config_whatever_the_order_of_its_keys(
     sections: dict[str, Any], seed: Any
 ) -> None:
     first = generate(**sections)
-    second = generate(**_shuffled(sections, seed))
+    second = generate(**shuffled(sections, seed))
 
     assert first.config_yaml == second.config_yaml
     assert (first.config_hash, first.env, first.models) == (

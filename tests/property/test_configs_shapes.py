@@ -18,6 +18,7 @@ from configs.eras import Era
 from configs.errors import ConfigError
 from tests.support.bases import HAND_MADE, base_of, generate_on
 from tests.support.config_specs import DISTRIBUTIONS, JSON, generate, valid_sections
+from tests.support.json_places import shuffled
 
 _ERAS = st.sampled_from(HAND_MADE)
 _NAMES = st.sampled_from(sorted(DISTRIBUTIONS.known))
@@ -37,14 +38,6 @@ def _accepted(make: Callable[..., Generated], *args: Any, **sections: Any) -> di
         reject()
     data: dict[str, Any] = yaml_reader.load(str(found.config_yaml))
     return data
-
-
-def _shuffled(data: Any, seed: Any) -> Any:
-    if isinstance(data, dict):
-        keys = list(data)
-        seed.shuffle(keys)
-        return {key: _shuffled(data[key], seed) for key in keys}
-    return [_shuffled(item, seed) for item in data] if isinstance(data, list) else data
 
 
 @given(name=_NAMES, sections=valid_sections())
@@ -82,7 +75,7 @@ def test_a_base_without_some_of_its_apis_is_of_the_same_era(era: Era, gone: set[
 def test_neither_order_nor_unknown_keys_matter(era: Era, seed: Any, extra: dict[str, Any]) -> None:
     known = {"storage", "telemetry", "server", "providers", "apis", "registered_resources"}
     added = {f"x-{key}": value for key, value in extra.items() if key not in known}
-    data = _shuffled({**base_of(era).data, **added}, seed)
+    data = shuffled({**base_of(era).data, **added}, seed)
 
     assert detection.candidates(data) == (era,)
     assert not detection.outdated(data)

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from configs import scalars, yaml_reader
 from tests.support.config_specs import JSON
+from tests.support.json_places import shuffled
 
 pyyaml: Any = importlib.import_module("yaml")  # it has no types of its own
 
@@ -110,15 +111,7 @@ def test_unsorted_output_keeps_the_order(data: Any) -> None:
 @given(data=_DATA, seed=st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_bytes_do_not_depend_on_the_order_of_keys(data: Any, seed: Any) -> None:
-    assert yaml_reader.dump(data) == yaml_reader.dump(_shuffled(data, seed))
-
-
-def _shuffled(data: Any, seed: Any) -> Any:
-    if isinstance(data, dict):
-        keys = list(data)
-        seed.shuffle(keys)
-        return {key: _shuffled(data[key], seed) for key in keys}
-    return [_shuffled(item, seed) for item in data] if isinstance(data, list) else data
+    assert yaml_reader.dump(data) == yaml_reader.dump(shuffled(data, seed))
 
 
 @given(text=st.text(alphabet="ab01:-?[]{}&*!|>'\"%#,~<= \n\t\\u", max_size=60) | st.text())

@@ -10,6 +10,7 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.runtime.lru import LruCache
 from llamastack_operator.events.correlator import (
     BURST,
     COMBINED,
@@ -18,7 +19,6 @@ from llamastack_operator.events.correlator import (
     SIMILAR_WINDOW_S,
     Correlator,
     Occurrence,
-    Recent,
     Regarding,
     Series,
 )
@@ -158,7 +158,7 @@ def test_counts_add_up_and_limits_hold(history: list[tuple[float, str, str, str]
 
 @given(st.lists(st.integers(0, 20), max_size=200), st.integers(1, 8))
 def test_memory_is_bounded_and_keeps_what_was_used_last(keys: list[int], capacity: int) -> None:
-    recent: Recent[int, int] = Recent(capacity)
+    recent: LruCache[int, int] = LruCache(capacity)
     order: list[int] = []
     for key in keys:
         if recent.get(key) is None:

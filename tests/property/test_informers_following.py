@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from informers import resource_version as rv
 from informers.errors import ServerError, TooManyRequests, TransportError
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, ObjectKey
 from tests.support.fakecluster import FakeCluster
 from tests.support.following import Follower, View
@@ -52,7 +52,7 @@ class Following(RuleBasedStateMachine):
         self.index_failures: list[ObjectKey] = []
         self.follower = Follower(
             self.cluster,
-            tuning=Tuning(streaming_list=streaming, page_size=page),
+            tuning=ReflectorOptions(streaming_list=streaming, page_size=page),
             indexers={"colour": by_colour, "all": lambda obj: ["x"]},
             on_error=lambda name, key, error: self.index_failures.append(key),
         )

@@ -4,7 +4,7 @@
 """A store of objects of interest never holds a ghost, nor an old state, nor a stranger.
 
 Interest comes and goes, live reads are offered late, and the stream is cut and compacted
-meanwhile; what the store holds once it has caught up must be true (B2, B10 and `keep`).
+meanwhile; what the store holds once it has caught up must be true (B2, B10, `keep`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, ObjectKey, key_of
 from tests.support.fakecluster import FakeCluster
 from tests.support.following import Follower
@@ -49,7 +49,7 @@ class Keeping(RuleBasedStateMachine):
         self.handler = Deletes()
         self.follower = Follower(
             self.cluster,
-            tuning=Tuning(streaming_list=streaming, page_size=2),
+            tuning=ReflectorOptions(streaming_list=streaming, page_size=2),
             keep=lambda obj: obj["metadata"]["name"] in self.interest,
         )
         self.follower.join(self.handler)

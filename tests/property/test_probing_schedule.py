@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from controller.llamastack.server.probe_port import Heard, Server
+from controller.llamastack.server.probe_port import Server, ServerReport
 from llamastack_operator.probing.schedule import (
     AWAITED_S,
     AWAITED_TRIES,
@@ -22,12 +22,12 @@ from llamastack_operator.probing.schedule import (
     REST_GROWS,
     SPREAD,
     TOLD_AFTER,
-    Ledger,
+    Schedule,
 )
 from tests.support.llama_servers import server
 
-WELL = Heard("0.7.3", ())
-ILL = Heard(problem="could not be asked")
+WELL = ServerReport("0.7.3", ())
+ILL = ServerReport(problem="could not be asked")
 NAMES = ("a", "b", "c")
 REPEATS = 1
 UID = server().uid
@@ -38,7 +38,7 @@ class Asking(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger(most_repeats=REPEATS)
+        self.schedule = Schedule(most_repeats=REPEATS)
         self.now = 0.0
         self.world = {name: server(name) for name in NAMES}
         self.ready = dict.fromkeys(NAMES, False)
@@ -48,7 +48,7 @@ class Asking(RuleBasedStateMachine):
 
     def look(self, name: str, *, known: bool = False) -> None:
         current = self.world[name]
-        heard = self.ledger.look(current, ready=self.ready[name], known=known, now=self.now)
+        heard = self.schedule.look(current, ready=self.ready[name], known=known, now=self.now)
         self.seen[name] = current
         # What is told is of the template that runs, in the words of a server of that template.
         assert heard is None or heard.problem or heard.version == current.template
@@ -72,7 +72,7 @@ class Asking(RuleBasedStateMachine):
 
     @rule()
     def somebody_is_asked(self) -> None:
-        found = self.ledger.take(self.now)
+        found = self.schedule.take(self.now)
         if found is not None:
             name = found.key.name
             assert found.uid not in {s.uid for s in self.asked}, "two questions to one server"
@@ -85,11 +85,11 @@ class Asking(RuleBasedStateMachine):
         if self.asked:
             asked = self.asked.pop(pick % len(self.asked))
             heard = replace(WELL, version=asked.template) if well else ILL
-            self.ledger.answered(asked, heard, now=self.now, spread=0.5)
+            self.schedule.answered(asked, heard, now=self.now, spread=0.5)
 
     @rule(name=st.sampled_from(NAMES))
     def resource_goes(self, name: str) -> None:
-        self.ledger.forget(f"uid-{name}")
+        self.schedule.forget(f"uid-{name}")
         self.seen.pop(name, None)
         self.ready[name] = False
 
@@ -101,20 +101,20 @@ class Asking(RuleBasedStateMachine):
     def all_becomes_quiet_and_true(self) -> None:
         """With servers that answer well from now on, everything ready is known in the end."""
         for asked in self.asked:
-            self.ledger.answered(
+            self.schedule.answered(
                 asked, replace(WELL, version=asked.template), now=self.now, spread=0.5
             )
         self.asked = []
         for _ in range(50):
-            found = self.ledger.take(self.now)
+            found = self.schedule.take(self.now)
             if found is None:
-                due = self.ledger.next_due()
+                due = self.schedule.next_due()
                 if due is None:
                     break
                 assert due > self.now, "it says that there is something, and there is not"
                 self.now = due
                 continue
-            self.ledger.answered(
+            self.schedule.answered(
                 found, replace(WELL, version=found.template), now=self.now, spread=0.5
             )
         else:
@@ -122,213 +122,215 @@ class Asking(RuleBasedStateMachine):
 
     @invariant()
     def only_seen_servers_are_remembered(self) -> None:
-        assert len(self.ledger) == len(self.seen)
+        assert len(self.schedule) == len(self.seen)
 
 
 TestAsking = Asking.TestCase
 TestAsking.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def look(ledger: Ledger, it: Server, now: float = 0.0, *, known: bool = False) -> Heard | None:
-    return ledger.look(it, ready=True, known=known, now=now)
+def look(
+    schedule: Schedule, it: Server, now: float = 0.0, *, known: bool = False
+) -> ServerReport | None:
+    return schedule.look(it, ready=True, known=known, now=now)
 
 
-def fails(ledger: Ledger, times: int, it: Server) -> list[float]:
+def fails(schedule: Schedule, times: int, it: Server) -> list[float]:
     """The moments at which a server was asked that never answers well."""
     now, moments = 0.0, []
     for _ in range(times):
-        due = ledger.next_due()
+        due = schedule.next_due()
         assert due is not None
         now = max(now, due)
-        assert ledger.take(now) == it
+        assert schedule.take(now) == it
         moments.append(now)
-        ledger.answered(it, ILL, now=now, spread=0.0)
+        schedule.answered(it, ILL, now=now, spread=0.0)
     return moments
 
 
 def test_ready_server_is_asked_once() -> None:
-    ledger = Ledger()
-    look(ledger, server())
+    schedule = Schedule()
+    look(schedule, server())
 
-    asked = ledger.take(0.0)
+    asked = schedule.take(0.0)
     assert asked == server()
-    assert ledger.answered(server(), WELL, now=1.0, spread=0.0)
+    assert schedule.answered(server(), WELL, now=1.0, spread=0.0)
 
-    assert look(ledger, server(), 2.0) == WELL
-    assert ledger.take(10_000.0) is None
-    assert ledger.next_due() is None
+    assert look(schedule, server(), 2.0) == WELL
+    assert schedule.take(10_000.0) is None
+    assert schedule.next_due() is None
 
 
 def test_server_is_not_asked_before_its_pods_are_there() -> None:
-    ledger = Ledger()
-    ledger.look(server(), ready=False, known=False, now=0.0)
-    assert ledger.take(0.0) is None
+    schedule = Schedule()
+    schedule.look(server(), ready=False, known=False, now=0.0)
+    assert schedule.take(0.0) is None
 
-    look(ledger, server())
-    assert ledger.take(0.0) == server()
+    look(schedule, server())
+    assert schedule.take(0.0) == server()
 
 
 def test_server_whose_status_has_it_all_is_not_asked() -> None:
-    ledger = Ledger()
-    look(ledger, server(), known=True)
+    schedule = Schedule()
+    look(schedule, server(), known=True)
 
-    assert ledger.take(0.0) is None
+    assert schedule.take(0.0) is None
 
 
 def test_pods_that_went_and_came_are_a_reason_to_ask_again() -> None:
-    ledger = Ledger()
-    look(ledger, server(), known=True)
-    ledger.look(server(occasion="two of three"), ready=False, known=True, now=1.0)
-    look(ledger, server(), 2.0, known=True)
+    schedule = Schedule()
+    look(schedule, server(), known=True)
+    schedule.look(server(occasion="two of three"), ready=False, known=True, now=1.0)
+    look(schedule, server(), 2.0, known=True)
 
-    assert ledger.take(2.0) == server()
+    assert schedule.take(2.0) == server()
 
 
 def test_words_of_another_template_are_dropped_at_once() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
-    ledger.answered(server(), WELL, now=0.0, spread=0.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
+    schedule.answered(server(), WELL, now=0.0, spread=0.0)
 
-    assert look(ledger, server(template="t2", occasion="o2")) is None
-    assert look(ledger, server(template="t2", occasion="o2")) is None
+    assert look(schedule, server(template="t2", occasion="o2")) is None
+    assert look(schedule, server(template="t2", occasion="o2")) is None
 
 
 def test_answer_to_an_older_occasion_is_thrown_away() -> None:
-    ledger = Ledger()
+    schedule = Schedule()
     newer = server(template="t2", occasion="o2")
-    look(ledger, server())
-    ledger.take(0.0)
-    look(ledger, newer)
+    look(schedule, server())
+    schedule.take(0.0)
+    look(schedule, newer)
 
-    assert not ledger.answered(server(), WELL, now=1.0, spread=0.0)
-    assert look(ledger, newer) is None
-    assert ledger.take(1.0) == newer
+    assert not schedule.answered(server(), WELL, now=1.0, spread=0.0)
+    assert look(schedule, newer) is None
+    assert schedule.take(1.0) == newer
 
 
 def test_server_is_asked_one_question_at_a_time() -> None:
-    ledger = Ledger()
+    schedule = Schedule()
     newer = server(occasion="o2")
-    look(ledger, server())
-    ledger.take(0.0)
-    look(ledger, newer)
+    look(schedule, server())
+    schedule.take(0.0)
+    look(schedule, newer)
 
-    assert ledger.take(0.0) is None, "the first question is not answered yet"
-    ledger.answered(server(), WELL, now=1.0, spread=0.0)
-    assert ledger.take(1.0) == newer
+    assert schedule.take(0.0) is None, "the first question is not answered yet"
+    schedule.answered(server(), WELL, now=1.0, spread=0.0)
+    assert schedule.take(1.0) == newer
 
 
 def test_answered_server_is_not_asked_again_because_its_readiness_flickered() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
-    ledger.look(server(), ready=False, known=False, now=0.0)
-    look(ledger, server())
-    ledger.answered(server(), WELL, now=1.0, spread=0.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
+    schedule.look(server(), ready=False, known=False, now=0.0)
+    look(schedule, server())
+    schedule.answered(server(), WELL, now=1.0, spread=0.0)
 
-    assert ledger.take(1.0) is None
+    assert schedule.take(1.0) is None
 
 
 def test_silent_server_is_asked_a_few_times_and_left_alone() -> None:
-    ledger = Ledger()
-    look(ledger, server())
+    schedule = Schedule()
+    look(schedule, server())
 
-    moments = fails(ledger, MOST_TRIES, server())
+    moments = fails(schedule, MOST_TRIES, server())
 
     rests = [after - before for before, after in itertools.pairwise(moments)]
     assert rests == [FIRST_REST_S * REST_GROWS**n for n in range(MOST_TRIES - 1)]
-    assert ledger.next_due() is None
-    look(ledger, server(), moments[-1] + LATER_S - 1)
-    assert ledger.take(moments[-1] + LATER_S - 1) is None
+    assert schedule.next_due() is None
+    look(schedule, server(), moments[-1] + LATER_S - 1)
+    assert schedule.take(moments[-1] + LATER_S - 1) is None
 
 
 def test_pass_that_comes_by_much_later_is_one_more_try() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    last = fails(ledger, MOST_TRIES, server())[-1]
+    schedule = Schedule()
+    look(schedule, server())
+    last = fails(schedule, MOST_TRIES, server())[-1]
     later = last + LATER_S
 
-    look(ledger, server(), later)
-    assert ledger.take(later) == server()
-    ledger.answered(server(), ILL, now=later, spread=0.0)
+    look(schedule, server(), later)
+    assert schedule.take(later) == server()
+    schedule.answered(server(), ILL, now=later, spread=0.0)
 
-    assert ledger.next_due() is None
+    assert schedule.next_due() is None
 
 
 def test_failure_is_told_when_it_has_repeated_itself() -> None:
-    ledger = Ledger()
-    look(ledger, server())
+    schedule = Schedule()
+    look(schedule, server())
 
-    fails(ledger, TOLD_AFTER - 1, server())
-    assert look(ledger, server()) is None
-    fails(ledger, 1, server())
+    fails(schedule, TOLD_AFTER - 1, server())
+    assert look(schedule, server()) is None
+    fails(schedule, 1, server())
 
-    assert look(ledger, server()) == ILL
+    assert look(schedule, server()) == ILL
 
 
 def test_rests_are_spread() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
-    ledger.answered(server(), ILL, now=0.0, spread=1.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
+    schedule.answered(server(), ILL, now=0.0, spread=1.0)
 
-    assert ledger.next_due() == FIRST_REST_S * (1 + SPREAD)
+    assert schedule.next_due() == FIRST_REST_S * (1 + SPREAD)
 
 
 def test_crowd_of_silent_servers_does_not_take_all_places() -> None:
-    ledger = Ledger(most_repeats=2)
+    schedule = Schedule(most_repeats=2)
     silent = [server(f"s{n}") for n in range(5)]
     for it in silent:
-        look(ledger, it)
-        ledger.take(0.0)
-        ledger.answered(it, ILL, now=0.0, spread=0.0)
+        look(schedule, it)
+        schedule.take(0.0)
+        schedule.answered(it, ILL, now=0.0, spread=0.0)
 
-    assert [ledger.take(100.0) for _ in range(3)] == [silent[0], silent[1], None]
-    look(ledger, server("new"), 100.0)
-    assert ledger.take(100.0) == server("new")
+    assert [schedule.take(100.0) for _ in range(3)] == [silent[0], silent[1], None]
+    look(schedule, server("new"), 100.0)
+    assert schedule.take(100.0) == server("new")
 
 
 def test_who_may_not_ask_is_told_nothing_and_knocks_no_more() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
 
-    ledger.refused(server(), now=0.0)
+    schedule.refused(server(), now=0.0)
 
-    assert look(ledger, server(), 1.0) is None
-    assert ledger.take(1.0) is None
+    assert look(schedule, server(), 1.0) is None
+    assert schedule.take(1.0) is None
 
 
 def test_only_another_answer_is_news() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
-    assert ledger.answered(server(), WELL, now=0.0, spread=0.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
+    assert schedule.answered(server(), WELL, now=0.0, spread=0.0)
     again = server(occasion="o2")
-    look(ledger, again)
-    ledger.take(0.0)
+    look(schedule, again)
+    schedule.take(0.0)
 
-    assert not ledger.answered(again, WELL, now=1.0, spread=0.0)
+    assert not schedule.answered(again, WELL, now=1.0, spread=0.0)
 
 
 def test_first_answer_is_awaited_for_a_moment() -> None:
-    ledger = Ledger()
-    assert ledger.awaited_s(UID, now=0.0) == 0.0, "nobody knows of it"
-    ledger.look(server(), ready=False, known=False, now=0.0)
-    assert ledger.awaited_s(UID, now=0.0) == 0.0, "it is not asked yet"
+    schedule = Schedule()
+    assert schedule.awaited_s(UID, now=0.0) == 0.0, "nobody knows of it"
+    schedule.look(server(), ready=False, known=False, now=0.0)
+    assert schedule.awaited_s(UID, now=0.0) == 0.0, "it is not asked yet"
 
-    look(ledger, server(), 5.0)
+    look(schedule, server(), 5.0)
 
-    assert ledger.awaited_s(UID, now=5.0) == AWAITED_S
-    assert ledger.awaited_s(UID, now=5.0 + AWAITED_S / 4) == AWAITED_S * 3 / 4
-    assert ledger.awaited_s(UID, now=60.0) == 0.0
+    assert schedule.awaited_s(UID, now=5.0) == AWAITED_S
+    assert schedule.awaited_s(UID, now=5.0 + AWAITED_S / 4) == AWAITED_S * 3 / 4
+    assert schedule.awaited_s(UID, now=60.0) == 0.0
 
 
 def test_nothing_is_awaited_from_whom_is_known_or_has_answered() -> None:
-    known, answered, failed = Ledger(), Ledger(), Ledger()
+    known, answered, failed = Schedule(), Schedule(), Schedule()
     look(known, server(), known=True)
-    for ledger in (answered, failed):
-        look(ledger, server())
+    for schedule in (answered, failed):
+        look(schedule, server())
     answered.take(0.0)
     answered.answered(server(), WELL, now=0.0, spread=0.0)
     fails(failed, AWAITED_TRIES, server())
@@ -337,22 +339,22 @@ def test_nothing_is_awaited_from_whom_is_known_or_has_answered() -> None:
 
 
 def test_moment_is_not_prolonged_by_pods_that_come_and_go() -> None:
-    ledger = Ledger()
-    look(ledger, server())
+    schedule = Schedule()
+    look(schedule, server())
     for number in range(1, 5):
         occasion = server(occasion=f"o{number}")
-        ledger.look(occasion, ready=False, known=False, now=AWAITED_S * number / 4)
-        look(ledger, occasion, AWAITED_S * number / 4)
+        schedule.look(occasion, ready=False, known=False, now=AWAITED_S * number / 4)
+        look(schedule, occasion, AWAITED_S * number / 4)
 
-    assert ledger.awaited_s(UID, now=AWAITED_S) == 0.0
+    assert schedule.awaited_s(UID, now=AWAITED_S) == 0.0
 
 
 def test_another_template_has_a_moment_of_its_own() -> None:
-    ledger = Ledger()
-    look(ledger, server())
-    ledger.take(0.0)
-    ledger.answered(server(), WELL, now=0.0, spread=0.0)
+    schedule = Schedule()
+    look(schedule, server())
+    schedule.take(0.0)
+    schedule.answered(server(), WELL, now=0.0, spread=0.0)
 
-    look(ledger, server(template="t2", occasion="o2"), 9.0)
+    look(schedule, server(template="t2", occasion="o2"), 9.0)
 
-    assert ledger.awaited_s(UID, now=9.0) == AWAITED_S
+    assert schedule.awaited_s(UID, now=9.0) == AWAITED_S

@@ -37,7 +37,8 @@ from controller.llamastack.references.storage_content import Content
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.status import events
-from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.compute import compute
+from controller.llamastack.status.facts import Facts
 from controller.runtime.ports import Manifest
 from informers.errors import Invalid
 from informers.ports import Object, ObjectKey, Resource

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -25,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.queueing import Recorder
 from workqueue.core import _COMPACT_FROM, Item, QueueCore, _Entry
 
 KEYS = st.sampled_from("abcde")
@@ -42,31 +42,6 @@ class Known:
     since: float = 0.0
 
 
-class Counts:
-    """Records what the core tells its observer."""
-
-    def __init__(self) -> None:
-        self.adds = 0
-        self.retries = 0
-        self.waits: list[float] = []
-        self.works: list[float] = []
-
-    def bind(self, name: str, gauges: Any) -> None:
-        raise AssertionError("only the shell binds")
-
-    def added(self) -> None:
-        self.adds += 1
-
-    def retried(self) -> None:
-        self.retries += 1
-
-    def waited(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    def worked(self, seconds: float) -> None:
-        self.works.append(seconds)
-
-
 class QueueMachine(RuleBasedStateMachine):
     """Drives core and model side by side."""
 
@@ -74,7 +49,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.expected, self.actual = Counts(), Counts()
+        self.expected, self.actual = Recorder(), Recorder()
         self.core = self.core_class(metrics=self.actual)
         self.queued: dict[str, Known] = {}
         self.processing: dict[str, float] = {}

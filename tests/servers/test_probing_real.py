@@ -14,7 +14,7 @@ from hack.servers.endpoint import OpenAIEndpoint
 from hack.servers.minimal import minimal
 from hack.servers.releases import RELEASES, Release
 from hack.servers.server import LlamaServer
-from llamastack_operator.probing.probe_client import Asker
+from llamastack_operator.probing.probe_client import ProbeClient
 from llamastack_operator.probing.routes import Direct
 from tests.support import llama_servers
 
@@ -32,7 +32,7 @@ async def test_real_server_tells_its_version_and_providers_and_no_secret(
     async with (
         OpenAIEndpoint(api_keys=[TOKEN]) as endpoint,
         LlamaServer(bed, release, minimal(release), {"URL": endpoint.url, "TOKEN": TOKEN}) as real,
-        Asker(Direct(), timeout_s=20.0, user_agent="test") as asker,
+        ProbeClient(Direct(), timeout_s=20.0, user_agent="test") as asker,
     ):
         port = URL(real.url).port
         assert port is not None

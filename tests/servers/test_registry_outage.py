@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from api.conditions import condition
 from hack.cluster.plane import ControlPlane
 from hack.servers.bed import Bed
 from hack.servers.images import Image, Pusher
 from hack.servers.registry import Registry
 from llamastack_operator.oci import labels
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import World, condition, eventually, install
+from tests.support.world import World, eventually, install
 
 pytestmark = [
     pytest.mark.servers,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from hack.cluster.node.pods import Namespace, wait_for
@@ -100,12 +99,7 @@ class Asking:
         wait_for("the client's first request", lambda: self._last() and self.count().asked)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         name = self._pod["metadata"]["name"]
         self._namespace.client.delete(f"{self._namespace.core}/pods/{name}")
 

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hack.cluster.pki import key_usage
+from hack.cluster.pki import certificate_builder, key_usage
 
 _DAY = datetime.timedelta(days=1)
+_LONG_AGO = 400 * _DAY
 
 
 class Authority:
@@ -42,7 +43,9 @@ class Authority:
         """Its certificate."""
         public = self._key.public_key()
         made = (
-            _builder(self._name, self._name, public, self._days)
+            certificate_builder(
+                self._name, self._name, public, since=_LONG_AGO, until=self._days * _DAY
+            )
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(key_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -56,7 +59,7 @@ class Authority:
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         issuer = self._key.public_key()
         made = (
-            _builder(_named(name), self._name, key.public_key(), 7)
+            certificate_builder(_named(name), self._name, key.public_key(), since=_LONG_AGO)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(authority=False), critical=True)
             .add_extension(x509.SubjectAlternativeName([address]), critical=False)
@@ -84,18 +87,3 @@ class Authority:
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 400 * _DAY)
-        .not_valid_after(now + days * _DAY)
-    )

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 
+from api.conditions import condition
 from api.crd import NAME as CRD
 from api.crd import custom_resource_definition
 from api.policy import NAME as POLICY
@@ -59,9 +60,7 @@ def answer(plane: ControlPlane, obj: Json) -> tuple[int, str]:
 
 def crd_condition(plane: ControlPlane, kind: str) -> str | None:
     """The status of a condition of the CRD."""
-    status = plane.client.get(f"{CRDS}/{CRD}").get("status", {})
-    found = [item["status"] for item in status.get("conditions") or () if item["type"] == kind]
-    return found[0] if found else None
+    return condition(plane.client.get(f"{CRDS}/{CRD}"), kind).get("status")
 
 
 @contextlib.contextmanager

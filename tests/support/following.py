@@ -16,7 +16,7 @@ from informers.errors import ApiError, TransportError
 from informers.indexers import IndexFunc
 from informers.lines import LineSplitter
 from informers.metrics import NO_METRICS, Gauges
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Object, ObjectKey, key_of
 from informers.reflector_messages import (
     Action,
@@ -90,7 +90,7 @@ class Follower:
         self,
         cluster: FakeCluster,
         *,
-        tuning: Tuning,
+        tuning: ReflectorOptions,
         indexers: Mapping[str, IndexFunc] | None = None,
         keep: Callable[[Object], bool] | None = None,
         on_error: Callable[[str, ObjectKey, Exception], None] | None = None,

@@ -10,7 +10,7 @@ import contextlib
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Self
 
 from controller.llamastack.server.probe_port import Server
@@ -133,12 +133,7 @@ class LlamaServer:
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self._listener.close()
         for task in self._tasks:
             task.cancel()

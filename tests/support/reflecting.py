@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from informers.decoder import INITIAL_EVENTS_END, Intake
+from informers.decoder import INITIAL_EVENTS_END, Decoder
 from informers.errors import (
     ApiError,
     TransportError,
 )
 from informers.metrics import NO_METRICS, Gauges
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import ObjectKey, Page, Resource
 from informers.reflector import Reflector
 from informers.reflector_messages import (
@@ -34,18 +34,18 @@ from informers.reflector_messages import (
 from informers.transforms import drop_noise
 from tests.support.fakecluster import CONFIG_MAPS, line
 
-PAGED = Tuning(streaming_list=False)
-STREAMED = Tuning()
+PAGED = ReflectorOptions(streaming_list=False)
+STREAMED = ReflectorOptions()
 
 
 class Driven:
     """A reflector with a clock that moves by hand."""
 
-    def __init__(self, tuning: Tuning, resource: Resource = CONFIG_MAPS) -> None:
+    def __init__(self, tuning: ReflectorOptions, resource: Resource = CONFIG_MAPS) -> None:
         zero = Gauges(store_size=int, store_rv_age_s=float, last_event_age_s=float)
         metrics = NO_METRICS.informer("test", zero)
         self.failures: list[str] = []
-        intake = Intake(
+        intake = Decoder(
             resource,
             transform=drop_noise,
             metrics=metrics,
@@ -93,7 +93,7 @@ def page(*objects: dict[str, Any], version: int, more: str = "") -> PageArrived:
     return PageArrived(Page(objects, str(version), more))
 
 
-def synced(tuning: Tuning = PAGED, version: int = 100) -> Driven:
+def synced(tuning: ReflectorOptions = PAGED, version: int = 100) -> Driven:
     """A reflector whose list was taken over, about to open its watch."""
     driven = Driven(tuning)
     driven.give(Started())
@@ -107,7 +107,7 @@ def synced(tuning: Tuning = PAGED, version: int = 100) -> Driven:
     return driven
 
 
-def watching(tuning: Tuning = PAGED, version: int = 100) -> Driven:
+def watching(tuning: ReflectorOptions = PAGED, version: int = 100) -> Driven:
     driven = synced(tuning, version)
     assert driven.give(WatchOpened()) == ()
     return driven

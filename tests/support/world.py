@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from api.conditions import condition, is_current
 from hack.cluster.audit import AuditedRequest, Mark
 from hack.cluster.client import Client
 from hack.cluster.plane import ControlPlane
@@ -172,14 +173,13 @@ class World:
         current = answer.get("observedGeneration") == cr["metadata"]["generation"]
         return cr if answer.get("status") == "True" and current else None
 
-    def wait_condition(self, kind: str, status: str, name: str = "demo") -> dict[str, Any]:
+    def wait_condition(self, kind: str, status: str, name: str = "demo") -> Mapping[str, Any]:
         """The condition, once it has the status for the resource's current generation."""
 
-        def look() -> dict[str, Any] | None:
+        def look() -> Mapping[str, Any] | None:
             cr = self.must_get("llsd", name)
             answer = condition(cr, kind)
-            current = answer.get("observedGeneration") == cr["metadata"]["generation"]
-            return answer if answer.get("status") == status and current else None
+            return answer if answer.get("status") == status and is_current(cr, kind) else None
 
         return eventually(f"{kind} of {name} is {status}", look)
 
@@ -233,9 +233,3 @@ def manifest(name: str, *models: str, **spec: Any) -> dict[str, Any]:
             **spec,
         },
     }
-
-
-def condition(cr: dict[str, Any], kind: str) -> dict[str, Any]:
-    """A condition of a resource; empty if it is not there."""
-    conditions: Iterable[dict[str, Any]] = (cr.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == kind), {})

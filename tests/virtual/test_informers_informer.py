@@ -37,7 +37,7 @@ async def told_of(told: Told, what: str, name: str) -> None:
     await until(lambda: (what, name) in told.log)
 
 
-# --- B4: resync ----------------------------------------------------------------------------
+# --- resync (B4) ---------------------------------------------------------------------------
 
 
 async def test_resync_updates_every_object_to_itself_for_those_who_asked() -> None:
@@ -70,7 +70,7 @@ async def test_resyncs_are_spread_by_ten_percent_around_their_period() -> None:
     assert max(gaps) - min(gaps) > 50
 
 
-# --- B5, B6: synced ------------------------------------------------------------------------
+# --- synced (B5, B6) -----------------------------------------------------------------------
 
 
 async def test_synced_is_said_per_handler_when_it_has_every_initial_add() -> None:
@@ -162,7 +162,7 @@ async def test_store_and_indices_have_moved_before_a_handler_is_called() -> None
     assert seen == [1, 1, 0]
 
 
-# --- B8, B9, B12 ---------------------------------------------------------------------------
+# --- (B8, B9, B12) -------------------------------------------------------------------------
 
 
 class Vandal(Told):
@@ -278,7 +278,7 @@ async def test_failing_transform_leaves_the_last_good_state() -> None:
         assert informer.store.seen_up_to == "102"
 
 
-# --- B13: progress -------------------------------------------------------------------------
+# --- progress (B13) ------------------------------------------------------------------------
 
 
 async def test_bookmark_without_events_tells_the_listeners() -> None:

@@ -4,7 +4,7 @@
 """The informer against a modelled API server with faults, on virtual time.
 
 Each test is one rule of list and watch, as it shows from outside: requests, their times, the
-store (A1 to A6, A8 to A10, A12, A13, A15, A17).
+store (A1, A2, A3, A4, A5, A6, A8, A9, A10, A12, A13, A15, A17).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from informers.errors import (
     Unauthorized,
 )
 from informers.informer import Informer
-from informers.options import Tuning
+from informers.options import ReflectorOptions
 from informers.ports import Page
 from tests.support.fakecluster import FakeCluster, expired
 from tests.support.fakelist import FakeListerWatcher, Request, WatchFault
@@ -32,7 +32,7 @@ from tests.support.informing import Counts, Told, informer_of, running, until
 
 pytestmark = pytest.mark.looptime
 
-PAGED = Tuning(streaming_list=False)
+PAGED = ReflectorOptions(streaming_list=False)
 
 
 def now() -> float:
@@ -52,7 +52,7 @@ async def same(source: FakeListerWatcher, informer: Informer) -> None:
     await until(lambda: dict(store.items()) == source.cluster.state(), within=3000)
 
 
-# --- A1, A2, A3, A4 ------------------------------------------------------------------------
+# --- (A1, A2, A3, A4) ----------------------------------------------------------------------
 
 
 async def test_streaming_list_needs_one_request_for_list_and_watch() -> None:
@@ -127,13 +127,13 @@ async def test_stale_answer_to_a_later_list_does_not_turn_back_the_store() -> No
     assert told.count("delete") == 0
 
 
-# --- A5, A6 --------------------------------------------------------------------------------
+# --- (A5, A6) ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_event", [False, True])
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
 async def test_compacted_history_leads_to_a_list_that_reports_what_vanished(
-    as_event: bool, tuning: Tuning
+    as_event: bool, tuning: ReflectorOptions
 ) -> None:
     source = FakeListerWatcher(cluster_of("a", "b", as_event=as_event))
     informer = informer_of(source, tuning=tuning)
@@ -155,8 +155,8 @@ async def test_compacted_history_leads_to_a_list_that_reports_what_vanished(
     assert "c" not in told.initial, "it was created after the first list"
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_restored_cluster_is_noticed_through_the_silence(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_restored_cluster_is_noticed_through_the_silence(tuning: ReflectorOptions) -> None:
     cluster = cluster_of("a", "b")
     backup, version = dict(cluster.objects), cluster.version
     cluster.create("after-backup")
@@ -174,11 +174,11 @@ async def test_restored_cluster_is_noticed_through_the_silence(tuning: Tuning) -
         await same(source, informer)
 
 
-# --- A8, A9, A10 ---------------------------------------------------------------------------
+# --- (A8, A9, A10) -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_bookmarks_are_never_required(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_bookmarks_are_never_required(tuning: ReflectorOptions) -> None:
     source = FakeListerWatcher(cluster_of("a"), always=WatchFault(no_bookmarks=True))
     informer = informer_of(source, tuning=tuning)
     async with running(informer):
@@ -228,8 +228,10 @@ async def test_watch_that_is_never_answered_is_left_after_thirty_seconds() -> No
     assert 30 < second.at - first.at < 32
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), PAGED])
-async def test_server_that_ends_every_watch_at_once_gets_few_requests(tuning: Tuning) -> None:
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+async def test_server_that_ends_every_watch_at_once_gets_few_requests(
+    tuning: ReflectorOptions,
+) -> None:
     counts = Counts()
     source = FakeListerWatcher(cluster_of("a"), always=WatchFault(cut_after=0))
     async with running(informer_of(source, tuning=tuning, metrics=counts), synced=False):
@@ -239,7 +241,7 @@ async def test_server_that_ends_every_watch_at_once_gets_few_requests(tuning: Tu
     assert counts.counted["watch_was_short"] >= 2
 
 
-# --- A12, A13 ------------------------------------------------------------------------------
+# --- (A12, A13) ----------------------------------------------------------------------------
 
 
 async def test_refused_connections_are_tried_again_slowly_and_without_a_list() -> None:
@@ -329,7 +331,7 @@ async def test_hanging_list_has_a_deadline() -> None:
     assert 60 < source.requests[1].at - source.requests[0].at < 62
 
 
-# --- A15, A17, bugs ------------------------------------------------------------------------
+# --- bytes and bugs (A15, A17) -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The shell around the ledger, on virtual time: one request an image, deadlines, a bounded crowd.
+"""The shell around the answers, on virtual time: one request an image, deadlines, a bounded crowd.
 
 The cluster that holds the pull secrets stands in for whatever is slow: it is asked first.
 """

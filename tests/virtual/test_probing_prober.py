@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The shell around the ledger, on virtual time: a bounded crowd, and nobody waits for anybody."""
+"""The shell around the schedule, on virtual time: a bounded crowd, and nobody waits for anybody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import pytest
 import structlog
 
-from controller.llamastack.server.probe_port import Heard, Server
+from controller.llamastack.server.probe_port import Server, ServerReport
 from informers.ports import ObjectKey
 from llamastack_operator.probing.probe_client import NotAllowed
 from llamastack_operator.probing.prober import MOST_AT_A_TIME, Prober
@@ -24,23 +23,23 @@ from tests.support.llama_servers import server
 pytestmark = pytest.mark.looptime
 
 TIMEOUT_S = 5.0
-WELL = Heard("0.7.3", ())
+WELL = ServerReport("0.7.3", ())
 
-Behaviour = Callable[[Server], Awaitable[Heard]]
+Behaviour = Callable[[Server], Awaitable[ServerReport]]
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def well(_: Server) -> Heard:
+async def well(_: Server) -> ServerReport:
     await asyncio.sleep(0.1)
     return WELL
 
 
-async def never(_: Server) -> Heard:
+async def never(_: Server) -> ServerReport:
     await asyncio.sleep(TIMEOUT_S)
-    return Heard(problem="no answer")
+    return ServerReport(problem="no answer")
 
 
 @dataclass
@@ -56,15 +55,10 @@ class Crowd:
     async def __aenter__(self) -> Crowd:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.closed = True
 
-    async def ask(self, server: Server) -> Heard:
+    async def ask(self, server: Server) -> ServerReport:
         name = server.key.name
         self.asked.append((round(now(), 6), name))
         self.at_once += 1
@@ -81,7 +75,7 @@ class Bench:
     crowd: Crowd
     woken: list[tuple[float, str]]
 
-    def look(self, name: str) -> Heard | None:
+    def look(self, name: str) -> ServerReport | None:
         return self.prober.look(server(name), ready=True, known=False)
 
 
@@ -149,8 +143,8 @@ async def test_silent_servers_are_left_alone_in_the_end() -> None:
 
 
 async def test_who_fails_twice_is_not_waited_for() -> None:
-    async def fails(_: Server) -> Heard:
-        return Heard(problem="connection refused")
+    async def fails(_: Server) -> ServerReport:
+        return ServerReport(problem="connection refused")
 
     with structlog.testing.capture_logs() as logs:
         async with bench(f=fails) as it:
@@ -182,7 +176,7 @@ async def test_new_server_does_not_wait_for_those_that_are_asked_again() -> None
 
 
 async def test_refusal_is_one_line_in_the_log_a_namespace() -> None:
-    async def refuse(_: Server) -> Heard:
+    async def refuse(_: Server) -> ServerReport:
         raise NotAllowed("403")
 
     with structlog.testing.capture_logs() as logs:
@@ -198,7 +192,7 @@ async def test_refusal_is_one_line_in_the_log_a_namespace() -> None:
 
 
 async def test_bug_in_an_answer_ends_nothing_and_quotes_nothing() -> None:
-    async def wrong(_: Server) -> Heard:
+    async def wrong(_: Server) -> ServerReport:
         raise KeyError("hunter2")
 
     with structlog.testing.capture_logs() as logs:
@@ -208,7 +202,7 @@ async def test_bug_in_an_answer_ends_nothing_and_quotes_nothing() -> None:
             it.look("a")
             await asyncio.sleep(1.0)
 
-            assert it.look("w") == Heard(problem="could not be understood")
+            assert it.look("w") == ServerReport(problem="could not be understood")
             assert it.look("a") == WELL
     assert "hunter2" not in repr(logs)
 

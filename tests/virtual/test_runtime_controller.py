@@ -73,7 +73,7 @@ async def test_result_table(
     expected = [(0.0, A)] if again_at is None else [(0.0, A), (again_at, A)]
     assert expected == setup.reconciler.calls
     assert counts == {k: n for k, n in setup.metrics.counts.items() if k != "max_concurrent"}
-    assert len(setup.limiter) == 0  # C7
+    assert len(setup.limiter) == 0  # (C7)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_wish_for_later_forgets_the_failures_at_once() -> None:
 
 
 async def test_idle_keys_keep_no_counter_whatever_happened_to_them() -> None:
-    """C7 on random scripts, each of which ends with an end that asks for nothing more."""
+    """(C7) Random scripts, each of which ends with an end that asks for nothing more."""
     for seed in range(30):
         rng = random.Random(seed)
         scripts = {
@@ -207,7 +207,7 @@ async def test_reconcile_that_returns_no_result_is_a_panic() -> None:
 
 
 async def test_bug_in_the_machinery_takes_all_workers_down() -> None:
-    """D8: a controller that works at half strength unnoticed would be worse."""
+    """(D8) A controller that works at half strength unnoticed would be worse."""
 
     class Broken(Counting):
         def reconciled(self, result: ReconcileResult, seconds: float) -> None:

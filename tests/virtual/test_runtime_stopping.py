@@ -293,7 +293,7 @@ async def test_stop_before_the_start_keeps_it_from_starting() -> None:
 
 @pytest.mark.parametrize("steps", range(14))
 async def test_cancelled_at_any_await_no_key_stays_locked_and_no_worker_alive(steps: int) -> None:
-    """C4, with awaits before, in and after the reconcile."""
+    """(C4) With awaits before, in and after the reconcile."""
 
     async def several_awaits(key: ObjectKey) -> Result:
         for _ in range(3):

@@ -1,7 +1,10 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The queue's shell on virtual time: waiting, timers, priorities, metrics (C5, C6, C9 to C12)."""
+"""The queue's shell on virtual time.
+
+Waiting, timers, priorities, metrics (C5, C6, C9, C10, C11, C12).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The generated ConfigMap: immutable, named after its content, a few generations kept (D3)."""
+"""The generated ConfigMap: immutable, named after its content, a few generations kept (R-D3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Field ownership of objects that were not written by server-side apply from the start (row G7).
+"""Field ownership of objects that were not written by server-side apply from the start (G7).
 
 A field that entered an object by create or update belongs to an ``Update`` entry in
 ``managedFields``, and an apply that leaves it out does not remove it. So before the first apply

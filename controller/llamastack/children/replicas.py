@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 HANDOVER_MANAGER = f"{FIELD_MANAGER}-replicas"
-"""Owns the number of pods between us and the autoscaler. Never renamed (row G1)."""
+"""Owns the number of pods between us and the autoscaler. Never renamed (G1)."""
 
 
 def handover(wanted: Manifest, live: Object) -> Manifest | None:

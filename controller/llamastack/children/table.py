@@ -56,36 +56,40 @@ class ChildKind:
         resource: the kind of object.
         render: what it should be; ``None`` if the resource asks for none.
         name: of the object, from the name of the resource.
-        first: whether it has to be there before pods start.
-        kept: whether an edit that no longer asks for it leaves it, because it holds data.
-        there: whether this cluster has the kind at all; if not, nothing is asked of it.
+        before_deployment: whether it has to be there before pods start.
+        retain: whether an edit that no longer asks for it leaves it, because it holds data.
+        available: whether this cluster has the kind at all; if not, nothing is asked of it.
     """
 
     resource: Resource
     render: Callable[[Inputs], Child | None]
     name: Callable[[str], str]
-    first: bool = False
-    kept: bool = False
-    there: Callable[[Options], bool] = lambda _: True
+    before_deployment: bool = False
+    retain: bool = False
+    available: Callable[[Options], bool] = lambda _: True
 
 
 KINDS: tuple[ChildKind, ...] = (
-    ChildKind(SERVICE_ACCOUNT, service_account.render, names.service_account, first=True),
-    ChildKind(PERSISTENT_VOLUME_CLAIM, pvc.render, names.claim, first=True, kept=True),
+    ChildKind(
+        SERVICE_ACCOUNT, service_account.render, names.service_account, before_deployment=True
+    ),
+    ChildKind(
+        PERSISTENT_VOLUME_CLAIM, pvc.render, names.claim, before_deployment=True, retain=True
+    ),
     # No pod is reachable before it.
-    ChildKind(NETWORK_POLICY, network_policy.render, names.network_policy, first=True),
+    ChildKind(NETWORK_POLICY, network_policy.render, names.network_policy, before_deployment=True),
     ChildKind(
         ROLE_BINDING,
         role_binding.render,
         names.role_binding,
-        first=True,
-        there=lambda options: options.role_bindings,
+        before_deployment=True,
+        available=lambda options: options.role_bindings,
     ),
     ChildKind(SERVICE, service.render, names.service),
     ChildKind(POD_DISRUPTION_BUDGET, pdb.render, names.pod_disruption_budget),
     ChildKind(AUTOSCALER, hpa.render, names.autoscaler),
     ChildKind(INGRESS, ingress.render, names.ingress),
-    ChildKind(ROUTE, route.render, names.route, there=lambda options: options.routes),
+    ChildKind(ROUTE, route.render, names.route, available=lambda options: options.routes),
 )
 """All but the Deployment."""
 
@@ -93,28 +97,28 @@ RESOURCES: tuple[Resource, ...] = (DEPLOYMENT, *(kind.resource for kind in KINDS
 """What is watched because a child of ours may be changed or deleted."""
 
 
-def first(inputs: Inputs) -> Iterator[Child]:
+def before_deployment(inputs: Inputs) -> Iterator[Child]:
     """What a resource asks for that has to be there before its Deployment."""
-    return _wanted(inputs, first=True)
+    return _wanted(inputs, before_deployment=True)
 
 
-def beside(inputs: Inputs) -> Iterator[Child]:
+def after_deployment(inputs: Inputs) -> Iterator[Child]:
     """What it asks for besides."""
-    return _wanted(inputs, first=False)
+    return _wanted(inputs, before_deployment=False)
 
 
-def _wanted(inputs: Inputs, *, first: bool) -> Iterator[Child]:
-    for kind in _there(inputs):
-        if kind.first is first and (child := kind.render(inputs)) is not None:
+def _wanted(inputs: Inputs, *, before_deployment: bool) -> Iterator[Child]:
+    for kind in _available(inputs):
+        if kind.before_deployment is before_deployment and (child := kind.render(inputs)):
             yield child
 
 
 def unwanted(inputs: Inputs) -> Iterator[ChildKind]:
     """The kinds of which an object that is there has to go."""
-    for kind in _there(inputs):
-        if not kind.kept and kind.render(inputs) is None:
+    for kind in _available(inputs):
+        if not kind.retain and kind.render(inputs) is None:
             yield kind
 
 
-def _there(inputs: Inputs) -> Iterator[ChildKind]:
-    return (kind for kind in KINDS if kind.there(inputs.options))
+def _available(inputs: Inputs) -> Iterator[ChildKind]:
+    return (kind for kind in KINDS if kind.available(inputs.options))

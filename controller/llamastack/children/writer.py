@@ -4,9 +4,9 @@
 """Make one child what it should be, with as few requests as possible.
 
 An absent child is created by POST, not by apply: apply would merge into a foreign object of that
-name which our caches cannot show, because they hold only labelled objects (row B10). What POST
+name which our caches cannot show, because they hold only labelled objects (B10). What POST
 leaves in managed fields is folded into our apply entry before the first apply (``migrate``).
-An apply carries the uid of the object it was computed for, so it never hits a namesake (row E9).
+An apply carries the uid of the object it was computed for, so it never hits a namesake (E9).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 A child needs no write when two things hold: the annotation with the hash of the manifest last
 applied is the hash of the one we want (so nothing was dropped from our intent), and every field
 we send has the wanted value in the live object (so nobody changed it). Fields that others set
-and we do not send are none of our business (row G10). The alternative, a no-op apply, does not
-change the object either, but costs a round trip and an audit line a child and pass (row G5).
+and we do not send are none of our business (G10). The alternative, a no-op apply, does not
+change the object either, but costs a round trip and an audit line a child and pass (G5).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ ANYUID_ROLE = "system:openshift:scc:anyuid"
 """ClusterRole of OpenShift: its pods may have any user id. The Go operator's servers had it."""
 
 FIELD_MANAGER = "llamastack-operator"
-"""Owns the fields of children. Part of the API: renaming it orphans fields (row G1)."""
+"""Owns the fields of children. Part of the API: renaming it orphans fields (G1)."""
 
 STATUS_FIELD_MANAGER = "llamastack-operator-status"
 """Owns the status of the custom resource."""
@@ -65,7 +65,7 @@ holds metadata only."""
 
 REGISTRY_STATE = "llamastack.io/registry-state"
 """Annotation on the Deployment, and on generated ConfigMaps: which registry the server uses, and
-what that may know (D16c)."""
+what that may know (R-D16c)."""
 
 CONFIG_MAPS_HASH = "llamastack.io/config-maps-hash"
 """Annotation on the pod template: hash of what the pod uses of the users' ConfigMaps; changed
@@ -91,7 +91,7 @@ CA_BUNDLE_NOTE = "llamastack.io/ca-bundle-note"
 
 SECRETS_HASH = "llamastack.io/secrets-hash"
 """Annotation on the pod template: hash of uid and resourceVersion of the referenced Secrets,
-never of their values; a rotated Secret rolls the pods (D16)."""
+never of their values; a rotated Secret rolls the pods (R-D16)."""
 
 STORAGE_SOURCES = "llamastack.io/storage-sources"
 """Annotation on the Secret of connection strings, and on the pod template that uses it: hash of

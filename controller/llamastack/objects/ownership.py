@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""May we write this object? (D11, rows G12 and G15)."""
+"""May we write this object? (R-D11, G12, G15)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from api.conditions import condition, message_of
 from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.redaction import shown
 from controller.llamastack.objects.termination import cause, hint
@@ -101,9 +102,8 @@ def _trouble(pod: Mapping[str, Any]) -> dict[str, str] | None:
             found = _of_container(container)
             if found is not None:
                 return found
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return _unschedulable(shown(str(condition.get("message", ""))))
+    if condition(pod, "PodScheduled").get("reason") == "Unschedulable":
+        return _unschedulable(shown(message_of(pod, "PodScheduled")))
     if status.get("phase") == "Failed":
         said = shown(str(status.get("message") or status.get("reason") or "no message"))
         return _told(Reason.DEPLOYMENT_FAILED, f"a pod failed: {said}")

@@ -4,7 +4,7 @@
 """What a container said when it died, without what it must not have said. Pure.
 
 A traceback may quote a credential: pydantic shows ``input_value=...``, drivers show connection
-URLs, HTTP clients show keys. We never know the values of Secrets (D16), so everything that stands
+URLs, HTTP clients show keys. We never know the values of Secrets (R-D16), so everything that stands
 where a value can stand is cut, needed or not.
 
 Whoever writes a pod's messages may mean harm: patterns begin at the beginning of a word and never

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from api.conditions import condition, is_true, message_of
 from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.pods import worst
 
@@ -66,11 +67,10 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
     if deployment is None:
         return Rollout(State.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet")
     status = deployment.get("status") or {}
-    conditions = {c["type"]: c for c in status.get("conditions") or ()}
     wanted = deployment["spec"].get("replicas", 1)
     available = int(status.get("availableReplicas") or 0)
-    minimum = conditions.get("Available", {}).get("status") == "True"
-    state, reason, message = _progress(deployment, status, conditions, wanted, available)
+    minimum = is_true(deployment, "Available")
+    state, reason, message = _progress(deployment, status, wanted, available)
     rollout = Rollout(state, reason, message, available, minimum)
     return rollout if state is State.COMPLETE else _explained(rollout, pods)
 
@@ -87,22 +87,16 @@ def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
 
 
 def _progress(
-    deployment: Object,
-    status: dict[str, Any],
-    conditions: dict[str, Any],
-    wanted: int,
-    available: int,
+    deployment: Object, status: dict[str, Any], wanted: int, available: int
 ) -> tuple[State, str, str]:
     serving = f"{available} of {wanted} replicas are available"
     if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
         return State.PROGRESSING, Reason.PROGRESSING, serving
-    failure = conditions.get("ReplicaFailure", {})
-    if failure.get("status") == "True":
-        text = failure.get("message", "no message")
+    if is_true(deployment, "ReplicaFailure"):
+        text = message_of(deployment, "ReplicaFailure") or "no message"
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in text else Reason.DEPLOYMENT_FAILED
         return State.STUCK, reason, f"{serving}; pods cannot be created: {text}"
-    progressing = conditions.get("Progressing", {})
-    if progressing.get("reason") == "ProgressDeadlineExceeded":
+    if condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         hint = "see the events and logs of its pods"
         return (
             State.STUCK,

@@ -11,10 +11,10 @@ known is told and left out, so that the ConfigMap of a newer operator does not s
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from configs import image_reference
 from configs.distributions import Distributions
 from configs.yaml_reader import YamlError, load
 from controller.llamastack.objects.kinds import FEATURE_FLAGS, IMAGE_OVERRIDES, NETWORK_POLICY_FLAG
@@ -29,12 +29,6 @@ MOST_TOLD: Final = 5
 """Mistakes of one kind that are told one by one; each is a line in the log and an Event."""
 
 _SHOWN = 80
-_HOST = r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]{0,252}|\[[0-9a-fA-F:]{2,39}\])(?::[0-9]{1,5})?"
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,128})?"
-)
 _MAX_IMAGE = 512
 
 
@@ -171,7 +165,13 @@ _KEYS: tuple[tuple[str, str, _Parse], ...] = (
 
 
 def _is_image(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_IMAGE and bool(_IMAGE.fullmatch(value))
+    if not isinstance(value, str) or len(value) > _MAX_IMAGE:
+        return False
+    try:
+        image_reference.parse(value)
+    except image_reference.NotAnImageReference:
+        return False
+    return True
 
 
 def _kind(value: object) -> str:

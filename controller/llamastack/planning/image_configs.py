@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from api.conditions import is_true_now
 from api.v1alpha2 import ConfigSource, Spec
 from api.v1alpha2.reasons import ConditionType, Reason
 from configs.base import BaseConfig
@@ -221,11 +222,5 @@ def _resolved(cr: Mapping[str, Any]) -> tuple[str, str]:
 
 def _settled(cr: Mapping[str, Any], question: Question) -> bool:
     """Whether the steps went well for this generation, with this image."""
-    generation = cr["metadata"].get("generation")
-    conditions = (cr.get("status") or {}).get("conditions") or ()
-    good = {
-        condition.get("type")
-        for condition in conditions
-        if condition.get("status") == "True" and condition.get("observedGeneration") == generation
-    }
-    return good.issuperset(_STEPS) and _resolved(cr)[0] == question.image
+    good = all(is_true_now(cr, step) for step in _STEPS)
+    return good and _resolved(cr)[0] == question.image

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 from controller.llamastack.objects.kinds import SERVICE_ACCOUNT
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Refuse, Use, Wait, decide
+from controller.llamastack.planning.registry_state import recorded
+from controller.llamastack.planning.upgrade import blame
 from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:
+    from controller.llamastack.cache.observed import Observed
     from controller.llamastack.cache.readers import Caches
     from controller.llamastack.planning.image_configs import ImageConfigs, Question
     from controller.llamastack.planning.plan import Plan
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 
-class LabelledPlans:
+class ImageAwarePlanner:
     """A planner that knows what images say of themselves.
 
     Args:
@@ -40,8 +43,18 @@ class LabelledPlans:
         self._images = images
         self._caches = caches
 
-    def plan(self, obj: Object, registry: str = "") -> Plan:
-        """The plan for the resource's spec; see :meth:`Planner.plan`."""
+    def plan(self, observed: Observed) -> Plan:
+        """What the spec of a resource asks for, as far as that is known now.
+
+        Args:
+            observed: the resource, and the Deployment that says which registry its server uses.
+        """
+        registry = recorded(
+            observed.deployment, lambda: self._caches.registry_records_of(observed.cr)
+        )
+        return blame(self._labelled(observed.cr, registry), observed.cr)
+
+    def _labelled(self, obj: Object, registry: str) -> Plan:
         plan = self._planner.plan(obj, registry)
         if plan.question is None or plan.cr is None:
             return plan

@@ -20,7 +20,7 @@ from api.validation import validate
 from configs import registry_key
 from configs.base import EmbeddedResolver
 from configs.distributions import Distributions
-from configs.engine import Generated, generate, needs_config
+from configs.engine import Generated, Target, generate_for, target_of
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.objects.problem import Problem
@@ -54,8 +54,6 @@ class Plan:
         waiting: why there is no configuration yet, as long as that is so.
         note: what was used instead of the image's own config, and why.
         retry_in_s: look again then; ``None`` if an event will tell.
-        config_map: that has the configuration already: the user's own, or a copy of it.
-        override_text: what is to be said of the user's own configuration, if it was looked at.
     """
 
     cr: LlamaStackDistribution | None = None
@@ -69,8 +67,11 @@ class Plan:
     waiting: Wait | None = None
     note: str = ""
     retry_in_s: float | None = None
-    config_map: str = ""
-    override_text: str = ""
+
+    @property
+    def is_resolvable(self) -> bool:
+        """Whether it can be found out what the spec refers to, and is worth it."""
+        return self.cr is not None and self.waiting is None
 
     @property
     def converted(self) -> frozenset[str]:
@@ -105,15 +106,15 @@ def make_plan(
         secrets=secret_refs(cr.spec),
         config_maps=config_map_refs(cr.spec),
         warnings=found.warnings,
-        question=_question(cr, distributions),
     )
-    metadata = cr.metadata
     try:
-        generated = generate(
-            metadata.name,
-            metadata.namespace,
+        target = target_of(cr.spec, distributions)
+        plan = replace(plan, question=_question(cr, target))
+        generated = generate_for(
+            target,
+            cr.metadata.name,
+            cr.metadata.namespace,
             cr.spec,
-            distributions=distributions,
             resolver=EmbeddedResolver() if base is None else _Given(base),
             previous=registry_key.load(registry) if registry else None,
         )
@@ -135,24 +136,19 @@ class _Given:
         return self._base
 
 
-def _question(cr: LlamaStackDistribution, distributions: Distributions) -> Question | None:
+def _question(cr: LlamaStackDistribution, target: Target) -> Question | None:
     """What to ask a registry; ``None`` where its answer would change nothing (FR-027f).
 
     A named distribution's pinned image is known to have no labels; one that an administrator put
     in its place may have some.
     """
-    spec = cr.spec
-    try:
-        resolved = distributions.resolve(spec.distribution)
-    except ConfigError:
+    if target.source != "generated":
         return None
-    if spec.override_config or not needs_config(spec, resolved):
-        return None
-    if spec.distribution.image is None and not resolved.is_overridden:
+    if cr.spec.distribution.image is None and not target.resolved.is_overridden:
         return None
     return question_of(
-        spec,
-        resolved.image,
+        cr.spec,
+        target.resolved.image,
         namespace=cr.metadata.namespace,
         default_account=names.service_account(cr.metadata.name),
     )

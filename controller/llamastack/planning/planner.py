@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from controller.llamastack.planning.plan import Plan, make_plan
-from controller.runtime.lru import Shelf
+from controller.runtime.lru import LruCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ class Planner:
     def __init__(self, distributions: Distributions, *, remembered: int = REMEMBERED) -> None:
         self._distributions = distributions
         self._remembered = remembered
-        self._plans: Shelf[_Version, _Remembered] = Shelf(remembered)
+        self._plans: LruCache[_Version, _Remembered] = LruCache(remembered)
         self._warned: dict[str, _Version] = {}  # by uid: what was warned of
 
     def plan(self, obj: Object, registry: str = "", base: BaseConfig | None = None) -> Plan:
@@ -117,7 +117,7 @@ class Planner:
     def use(self, distributions: Distributions) -> None:
         """Names mean something else from now on: plans are made anew."""
         self._distributions = distributions
-        self._plans = Shelf(self._remembered)
+        self._plans = LruCache(self._remembered)
 
     @property
     def images(self) -> Mapping[str, str]:

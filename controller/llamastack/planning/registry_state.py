@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the state of a server's registry is kept (D16c). Pure.
+"""Where the state of a server's registry is kept (R-D16c). Pure.
 
 It stands on the Deployment, written together with the configuration it speaks of: both are true or
 none is. The generated ConfigMaps carry it as well, as it was when they were made, so that a

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from api.conditions import condition, is_current
 from api.v1alpha2.reasons import ConditionType, Reason
 
 if TYPE_CHECKING:
@@ -50,13 +51,6 @@ def blame(plan: Plan, cr: Mapping[str, Any]) -> Plan:
 
 def _was_fine(cr: Mapping[str, Any]) -> bool:
     """Whether this very generation led to a configuration once."""
-    generation = cr["metadata"].get("generation")
-    return any(
-        condition.get("type") == ConditionType.CONFIG_GENERATED
-        and condition.get("observedGeneration") == generation
-        and (
-            condition.get("status") == "True"
-            or condition.get("reason") == Reason.UPGRADE_CONFIG_FAILURE
-        )
-        for condition in (cr.get("status") or {}).get("conditions") or ()
-    )
+    found = condition(cr, ConditionType.CONFIG_GENERATED)
+    fine = found.get("status") == "True" or found.get("reason") == Reason.UPGRADE_CONFIG_FAILURE
+    return fine and is_current(cr, ConditionType.CONFIG_GENERATED)

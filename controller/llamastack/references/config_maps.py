@@ -4,10 +4,10 @@
 """Which referenced ConfigMaps are there, with which content, without keeping the content.
 
 A ConfigMap is read once per version, like a Secret (``findings``): what stays is a
-:class:`Finding`: uid, resourceVersion, and a digest of each key. Out of the findings come
+:class:`ConfigMapSummary`: uid, resourceVersion, and a digest of each key. Out of the findings come
 
 * the problems: a ConfigMap or a key that is missing (FR-073, FR-074), or that is in a namespace
-  that the resource may not reach into (D12);
+  that the resource may not reach into (R-D12);
 * the content hash of what the pod uses. It stands in the pod template, so changed content rolls
   the pods, and an equal rewrite, a new label or a restored backup does not. (The Go operator
   hashes the resourceVersion, and restarts servers for a label. For Secrets we take the version
@@ -30,7 +30,7 @@ from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import CONFIG_KEY
 from configs import override
 from controller.llamastack.objects.kinds import CONFIG_MAP
-from controller.llamastack.references.read_cache import Findings, versions
+from controller.llamastack.references.read_cache import VersionedReadCache, versions
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _DIGITS = 16  # of a sha256 in hex: what 64 bits tell apart is enough for a few 
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConfigMapSummary:
     """What is known of one version of a ConfigMap.
 
     Attributes:
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which namespaces a resource may name (D12).
+    """Which namespaces a resource may name (R-D12).
 
     Attributes:
         elsewhere: whether other namespaces than its own at all.
@@ -116,8 +116,8 @@ class Judgement:
         return cls((), content_hash, versions_hash, config_digest=digest)
 
 
-class ConfigMapResolver(Findings[Finding]):
-    """Findings by ConfigMap, shared by all resources that refer to it.
+class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
+    """VersionedReadCache by ConfigMap, shared by all resources that refer to it.
 
     Args:
         metadata: the cached metadata of a referenced ConfigMap, whoever made it.
@@ -138,7 +138,7 @@ class ConfigMapResolver(Findings[Finding]):
         self._configs: set[ObjectKey] = set()
 
     def may_read(self, home: str, namespace: str) -> bool:
-        """Whether a resource in the one namespace may name a ConfigMap in the other (D12)."""
+        """Whether a resource in the one namespace may name a ConfigMap in the other (R-D12)."""
         return self._reach.covers(home, namespace)
 
     def hash_of_cached(self, namespace: str, references: Iterable[ConfigMapReference]) -> str:
@@ -192,11 +192,11 @@ class ConfigMapResolver(Findings[Finding]):
         return finding.config
 
     def forget(self, key: ObjectKey) -> None:
-        """See :meth:`Findings.forget`."""
+        """See :meth:`VersionedReadCache.forget`."""
         super().forget(key)
         self._configs.discard(key)
 
-    async def _examine(self, obj: Object | None) -> Finding:
+    async def _examine(self, obj: Object | None) -> ConfigMapSummary:
         finding = _look(obj)
         if obj is None or key_of(obj) not in self._configs:
             return finding
@@ -210,7 +210,7 @@ class ConfigMapResolver(Findings[Finding]):
 def judge(
     namespace: str,
     references: tuple[ConfigMapReference, ...],
-    findings: Mapping[ObjectKey, Finding],
+    findings: Mapping[ObjectKey, ConfigMapSummary],
 ) -> Judgement:
     """Pure: what the findings mean for the references; all problems at once.
 
@@ -237,7 +237,7 @@ def judge(
 
 
 def _problem(
-    namespace: str, reference: ConfigMapReference, findings: Mapping[ObjectKey, Finding]
+    namespace: str, reference: ConfigMapReference, findings: Mapping[ObjectKey, ConfigMapSummary]
 ) -> Iterator[tuple[Reason, str]]:
     where = _key(namespace, reference)
     finding = findings.get(where)
@@ -268,9 +268,9 @@ def text_of(config_map: Object, key: str) -> bytes | None:
     return None if binary is None else base64.b64decode(binary)
 
 
-def _look(config_map: Object | None) -> Finding:
+def _look(config_map: Object | None) -> ConfigMapSummary:
     if config_map is None:
-        return Finding()
+        return ConfigMapSummary()
     uid, version = versions(config_map)
     # A key is in one of the two. As base64 or as text: the same text in both is another content.
     contents = {
@@ -278,14 +278,14 @@ def _look(config_map: Object | None) -> Finding:
         for kind in ("data", "binaryData")
         for name, value in (config_map.get(kind) or {}).items()
     }
-    return Finding(uid, version, {name: _digest(text) for name, text in contents.items()})
+    return ConfigMapSummary(uid, version, {name: _digest(text) for name, text in contents.items()})
 
 
 def _key(namespace: str, reference: ConfigMapReference) -> ObjectKey:
     return ObjectKey(reference.namespace or namespace, reference.name)
 
 
-def _content_hash(used: Mapping[tuple[str, str], Finding]) -> str:
+def _content_hash(used: Mapping[tuple[str, str], ConfigMapSummary]) -> str:
     if not used:
         return ""
     lines = [

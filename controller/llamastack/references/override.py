@@ -4,9 +4,9 @@
 """The user's own configuration (`spec.overrideConfig`) on its way into the pod.
 
 A ConfigMap in the resource's namespace is mounted as it is: whoever writes it writes the server's
-configuration. One in another namespace cannot be mounted; where the administrator allows it (D12)
+configuration. One in another namespace cannot be mounted; where the administrator allows it (R-D12)
 its content is copied to an immutable ConfigMap of ours, with the names, the owner and the pruning
-of generated ones (D3), so that the copy cannot change under a running server either.
+of generated ones (R-D3), so that the copy cannot change under a running server either.
 
 Only what the text is counts here; that it is there was found out before (`resolving`).
 """
@@ -24,6 +24,7 @@ from controller.llamastack.children.config_map import in_place
 from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.config_maps import text_of
+from controller.llamastack.references.configuration import Configuration
 from informers.errors import ApiError
 from informers.ports import ObjectKey, key_of
 
@@ -64,7 +65,7 @@ def source_of(spec: Spec, namespace: str) -> Source | None:
 
 
 class Overrides:
-    """Turns plans with an override into plans that can be carried out.
+    """Knows the configuration of every resource, also of those that bring their own.
 
     Args:
         caches: show the copies.
@@ -75,59 +76,68 @@ class Overrides:
         self._caches = caches
         self._writer = writer
 
-    async def complete(self, cr: Object, plan: Plan, resolution: Resolution) -> Plan:
-        """The plan with the configuration, or with what is wrong with it; others as they are.
+    async def configuration(
+        self, cr: Object, plan: Plan, references: Resolution | None
+    ) -> Configuration:
+        """The configuration, or what is wrong with it.
 
         Args:
             cr: the resource.
             plan: for its spec.
-            resolution: of its references, without problems.
+            references: what it refers to; the user's own configuration is looked at only if all
+                of them can be used.
 
         Raises:
             ApiError: the content cannot be read.
         """
         source = source_of(plan.cr.spec, key_of(cr).namespace) if plan.cr else None
         generated = plan.generated
-        if generated is None or source is None:
-            return plan
-        if resolution.override is None:
+        if generated is None or source is None or references is None or not references.ok:
+            return Configuration(generated, plan.problem)
+        if references.override is None:
             # Nothing changed since it was judged: what was said of it then still holds.
-            known = replace(generated, config_hash=resolution.override_digest)
-            plan = replace(plan, generated=known)
-        else:
-            plan = judged(plan, generated, source, resolution.override)
-        return await self._mounted(cr, plan, source)
+            known = replace(generated, config_hash=references.override_digest)
+            return await self._mounted(cr, source, known)
+        return await self._judged(cr, plan, generated, source, references.override)
 
-    async def _mounted(self, cr: Object, plan: Plan, source: Source) -> Plan:
-        generated = plan.generated
-        if generated is None or not source.elsewhere:
-            return replace(plan, config_map=source.key.name)
+    async def _judged(
+        self, cr: Object, plan: Plan, generated: Generated, source: Source, found: Examined
+    ) -> Configuration:
+        spec = plan.cr.spec if plan.cr else None
+        tls = spec.networking.tls if spec else None
+        try:
+            era, note = override.judge(found, generated.era, https=bool(tls and tls.enabled))
+        except ConfigError as error:
+            return Configuration(
+                problem=Problem(error.reason, "; ".join(str(e) for e in error.errors))
+            )
+        known = replace(generated, config_hash=found.digest, config_version=found.version, era=era)
+        return await self._mounted(cr, source, known, text=described(source, era, note))
+
+    async def _mounted(
+        self, cr: Object, source: Source, generated: Generated, text: str = ""
+    ) -> Configuration:
+        if not source.elsewhere:
+            return Configuration(generated, config_map_name=source.key.name, text=text)
         copy = in_place(self._caches.config_maps_of(cr), generated.config_hash)
         if copy is not None:
-            return replace(plan, config_map=key_of(copy).name)
+            return Configuration(generated, config_map_name=key_of(copy).name, text=text)
         raw = text_of(await self._writer.get(CONFIG_MAP, source.key), CONFIG_KEY)
         if raw is None or hashlib.sha256(raw).hexdigest() != generated.config_hash:
             raise ChangedMeanwhile(f"ConfigMap {source.key} changed while it was copied")
-        return replace(plan, generated=replace(generated, config_yaml=raw.decode()))
+        return Configuration(replace(generated, config_yaml=raw.decode()), text=text)
 
 
-def judged(plan: Plan, generated: Generated, source: Source, found: Examined) -> Plan:
-    """Pure: the plan with what the configuration means for it."""
-    spec = plan.cr.spec if plan.cr else None
-    tls = spec.networking.tls if spec else None
-    try:
-        era, note = override.judge(found, generated.era, https=bool(tls and tls.enabled))
-    except ConfigError as error:
-        problem = Problem(error.reason, "; ".join(str(e) for e in error.errors))
-        return replace(plan, generated=None, problem=problem, errors=error.errors)
+def described(source: Source, era: str | None, note: str) -> str:
+    """What is said of a configuration that is the user's own.
+
+    Args:
+        source: where it is.
+        era: of servers that it is for; ``None`` if that cannot be told.
+        note: what works, but perhaps not as meant; empty without.
+    """
     text = f'The configuration in ConfigMap "{source.key.name}" runs as it is'
     if source.elsewhere:
         text = f'A copy of the configuration in ConfigMap "{source.key}" runs'
     text += f"; it is one for servers of {era}" if era else ""
-    return replace(
-        plan,
-        generated=replace(
-            generated, config_hash=found.digest, config_version=found.version, era=era
-        ),
-        override_text=f"{text}. {note}" if note else text,
-    )
+    return f"{text}. {note}" if note else text

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from controller.runtime.concurrency import ended, value
+from controller.runtime.concurrency import gather_settled, unwrap
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource
 
@@ -32,8 +32,8 @@ class _Read:
     overtaken: bool = False
 
 
-class Findings(Generic[F]):
-    """Findings by object, of one kind.
+class VersionedReadCache(Generic[F]):
+    """VersionedReadCache by object, of one kind.
 
     Args:
         resource: the kind.
@@ -78,7 +78,11 @@ class Findings(Generic[F]):
         Raises:
             ApiError: one could not be read; the others are, all the same.
         """
-        return [value(result) for result in await ended(*map(self.finding, keys))]
+        return [unwrap(result) for result in await gather_settled(*map(self.finding, keys))]
+
+    def unknown(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        """Those of the objects that would have to be read."""
+        return [key for key in keys if key not in self._findings]
 
     def known(self, key: ObjectKey) -> F | None:
         """What is known of an object; ``None`` if it would have to be read."""

@@ -14,6 +14,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from api.conditions import is_true_now
 from api.errors import FieldError
 from api.v1alpha2.reasons import ConditionType, ConfigSource, Reason
 from controller.llamastack.cache.reference_index import secrets_of_pods
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from controller.llamastack.references.storage_content import Prepared
     from controller.llamastack.references.storage_secret import StorageSecrets
     from controller.llamastack.references.trust import TrustResolver
-    from informers.ports import Object, Resource
+    from informers.ports import Object, ObjectKey, Resource
 
 _NO_CONFIG_MAPS = Judgement()
 _MOVING = FieldError("spec.storage", "A Secret changed while it was read; it is read again")
 
 
-class References:
+class ReferenceResolver:
     """All resolvers.
 
     Args:
@@ -68,15 +69,18 @@ class References:
         """A child is gone."""
         self._trust.forget(child)
 
-    async def read_ahead(self, cr: Object) -> None:
-        """Read what is going to be asked for, while somebody finds out what that is.
+    def read_ahead_of(self, cr: Object) -> list[ObjectKey]:
+        """The Secrets that are worth reading while somebody finds out what they are for.
 
         Args:
             cr: the resource, of which a plan is being made.
         """
-        if not _already_resolved(cr):
-            with contextlib.suppress(ApiError):  # it is asked for again, by who can tell of it
-                await self._secrets.findings(secrets_of_pods(cr))
+        return [] if _already_resolved(cr) else self._secrets.unknown(secrets_of_pods(cr))
+
+    async def read_ahead(self, key: ObjectKey) -> None:
+        """Read a Secret; why that is not possible is told when it is needed."""
+        with contextlib.suppress(ApiError):
+            await self._secrets.finding(key)
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.
@@ -158,7 +162,7 @@ def _of_template(live: Object | None, name: str) -> str:
 
 def _already_resolved(cr: Object) -> bool:
     """Whether a pass over this very generation found everything usable."""
-    return _holds(cr, ConditionType.SECRETS_RESOLVED)
+    return is_true_now(cr, ConditionType.SECRETS_RESOLVED)
 
 
 def _already_judged(cr: Object, plan: Plan, seen: Judgement) -> bool:
@@ -168,14 +172,4 @@ def _already_judged(cr: Object, plan: Plan, seen: Judgement) -> bool:
     resolved = (cr.get("status") or {}).get("resolvedDistribution") or {}
     said = resolved.get("configSource"), resolved.get("configHash")
     known = said == (ConfigSource.OVERRIDE, seen.config_digest)
-    return known and _holds(cr, ConditionType.CONFIG_GENERATED)
-
-
-def _holds(cr: Object, kind: ConditionType) -> bool:
-    generation = cr["metadata"].get("generation")
-    return any(
-        c.get("type") == kind
-        and c.get("status") == "True"
-        and c.get("observedGeneration") == generation
-        for c in (cr.get("status") or {}).get("conditions") or ()
-    )
+    return known and is_true_now(cr, ConditionType.CONFIG_GENERATED)

@@ -4,9 +4,9 @@
 """Which referenced Secrets are there and usable, without keeping a value.
 
 A Secret is read once per version: ``GET``, look for the keys, judge whether the server would
-take the values, forget them. What stays is a :class:`Finding`: uid, resourceVersion and key
+take the values, forget them. What stays is a :class:`SecretSummary`: uid, resourceVersion and key
 names. A watch on metadata tells when a finding is out of date, so a missing Secret is noticed the
-moment it appears (FR-073, FR-074) and a rotated one rolls the pods (D16).
+moment it appears (FR-073, FR-074) and a rotated one rolls the pods (R-D16).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
 from configs.secrets import is_unusable
 from controller.llamastack.objects.kinds import SECRET
-from controller.llamastack.references.read_cache import Findings, versions
+from controller.llamastack.references.read_cache import VersionedReadCache, versions
 from controller.llamastack.references.resolution import Resolution
 from informers.ports import Object, ObjectKey
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SecretSummary:
     """What is known of one version of a Secret.
 
     Attributes:
@@ -54,8 +54,8 @@ class Finding:
         return not self.uid
 
 
-class SecretResolver(Findings[Finding]):
-    """Findings by Secret, shared by all resources that refer to it.
+class SecretResolver(VersionedReadCache[SecretSummary]):
+    """VersionedReadCache by Secret, shared by all resources that refer to it.
 
     Args:
         metadata: cache of the metadata of referenced Secrets.
@@ -115,12 +115,12 @@ class SecretResolver(Findings[Finding]):
         return judge(namespace, refs, dict(zip(names, found, strict=True)), converted=converted)
 
 
-def _look(secret: Object | None) -> Finding:
+def _look(secret: Object | None) -> SecretSummary:
     if secret is None:
-        return Finding()
+        return SecretSummary()
     uid, version = versions(secret)
     data = secret.get("data") or {}
-    return Finding(
+    return SecretSummary(
         uid=uid,
         resource_version=version,
         keys=frozenset(data),
@@ -146,7 +146,7 @@ def _hash(of: dict[str, tuple[str, str]]) -> str:
 def judge(
     namespace: str,
     references: tuple[SecretReference, ...],
-    findings: dict[str, Finding],
+    findings: dict[str, SecretSummary],
     *,
     converted: frozenset[str] = frozenset(),
 ) -> Resolution:
@@ -176,7 +176,7 @@ def judge(
 
 
 def _problem(
-    namespace: str, reference: SecretReference, finding: Finding, converted: bool
+    namespace: str, reference: SecretReference, finding: SecretSummary, converted: bool
 ) -> Iterator[tuple[Reason, str]]:
     name, key = reference.name, reference.key
     tail = f"Referenced by: {reference.path}"

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the Secret ``<name>-storage-env`` holds (D16a), and whether it holds it already. Pure.
+"""What the Secret ``<name>-storage-env`` holds (R-D16a), and whether it holds it already. Pure.
 
 Connection strings and passwords of redis are in Secrets of users; the server takes their parts as
 variables (``configs.connection``). Three questions are answered here without a value:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keeps the Secret ``<name>-storage-env`` (D16a, FR-053): read, derive, write, forget.
+"""Keeps the Secret ``<name>-storage-env`` (R-D16a, FR-053): read, derive, write, forget.
 
 A source is read by a live GET, and only if the Secret is not made from its present version; then
 the values live in local variables until the end of that pass. No value is in a field, a status, a

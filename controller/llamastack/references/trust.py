@@ -32,7 +32,7 @@ from controller.llamastack.references.read_cache import versions
 from controller.llamastack.render import ca_bundle as rendering
 from controller.llamastack.render import labels, names
 from controller.llamastack.render.ca_bundle import Bundle
-from controller.runtime.lru import Shelf
+from controller.runtime.lru import LruCache
 from informers.ports import ObjectKey, key_of
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ class TrustResolver:
         self._public_digest = _digest(public)
         self._public: tuple[Certificate, ...] = ()
         self._now = now
-        self._contents = Shelf[str, tuple[Certificate, ...] | NotUsable](_ROOM)
-        self._bundles = Shelf[str, Bundle](_ROOM)
+        self._contents = LruCache[str, tuple[Certificate, ...] | NotUsable](_ROOM)
+        self._bundles = LruCache[str, Bundle](_ROOM)
         # By uid of our ConfigMap: its version when it was as it should be. Its content is not in
         # the cache, so that somebody edited it shows in the version only.
         self._good: dict[str, str] = {}

@@ -3,7 +3,7 @@
 
 """The ConfigMap of certificates that the server trusts, and how the server is told of it (FR-063).
 
-Name, key, folder and ``SSL_CERT_FILE`` are those of the Go operator (D10). That variable is what
+Name, key, folder and ``SSL_CERT_FILE`` are those of the Go operator (R-D10). That variable is what
 Python's ``ssl`` and httpx read, so all that speaks OpenAI's API, and aiohttp. Others have a list of
 authorities of their own unless they are told by another name: requests and boto3, and gRPC, which
 is also how traces leave the server.

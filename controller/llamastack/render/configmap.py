@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from api.v1alpha2.references import CONFIG_KEY
 from controller.llamastack.objects.kinds import CONFIG_HASH, REGISTRY_STATE
 from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.render import labels
@@ -14,8 +15,6 @@ from controller.llamastack.render import labels
 if TYPE_CHECKING:
     from controller.runtime.ports import Manifest
     from informers.ports import Object
-
-CONFIG_KEY = "config.yaml"
 
 
 def generated(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from controller.llamastack.objects.claims import access_modes, is_single_node
 from controller.llamastack.objects.kinds import (
     AUTOSCALED,
     CA_BUNDLE_HASH,
@@ -26,20 +27,20 @@ from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.pod import pod_spec
 
 if TYPE_CHECKING:
-    from controller.llamastack.render.inputs import Inputs
+    from controller.llamastack.render.inputs import Inputs, Mounts
 
 PROGRESS_DEADLINE_S = 600  # the API's default; a large image plus a model's start fit in
 
 
-def render(inputs: Inputs) -> Child:
+def render(inputs: Inputs, mounts: Mounts) -> Child:
     """One Deployment a resource."""
     workload = inputs.spec.workload
     spec: dict[str, Any] = {
         "selector": {"matchLabels": labels.selector(inputs.name)},
-        "strategy": _strategy(inputs),
+        "strategy": _strategy(inputs, mounts),
         "revisionHistoryLimit": 10,
         "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
-        "template": {"metadata": _template_metadata(inputs), "spec": pod_spec(inputs)},
+        "template": {"metadata": _template_metadata(inputs), "spec": pod_spec(inputs, mounts)},
     }
     if workload.autoscaling is None:
         spec["replicas"] = workload.replicas
@@ -57,11 +58,23 @@ def render(inputs: Inputs) -> Child:
     return rendered
 
 
-def _strategy(inputs: Inputs) -> dict[str, Any]:
-    if inputs.one_pod_at_a_time:
+def _strategy(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
+    if _one_pod_at_a_time(inputs, mounts):
         return {"type": "Recreate"}
     # Never fewer pods than before while the new ones start.
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}
+
+
+def _one_pod_at_a_time(inputs: Inputs, mounts: Mounts) -> bool:
+    """Whether a new pod can only start when the old one has given its volume back.
+
+    The modes are those of the live claim: it keeps them, whatever the spec says now.
+    """
+    storage = inputs.spec.workload.storage
+    if storage is None:
+        return False
+    live = mounts.claim["spec"].get("accessModes") if mounts.claim else None
+    return is_single_node(live or access_modes(storage))
 
 
 def _template_metadata(inputs: Inputs) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 """The Ingress: access from outside the cluster, when the resource asks for it.
 
 Only what the resource says is sent. Class, TLS and annotations that somebody else wrote are theirs
-under server-side apply and stay; the Go operator erased them within seconds (C2k).
+under server-side apply and stay; the Go operator erased them within seconds (P-C2k).
 """
 
 from __future__ import annotations

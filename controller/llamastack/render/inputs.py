@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.objects.claims import access_modes, is_single_node
+from configs.defaults import MOUNT_PATH
 
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec
     from api.v1alpha2.networking import Expose
     from configs.engine import Generated
     from informers.ports import Object
-
-DEFAULT_MOUNT_PATH = "/.llama"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +40,33 @@ DEFAULT_OPTIONS = Options()
 
 
 @dataclass(frozen=True, slots=True)
+class Mounts:
+    """What pods mount that is known only once it is written, before the Deployment.
+
+    Attributes:
+        config_map_name: of the server's configuration; empty if the image brings its own.
+        claim: the live claim of the data volume; ``None`` where there is none yet, or none wanted.
+    """
+
+    config_map_name: str = ""
+    claim: Object | None = None
+
+
+NO_MOUNTS = Mounts()
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything that decides what the children look like.
+    """Everything else that decides what the children look like.
 
     Attributes:
         owner: the custom resource; only its apiVersion, name, namespace and uid are read.
         spec: its parsed spec.
         generated: image, configuration and environment that the spec resolves to.
-        config_map_name: of the generated configuration; empty if the image brings its own.
         secrets_hash: changes with every referenced Secret; empty without any.
         config_maps_hash: changes with what the pod uses of users' ConfigMaps; empty without any.
         config_maps_seen: what is recorded of every referenced ConfigMap; empty without any.
         storage_state: what the Secret of connection strings is made from; empty without one.
-        claim: the live claim of the data volume, if there is one and the spec asks for it.
         options: what shapes children besides.
         ca_bundle: changes with the certificates that the server trusts beside the public ones;
             empty without any.
@@ -63,12 +75,10 @@ class Inputs:
     owner: Object
     spec: Spec
     generated: Generated
-    config_map_name: str = ""
     secrets_hash: str = ""
     config_maps_hash: str = ""
     config_maps_seen: str = ""
     storage_state: str = ""
-    claim: Object | None = None
     options: Options = DEFAULT_OPTIONS
     ca_bundle: str = ""
 
@@ -102,19 +112,7 @@ class Inputs:
     def mount_path(self) -> str:
         """Of the data volume."""
         storage = self.spec.workload.storage
-        return (storage.mount_path if storage else None) or DEFAULT_MOUNT_PATH
-
-    @property
-    def one_pod_at_a_time(self) -> bool:
-        """Whether a new pod can only start when the old one has given its volume back.
-
-        The modes are those of the live claim: it keeps them, whatever the spec says by now.
-        """
-        storage = self.spec.workload.storage
-        if storage is None:
-            return False
-        live = self.claim["spec"].get("accessModes") if self.claim else None
-        return is_single_node(live or access_modes(storage))
+        return (storage.mount_path if storage else None) or MOUNT_PATH
 
     @property
     def most_replicas(self) -> int:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Labels and selectors of children. Binding, and selectors are immutable (D10)."""
+"""Labels and selectors of children. Binding, and selectors are immutable (R-D10)."""
 
 from __future__ import annotations
 

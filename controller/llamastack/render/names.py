@@ -1,14 +1,14 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Names of children. Binding: a cluster moves from the Go operator to this one in place (D10)."""
+"""Names of children. Binding: a cluster moves from the Go operator to this one in place (R-D10)."""
 
 from __future__ import annotations
 
 from configs import connection
 
 CONFIG_HASH_LENGTHS = (8, 16, 64)
-"""Hex digits of a generated ConfigMap's name; longer ones only after a collision (D3)."""
+"""Hex digits of a generated ConfigMap's name; longer ones only after a collision (R-D3)."""
 
 
 def deployment(cr: str) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.v1alpha2.references import CONFIG_KEY
 from configs.server import TLS_FOLDER
 from controller.llamastack.render import ca_bundle, names
-from controller.llamastack.render.configmap import CONFIG_KEY
 from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
 from controller.llamastack.render.probes import probes
 from controller.llamastack.render.scheduling import placement
@@ -17,7 +17,7 @@ from controller.llamastack.render.shutdown import grace_period, lifecycle
 from controller.llamastack.render.user import plain, plain_list
 
 if TYPE_CHECKING:
-    from controller.llamastack.render.inputs import Inputs
+    from controller.llamastack.render.inputs import Inputs, Mounts
 
 CONTAINER_NAME = "llama-stack"
 DATA_VOLUME = "lls-storage"
@@ -27,16 +27,16 @@ USER_ID = 1001  # the group that owns the data volume in every release of the Go
 DEFAULT_MEMORY = "1Gi"
 
 
-def pod_spec(inputs: Inputs) -> dict[str, Any]:
-    """The pod template's spec; runs where Pod Security ``restricted`` is enforced (D17)."""
+def pod_spec(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
+    """The pod template's spec; runs where Pod Security ``restricted`` is enforced (R-D17)."""
     overrides = inputs.spec.workload.overrides
     account = overrides.service_account_name
     spec: dict[str, Any] = {
         "serviceAccountName": account or names.service_account(inputs.name),
         "terminationGracePeriodSeconds": grace_period(overrides.termination_grace_period_seconds),
         "securityContext": _pod_security(inputs),
-        "containers": [_container(inputs)],
-        "volumes": _volumes(inputs),
+        "containers": [_container(inputs, mounts)],
+        "volumes": _volumes(inputs, mounts),
     }
     if claims := _resource_claims(inputs):
         spec["resourceClaims"] = claims
@@ -45,16 +45,16 @@ def pod_spec(inputs: Inputs) -> dict[str, Any]:
     return spec | placement(inputs)
 
 
-def _container(inputs: Inputs) -> dict[str, Any]:
+def _container(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
     overrides = inputs.spec.workload.overrides
     container: dict[str, Any] = {
         "name": overrides.container_name or CONTAINER_NAME,
         "image": inputs.generated.image,
         "imagePullPolicy": pull_policy(inputs.generated.image),
         "ports": [{"containerPort": inputs.port, "protocol": "TCP"}],
-        "env": environment(inputs),
+        "env": environment(inputs, mounts),
         "resources": _resources(inputs),
-        "volumeMounts": _volume_mounts(inputs),
+        "volumeMounts": _volume_mounts(inputs, mounts),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -72,7 +72,7 @@ def _container(inputs: Inputs) -> dict[str, Any]:
 
 
 def _resources(inputs: Inputs) -> dict[str, Any]:
-    """The user's values win; requests are filled up, limits only when workers are set (A4)."""
+    """The user's values win; requests are filled up, limits only when workers are set (P-A4)."""
     workload = inputs.spec.workload
     given = plain(workload.resources) if workload.resources else {}
     defaults = {"cpu": str(workload.workers or 1), "memory": DEFAULT_MEMORY}
@@ -94,13 +94,13 @@ def _resource_claims(inputs: Inputs) -> list[dict[str, Any]]:
     return [{"name": claim.name, "resourceClaimName": claim.name} for claim in claims]
 
 
-def _volumes(inputs: Inputs) -> list[dict[str, Any]]:
+def _volumes(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": DATA_VOLUME, **_data(inputs)}]
     if inputs.ca_bundle:
         volumes.append(ca_bundle.volume(inputs))
-    if inputs.config_map_name:
+    if mounts.config_map_name:
         config = {
-            "name": inputs.config_map_name,
+            "name": mounts.config_map_name,
             "items": [{"key": CONFIG_KEY, "path": CONFIG_KEY}],
         }
         volumes.append({"name": CONFIG_VOLUME, "configMap": config})
@@ -116,16 +116,16 @@ def _data(inputs: Inputs) -> dict[str, Any]:
     return {"persistentVolumeClaim": {"claimName": names.claim(inputs.name)}}
 
 
-def _volume_mounts(inputs: Inputs) -> list[dict[str, Any]]:
-    mounts: list[dict[str, Any]] = [{"name": DATA_VOLUME, "mountPath": inputs.mount_path}]
+def _volume_mounts(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{"name": DATA_VOLUME, "mountPath": inputs.mount_path}]
     if inputs.ca_bundle:
-        mounts.append(ca_bundle.mount(inputs))
-    if inputs.config_map_name:
-        mounts.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
+        found.append(ca_bundle.mount(inputs))
+    if mounts.config_map_name:
+        found.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
     if inputs.tls_secret:
-        mounts.append({"name": TLS_VOLUME, "mountPath": TLS_FOLDER, "readOnly": True})
+        found.append({"name": TLS_VOLUME, "mountPath": TLS_FOLDER, "readOnly": True})
     overrides = inputs.spec.workload.overrides
-    return mounts + plain_list(overrides.volume_mounts)
+    return found + plain_list(overrides.volume_mounts)
 
 
 def _pod_security(inputs: Inputs) -> dict[str, Any]:

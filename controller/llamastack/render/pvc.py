@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The PersistentVolumeClaim of the data volume, as a new one would be (A3).
+"""The PersistentVolumeClaim of the data volume, as a new one would be (P-A3).
 
 What of it reaches a claim that is there already is decided by
 ``controller.llamastack.objects.claims``.
@@ -46,7 +46,7 @@ def render(inputs: Inputs) -> Child | None:
         metadata = made.manifest["metadata"]
         del metadata["ownerReferences"]
         metadata["annotations"] = {RETAINED_FOR: inputs.name}
-        # The registry is in the volume: the next server has to know what it knows (D16c).
+        # The registry is in the volume: the next server has to know what it knows (R-D16c).
         if inputs.registry:
             metadata["annotations"][REGISTRY_STATE] = inputs.registry
     return replace(made, fit=fitted, fallback=held)

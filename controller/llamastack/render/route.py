@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.conditions import is_true
 from controller.llamastack.objects.kinds import ROUTE, SERVICE
 from controller.llamastack.render import names
 from controller.llamastack.render.manifest import Child, child
@@ -89,7 +90,6 @@ def _tls(inputs: Inputs, expose: Expose) -> dict[str, Any]:
 def _admitted(live: Object | None) -> str:
     """The host of the first router that lets the Route in."""
     for ingress in ((live or {}).get("status") or {}).get("ingress") or ():
-        admitted = {c.get("type"): c.get("status") for c in ingress.get("conditions") or ()}
-        if admitted.get("Admitted") == "True" and ingress.get("host"):
+        if is_true({"status": ingress}, "Admitted") and ingress.get("host"):
             return str(ingress["host"])
     return ""

@@ -7,10 +7,10 @@ A node, a zone or a region that fails should take as few of them along as possib
 should wait for a better place: everything is a preference, never a demand.
 
 A single pod gets the same preferences, which it has nobody to keep apart from. The Go operator
-gives them to two replicas and more (A4), so that there the second replica is the end of the first
+gives them to two replicas and more (P-A4), so that there the second replica is the end of the first
 one: any change of a template restarts all pods, and scaling must not. The price is one rolling
-update at the take-over, which is allowed (D10), and that a rollout of a single pod prefers another
-node.
+update at the take-over, which is allowed (R-D10), and that a rollout of a single pod prefers
+another node.
 """
 
 from __future__ import annotations

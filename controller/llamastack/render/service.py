@@ -14,7 +14,7 @@ from controller.llamastack.render.manifest import Child, child
 if TYPE_CHECKING:
     from controller.llamastack.render.inputs import Inputs
 
-PORT_NAME = "http"  # binding, also when the server speaks TLS (D10)
+PORT_NAME = "http"  # binding, also when the server speaks TLS (R-D10)
 
 
 def render(inputs: Inputs) -> Child:

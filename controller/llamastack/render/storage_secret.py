@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The Secret with the variables of databases (D16a).
+"""The Secret with the variables of databases (R-D16a).
 
 Not one of the kinds in ``children``: those are complete intent made from a resource alone, this
 one needs values that only the cluster has, and nothing may stand on it that is made from them.

@@ -15,13 +15,13 @@ from controller.llamastack.server.status import is_known
 if TYPE_CHECKING:
     from controller.llamastack.cache.readers import Caches
     from controller.llamastack.render.inputs import Inputs
-    from controller.llamastack.server.probe_port import Heard, Servers
+    from controller.llamastack.server.probe_port import ServerReport, Servers
     from informers.ports import Object
 
 
-def heard_of(
+def observe_server(
     inputs: Inputs, deployment: Object | None, caches: Caches, servers: Servers
-) -> Heard | None:
+) -> ServerReport | None:
     """What the server said so far; it is asked behind our back where it has not, never here.
 
     Args:
@@ -40,7 +40,7 @@ def heard_of(
     return servers.look(server, ready=is_ready(deployment), known=known)
 
 
-def pause_s(cr: Object, deployment: Object | None, servers: Servers) -> float:
+def ready_write_delay_s(cr: Object, deployment: Object | None, servers: Servers) -> float:
     """For how many seconds the write that says "ready" waits for the server's first words.
 
     Both go in one write then. What is written meanwhile has to be about this spec.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from api.conditions import condition
 from controller.llamastack.objects.rollout import State, assess
 from controller.llamastack.render import names
 from informers.ports import ObjectKey, key_of
@@ -52,7 +53,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ServerReport:
     """What a server said.
 
     Attributes:
@@ -94,7 +95,7 @@ class Server:
 class Servers(Protocol):
     """Knows what servers said."""
 
-    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
         """What was heard of this server; never waits.
 
         Args:
@@ -117,7 +118,7 @@ class Servers(Protocol):
 class NoServers:
     """For where servers are not to be asked."""
 
-    def look(self, server: Server, *, ready: bool, known: bool) -> Heard | None:
+    def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
         """See `Servers.look`."""
         return None
 
@@ -178,14 +179,7 @@ def is_ready(deployment: Object) -> bool:
 def _occasion(deployment: Object, template: str) -> str:
     """Moves when pods of the same template go and come, too: they may run a moved image tag."""
     status = deployment.get("status") or {}
-    available = next(
-        (
-            c.get("lastTransitionTime", "")
-            for c in status.get("conditions") or ()
-            if c["type"] == "Available"
-        ),
-        "",
-    )
+    available = condition(deployment, "Available").get("lastTransitionTime", "")
     parts = (
         deployment["metadata"].get("uid", ""),
         template,

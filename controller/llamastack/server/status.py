@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from controller.llamastack.server.probe_port import Heard, Provider, runs_none, template_of
+from controller.llamastack.server.probe_port import Provider, ServerReport, runs_none, template_of
 from informers.ports import Object
 
 NOT_TOLD: Final = frozenset({"", "Not Implemented"})
@@ -58,11 +58,13 @@ class Account:
     """
 
     template: str = ""
-    heard: Heard = field(default_factory=Heard)
+    heard: ServerReport = field(default_factory=ServerReport)
     kept: bool = False
 
 
-def account(old: Mapping[str, Any], deployment: Object | None, heard: Heard | None) -> Account:
+def account(
+    old: Mapping[str, Any], deployment: Object | None, heard: ServerReport | None
+) -> Account:
     """What is heard now, else what is written and still holds, else nothing.
 
     Args:
@@ -165,10 +167,10 @@ def _provider(provider: Provider) -> dict[str, Any]:
     return result
 
 
-def _written(old: Mapping[str, Any]) -> Heard:
+def _written(old: Mapping[str, Any]) -> ServerReport:
     """The words in a status, as they were heard."""
     listed = old["distributionConfig"].get("providers")
-    return Heard(
+    return ServerReport(
         version=str((old.get("version") or {}).get("llamaStackServerVersion", "")),
         providers=None if listed is None else tuple(_read(item) for item in listed),
     )

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from api.conditions import condition, conditions_of
 from api.v1alpha2.reasons import ConditionType, Reason
 from controller.llamastack.objects.claims import (
     DEFAULT_SIZE,
@@ -206,8 +207,7 @@ def _bound_for_s(claim: Object, cr: Object, now: str) -> float:
 
 
 def _condition(cr: Object) -> Mapping[str, Any]:
-    conditions = (cr.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == ConditionType.STORAGE_READY), {})
+    return condition(cr, ConditionType.STORAGE_READY)
 
 
 def is_news(old: Object, new: Object) -> bool:
@@ -232,7 +232,7 @@ def _told(claim: Object) -> tuple[Any, ...]:
     return (
         status.get("phase"),
         status.get("capacity"),
-        [(c.get("type"), c.get("status"), c.get("message")) for c in _conditions(claim)],
+        [(c.get("type"), c.get("status"), c.get("message")) for c in conditions_of(claim)],
         status.get("allocatedResourceStatuses"),
     )
 
@@ -339,7 +339,7 @@ def _trouble(pods: Iterable[Object]) -> str:
 def _growing(claim: Object) -> Verdict:
     name = claim["metadata"]["name"]
     text = f'PersistentVolumeClaim "{name}" grows from {capacity(claim)} to {requested(claim)}'
-    found = {c.get("type"): c for c in _conditions(claim) if c.get("status") == "True"}
+    found = {c.get("type"): c for c in conditions_of(claim) if c.get("status") == "True"}
     statuses = (claim.get("status") or {}).get("allocatedResourceStatuses") or {}
     stuck = str(statuses.get("storage", ""))
     for kind in ("ControllerResizeError", "NodeResizeError"):
@@ -366,7 +366,3 @@ def _bound(claim: Object) -> str:
     if not claim["metadata"].get("ownerReferences"):
         text += "; it stays when the resource is deleted"
     return text
-
-
-def _conditions(claim: Object) -> list[Mapping[str, Any]]:
-    return list((claim.get("status") or {}).get("conditions") or ())

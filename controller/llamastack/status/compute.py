@@ -4,89 +4,37 @@
 """What we tell the user: facts of one pass in, a complete status out. Pure.
 
 Each condition answers one question, carries the generation it speaks of, and moves its
-``lastTransitionTime`` only when its answer changes (row G9). ``Ready`` sums up; its reason is the
+``lastTransitionTime`` only when its answer changes (G9). ``Ready`` sums up; its reason is the
 reason of the first thing that stands in the way, so that one look at it is enough.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from api.meta import set_condition
+from api.conditions import (
+    condition,
+    conditions_of,
+    is_true,
+    message_of,
+    set_condition,
+    without_conditions,
+)
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
-from controller.llamastack.objects.problem import Problem
 from controller.llamastack.objects.rollout import Rollout, State, assess
 from controller.llamastack.render import labels
-from controller.llamastack.server.status import PASSED, About, account, described, sentence
+from controller.llamastack.server.status import PASSED, account, described, sentence
 from controller.llamastack.status import claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.meta import ConditionStatus
+    from api.conditions import ConditionStatus
     from configs.engine import Generated
     from controller.llamastack.planning.image_configs import Wait
-    from controller.llamastack.references.resolution import Resolution
-    from controller.llamastack.server.probe_port import Heard
     from controller.llamastack.server.status import Account
-    from informers.ports import Object
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What one pass found and did.
-
-    Attributes:
-        cr: the resource as it was read at the start of the pass.
-        now: RFC 3339, for transitions.
-        generated: the configuration, unless that failed.
-        config_problem: why there is none.
-        config_wait: why there is none yet.
-        config_note: what should be known of the one there is.
-        override_text: what is to be said of the user's own configuration; empty if there is none,
-            or if nothing changed since something was said of it.
-        resolution: of Secrets and ConfigMaps, if they were looked at.
-        update_problem: why the children are not as they should be.
-        deployment: the live Deployment after the pass, or ``None``.
-        pods: those of its pods that are in trouble.
-        volume: what is known of the data volume; ``None`` if the spec cannot be read.
-        config_map_name: of the ConfigMap with the configuration; empty without one.
-        service_url: of the server inside the cluster; empty while there is no Service.
-        route_url: from outside; empty while there is none, ``None`` if it was not looked at.
-        network_note: what should be known of who may connect.
-        heard: what the server said of itself; ``None`` if nothing is known in this pass.
-        about: what the operator knows by itself.
-    """
-
-    cr: Object
-    now: str
-    generated: Generated | None = None
-    config_problem: Problem | None = None
-    config_wait: Wait | None = None
-    config_note: str = ""
-    override_text: str = ""
-    resolution: Resolution | None = None
-    update_problem: Problem | None = None
-    deployment: Object | None = None
-    pods: tuple[Object, ...] = ()
-    volume: claim.Volume | None = None
-    config_map_name: str = ""
-    service_url: str = ""
-    route_url: str | None = None
-    network_note: str = ""
-    heard: Heard | None = None
-    about: About = field(default_factory=About)
-
-    @property
-    def generation(self) -> int:
-        """Of the spec that this pass looked at (row G8)."""
-        return int(self.cr["metadata"].get("generation", 0))
-
-    @property
-    def deleting(self) -> bool:
-        """Whether the resource is being deleted."""
-        return bool(self.cr["metadata"].get("deletionTimestamp"))
+    from controller.llamastack.status.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +50,12 @@ def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this pass is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
-    server = account(old, facts.deployment, facts.heard)
+    server = account(old, facts.deployment, facts.server_report)
     answers = _answers(facts, rollout, server)
     gone = _not_asked_for(facts)
-    conditions = [dict(c) for c in old.get("conditions") or () if c["type"] not in gone]
+    conditions = without_conditions(conditions_of(facts.cr), gone)
     for kind, found in answers.items():
-        if found is None and any(c["type"] == kind for c in conditions):
+        if found is None and condition(facts.cr, kind):
             continue
         answer = found or Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")
         conditions = set_condition(
@@ -170,11 +118,8 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
 def _not_asked_for(facts: Facts) -> frozenset[str]:
     """Conditions that are there only with a field of the spec."""
     volume = facts.volume
-    stored = any(
-        c["type"] == ConditionType.STORAGE_READY
-        for c in (facts.cr.get("status") or {}).get("conditions") or ()
-    )
     # A spec that cannot be read takes nothing away, and asks for nothing.
+    stored = bool(condition(facts.cr, ConditionType.STORAGE_READY))
     asked = stored if volume is None else volume.asked is not None
     return frozenset() if asked else frozenset({ConditionType.STORAGE_READY})
 
@@ -264,9 +209,8 @@ def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
 
 def _kept(facts: Facts) -> str:
     """What was said before of this very server."""
-    for condition in (facts.cr.get("status") or {}).get("conditions") or ():
-        if condition["type"] == ConditionType.HEALTH_CHECK and condition["status"] == "True":
-            return str(condition.get("message", ""))
+    if is_true(facts.cr, ConditionType.HEALTH_CHECK):
+        return message_of(facts.cr, ConditionType.HEALTH_CHECK)
     return PASSED
 
 

@@ -1,13 +1,14 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which Events a status change is worth. Pure; on transitions only (row F6)."""
+"""Which Events a status change is worth. Pure; on transitions only (F6)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from api.conditions import condition, message_of
 from api.v1alpha2.reasons import ConditionType, Reason
 
 if TYPE_CHECKING:
@@ -156,9 +157,8 @@ def _config_map(status: Mapping[str, Any]) -> str:
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
-    return next((c for c in conditions if c.get("type") == kind), {})
+    return condition({"status": status}, kind)
 
 
 def _message(status: Mapping[str, Any], kind: str) -> str:
-    return str(_condition(status, kind).get("message", ""))
+    return message_of({"status": status}, kind)

@@ -52,15 +52,33 @@ class Outcome:
         """Whether the Deployment is as it should be."""
         return self.volume is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was so before already, and nothing else is wrong."""
+        return self.is_written and not (self.deployment_changed or self.problem or self.error)
 
-def failed(outcome: Outcome, error: Exception) -> Outcome:
-    """The outcome of a pass in which a step failed.
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A write that failed.
+
+    Attributes:
+        error: one of `STEP_ERRORS`.
+        kind: of the child.
+    """
+
+    error: Exception
+    kind: str
+
+
+def failed(outcome: Outcome, failure: Failure) -> Outcome:
+    """The outcome of a reconcile in which a write failed.
 
     Args:
-        outcome: of the steps before.
-        error: one of `STEP_ERRORS`.
+        outcome: of the writes before.
+        failure: the first one.
     """
-    found, permanent = outcome, False
+    error, found, permanent = failure.error, outcome, False
     match error:
         case ResourceConflict() | ConfigMapNameTaken():
             reason, permanent = Reason.RESOURCE_CONFLICT, True
@@ -76,11 +94,6 @@ def failed(outcome: Outcome, error: Exception) -> Outcome:
             permanent = isinstance(error, Forbidden | Invalid | MalformedApply)
             found = replace(outcome, error=error)
     # What the next try may mend says nothing yet of the volume, or of whatever it is about.
-    kind = "".join(getattr(error, "__notes__", ())) if permanent else ""
+    kind = failure.kind if permanent else ""
     problem = Problem(reason, str(error), permanent, kind, beside=outcome.is_written)
     return replace(found, problem=problem)
-
-
-def about(error: Exception, kind: str) -> None:
-    """Note on an error which kind of child it is about; the condition of that kind says so."""
-    error.add_note(kind)

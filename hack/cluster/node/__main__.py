@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from hack.cluster.node import programs, remains, requirements
 from hack.cluster.node.node import Node, NodeOptions, load
 from hack.cluster.plane import ControlPlane, PlaneOptions
 from hack.cluster.progress import Progress
+from hack.command_line import Commands
 
 _DESCRIPTION = """\
 A control plane and one real node on this machine: containerd, runc, kubelet,
@@ -45,16 +45,11 @@ _UNAVAILABLE = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-    except ClusterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _UNAVAILABLE if isinstance(error, requirements.NodeUnavailableError) else 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    return code
+    return _commands().run(arguments, (ClusterError,), status_of=_status_of)
+
+
+def _status_of(error: Exception) -> int:
+    return _UNAVAILABLE if isinstance(error, requirements.NodeUnavailableError) else 1
 
 
 def default_directory() -> Path:
@@ -62,13 +57,8 @@ def default_directory() -> Path:
     return Path(tempfile.gettempdir()) / f"llamastack-node-{os.getuid()}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hack.cluster.node",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def _commands() -> Commands:
+    commands = Commands("python -m hack.cluster.node", _DESCRIPTION)
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument(
         "--dir",
@@ -77,26 +67,19 @@ def _parser() -> argparse.ArgumentParser:
         help="where certificates, images and logs are (default: %(default)s)",
     )
 
-    def command(
-        name: str, run: object, text: str, *parents: argparse.ArgumentParser
-    ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, parents=parents)
-        sub.set_defaults(run=run)
-        return sub
-
-    up = command("up", _up, "start both in the background, print the kubeconfig's path", place)
+    up = commands.add("up", _up, "start both in the background, print the kubeconfig's path", place)
     up.add_argument(
         "archives", type=Path, nargs="*", metavar="ARCHIVE", help="images to load at once"
     )
-    command("down", _down, "stop both and remove their directory", place)
-    archives = command("load", _load, "put images into the node, from archives", place)
+    commands.add("down", _down, "stop both and remove their directory", place)
+    archives = commands.add("load", _load, "put images into the node, from archives", place)
     archives.add_argument("archives", type=Path, nargs="+", metavar="ARCHIVE")
-    command("status", _status, "list the processes and their memory", place)
-    command(
+    commands.add("status", _status, "list the processes and their memory", place)
+    commands.add(
         "check", _check, "say what this machine lacks for a node: 0 nothing, 3 it can have none"
     )
-    command("programs", _programs, "obtain the programs and print the directory they are in")
-    return parser
+    commands.add("programs", _programs, "obtain the programs and print the directory they are in")
+    return commands
 
 
 def _up(options: argparse.Namespace) -> int:

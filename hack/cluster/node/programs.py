@@ -23,7 +23,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hack.cluster.cache import CACHE_VARIABLE, Cache, Platform, pins_hash
+from hack.cluster.cache import Cache, Platform, pins_hash, user_directory
 from hack.cluster.download import Downloader
 from hack.cluster.errors import BinariesUnavailableError, ClusterError
 from hack.cluster.gobuild import build
@@ -112,12 +112,7 @@ def cache_of_user(environment: Mapping[str, str], here: Platform) -> Cache:
     Raises:
         BinariesUnavailableError: the user has no home directory.
     """
-    base = environment.get(CACHE_VARIABLE) or environment.get("HOME", "")
-    if not base:
-        msg = f"there is no place for the programs: set {CACHE_VARIABLE} to a directory"
-        raise BinariesUnavailableError(msg)
-    root = Path(base) if environment.get(CACHE_VARIABLE) else Path(base) / ".cache"
-    return Cache(root / "llamastack-operator" / "node" / node_hash(here))
+    return Cache(user_directory(environment) / "node" / node_hash(here))
 
 
 def node_hash(here: Platform, modules: Path = NODE_MODULES) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from api.conditions import condition, is_current
 from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
     LLAMA_STACK,
@@ -155,12 +156,10 @@ class Arena:
 
 def unsettled(cr: Json) -> str:
     """Why the children are not yet, or never will be, what the spec asks for; empty if they are."""
-    generation = cr["metadata"]["generation"]
-    conditions = {c["type"]: c for c in (cr.get("status") or {}).get("conditions") or ()}
     for kind in sorted(_UPDATED):
-        found = conditions.get(kind)
-        if found is None or found.get("observedGeneration") != generation:
-            return f"{kind} is not of generation {generation}"
+        found = condition(cr, kind)
+        if not is_current(cr, kind):
+            return f"{kind} is not of generation {cr['metadata']['generation']}"
         if found["status"] != "True":
             return f"{kind} is {found['status']}: {found['reason']}: {found['message']}"
     return ""

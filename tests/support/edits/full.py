@@ -18,7 +18,7 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.render import deployment, names
-from controller.llamastack.render.inputs import Inputs, Options
+from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Options
 from controller.llamastack.render.manifest import Child
 from tests.support.config_specs import DISTRIBUTIONS
 from tests.support.edits.row import MINIMAL, Json, merged
@@ -41,7 +41,7 @@ OPTIONS: Final = Options(network_policies=True)
 """What an operator does that is told to do everything, on a plain Kubernetes."""
 
 KINDS: Final = (
-    *(kind.resource for kind in table.KINDS if kind.there(OPTIONS)),
+    *(kind.resource for kind in table.KINDS if kind.available(OPTIONS)),
     DEPLOYMENT,
     CONFIG_MAP,
 )
@@ -72,7 +72,11 @@ def resource(name: str, namespace: str, spec: Json = FULL) -> Json:
 def children_of(name: str, namespace: str) -> list[Child]:
     """The children of a resource with the spec, but for the generated ConfigMap."""
     inputs = _inputs(name, namespace)
-    return [*table.first(inputs), *table.beside(inputs), deployment.render(inputs)]
+    return [
+        *table.before_deployment(inputs),
+        *table.after_deployment(inputs),
+        deployment.render(inputs, NO_MOUNTS),
+    ]
 
 
 def config_map_names_of(name: str, namespace: str) -> list[str]:

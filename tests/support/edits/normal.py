@@ -7,8 +7,8 @@ Left out are what the API server gives each object (uid, versions, times, addres
 own (status; the number of pods under an autoscaler), and what the operator notes for itself. The
 name of the resource reads the same everywhere. Three things depend on the past, and are meant to:
 
-- generated ConfigMaps that are not mounted, which wait for a rollback (D3);
-- the number of the registry, which grows when a server would not start on the old one (D16c);
+- generated ConfigMaps that are not mounted, which wait for a rollback (R-D3);
+- the number of the registry, which grows when a server would not start on the old one (R-D16c);
 - a volume, which no edit deletes.
 """
 
@@ -38,7 +38,7 @@ _KEPT: Final = frozenset({"name", "labels", "annotations", "ownerReferences"})
 _NOTES: Final = frozenset({APPLIED_HASH, CONFIG_HASH, REGISTRY_STATE})
 _FOREIGN_ANNOTATIONS: Final = frozenset({"deployment.kubernetes.io/revision"})
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs"})
-_DATA_KINDS: Final = frozenset(kind.resource.kind for kind in KINDS if kind.kept)
+_DATA_KINDS: Final = frozenset(kind.resource.kind for kind in KINDS if kind.retain)
 _CONFIG_NAME: Final = re.compile(rf"{NAME}-config-[0-9a-f]+")
 
 

@@ -30,7 +30,7 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Capabilities:
     """What a spec may point at.
 
     Attributes:
@@ -57,7 +57,7 @@ class Running:
 
     case: Case
     server: LlamaServer
-    around: Surroundings
+    around: Capabilities
     generated: Generated
 
 
@@ -79,7 +79,7 @@ class Case:
         group: the table that it belongs to.
         name: the row.
         release: the server.
-        spec: sections of the spec, for the surroundings of the case.
+        spec: sections of the spec, for the capabilities of the case.
         probes: what to look at once it runs, after providers and models.
         distribution: by name; by default the hand-made base of the release's era.
         refused: what the server's last words must contain, if it cannot boot here for want of
@@ -92,12 +92,12 @@ class Case:
     group: str
     name: str
     release: Release
-    spec: Callable[[Surroundings], Json]
+    spec: Callable[[Capabilities], Json]
     probes: tuple[Probe, ...] = ()
     distribution: str = ""
     refused: str = ""
     why: str = ""
-    secrets: Callable[[Surroundings], Mapping[tuple[str, str], str]] | None = None
+    secrets: Callable[[Capabilities], Mapping[tuple[str, str], str]] | None = None
     tls: bool = False
 
     @property

@@ -37,7 +37,7 @@ from hack.servers.releases import Release
 from hack.servers.server import LlamaServer
 from hack.servers.validator import Validator
 from tests.support import bases
-from tests.support.matrix.case import Case, Json, Outcome, Running, Services, Surroundings, value_of
+from tests.support.matrix.case import Capabilities, Case, Json, Outcome, Running, Services, value_of
 from tests.support.matrix.certificates import write_certificate
 from tests.support.matrix.probes import EMBEDDING, MODEL
 
@@ -88,7 +88,7 @@ class Driver:
         place = self._bed.household.place("matrix")
         try:
             async with Endpoint(models=(MODEL, EMBEDDING)) as endpoint:
-                around = Surroundings(endpoint, self._services, _database(case))
+                around = Capabilities(endpoint, self._services, _database(case))
                 return await self._prove(case, around, place)
         except (AssertionError, BedError, ClientError, ConfigError, TimeoutError) as error:
             seconds = time.monotonic() - started
@@ -96,7 +96,7 @@ class Driver:
         finally:
             self._bed.household.clear(place)
 
-    async def _prove(self, case: Case, around: Surroundings, place: Path) -> Outcome:
+    async def _prove(self, case: Case, around: Capabilities, place: Path) -> Outcome:
         sections = case.spec(around)
         generated = generate(case, sections)
         text, env = self._prepare(case, sections, generated, around, place)
@@ -131,7 +131,7 @@ class Driver:
         case: Case,
         sections: Json,
         generated: Generated,
-        around: Surroundings,
+        around: Capabilities,
         place: Path,
     ) -> tuple[str, Mapping[str, str]]:
         """Config and environment, with the folders of this machine in the place of a pod's."""

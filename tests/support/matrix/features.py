@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from hack.servers.endpoint import DIMENSION
 from hack.servers.releases import RELEASES, Release
-from tests.support.matrix.case import Case, Json, Probe, Surroundings
+from tests.support.matrix.case import Capabilities, Case, Json, Probe
 from tests.support.matrix.drive import NAME, NAMESPACE
 from tests.support.matrix.probes import (
     EMBEDDING,
@@ -50,10 +50,10 @@ def cases(release: Release) -> Iterator[Case]:
     yield from _server(release)
 
 
-def _spec(**sections: Json) -> Callable[[Surroundings], Json]:
+def _spec(**sections: Json) -> Callable[[Capabilities], Json]:
     """A provider that answers, one model, and what the case is about."""
 
-    def spec(around: Surroundings) -> Json:
+    def spec(around: Capabilities) -> Json:
         return {
             "providers": {"inference": _inference(around)},
             "resources": {"models": [MODEL]},
@@ -63,7 +63,7 @@ def _spec(**sections: Json) -> Callable[[Surroundings], Json]:
     return spec
 
 
-def _inference(around: Surroundings) -> Json:
+def _inference(around: Capabilities) -> Json:
     return {"id": PROVIDER, "provider": "vllm", "endpoint": around.endpoint.url}
 
 
@@ -82,7 +82,7 @@ def _distributions(release: Release) -> Iterator[Case]:
         )
 
 
-def _on_postgres(around: Surroundings) -> Json:
+def _on_postgres(around: Capabilities) -> Json:
     """A spec for the distribution that wants a PostgreSQL in its variables."""
     around.services.postgres.database(around.database, around.database, "plain-password")
     variables = {
@@ -117,8 +117,8 @@ def _storage(release: Release) -> Iterator[Case]:
             )
 
 
-def _stored(kv: str, sql: str) -> Callable[[Surroundings], Json]:
-    def spec(around: Surroundings) -> Json:
+def _stored(kv: str, sql: str) -> Callable[[Capabilities], Json]:
+    def spec(around: Capabilities) -> Json:
         if "postgres" in {kv, sql}:
             around.services.postgres.database(around.database, around.database, PASSWORD)
         storage = {"kv": _key_value(kv, around), "sql": {"type": sql}}
@@ -129,7 +129,7 @@ def _stored(kv: str, sql: str) -> Callable[[Surroundings], Json]:
     return spec
 
 
-def _key_value(kind: str, around: Surroundings) -> Json:
+def _key_value(kind: str, around: Capabilities) -> Json:
     services = around.services
     match kind:
         case "redis":
@@ -147,7 +147,7 @@ def _secret(key: str) -> Json:
     return {"secretKeyRef": {"name": SECRET, "key": key}}
 
 
-def _storage_secrets(around: Surroundings) -> Mapping[tuple[str, str], str]:
+def _storage_secrets(around: Capabilities) -> Mapping[tuple[str, str], str]:
     user, password = around.database, quote(PASSWORD, safe="")
     address = around.services.postgres.host
     return {
@@ -240,7 +240,7 @@ def _server(release: Release) -> Iterator[Case]:
     yield Case("server", "telemetry", release, _telemetry, (chat(PROVIDER), *arrived))
 
 
-def _telemetry(around: Surroundings) -> Json:
+def _telemetry(around: Capabilities) -> Json:
     spec = _spec()(around)
     spec["providers"]["telemetry"] = {
         "provider": "opentelemetry",

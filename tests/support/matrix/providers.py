@@ -17,7 +17,7 @@ from configs.catalogue import ProviderType, embedded
 from configs.eras import Era
 from hack.servers.endpoint import DIMENSION
 from hack.servers.releases import Release
-from tests.support.matrix.case import Case, Json, Probe, Surroundings, value_of
+from tests.support.matrix.case import Capabilities, Case, Json, Probe, value_of
 from tests.support.matrix.probes import EMBEDDING, arrived, chat, uploaded, vector_store
 
 EMBEDDER: Final = "embedder"
@@ -119,7 +119,7 @@ def _alone(release: Release, api: str, name: str) -> Case:
     refused, why = _wanting(release, api, name)
     subject = _Subject(release, api, name, kind)
 
-    def spec(around: Surroundings) -> Json:
+    def spec(around: Capabilities) -> Json:
         return _spec(release, api, [subject.provider(around)], around)
 
     return Case(
@@ -141,7 +141,7 @@ def _beside(release: Release, api: str, names: tuple[str, ...]) -> Case:
         _Subject(release, api, name, _kind(release, api, name)) for name in (first, *others)
     ]
 
-    def spec(around: Surroundings) -> Json:
+    def spec(around: Capabilities) -> Json:
         providers = [subject.provider(around) for subject in subjects]
         return _spec(release, api, providers, around)
 
@@ -178,7 +178,7 @@ class _Subject:
         since = dict(kind.only).get(kind.secret or "", ())
         self._takes_key = kind.secret is not None and (not since or release.version in since)
 
-    def provider(self, around: Surroundings) -> Json:
+    def provider(self, around: Capabilities) -> Json:
         """Its part of the spec."""
         spec: Json = {"id": self._id, "provider": self._name}
         if self._kind.endpoint is not None and "conn_str" not in self._kind.required:
@@ -193,7 +193,7 @@ class _Subject:
             spec["settings"] = settings
         return spec
 
-    def _endpoint(self, around: Surroundings) -> str:
+    def _endpoint(self, around: Capabilities) -> str:
         if self._name == "pgvector":
             return f"postgresql://vectors@{around.services.postgres.host}/vectors"
         if self._name == "neo4j":
@@ -227,7 +227,7 @@ _INSIDE: Final = frozenset({"faiss"})
 SQLite, which many are built without: there it boots and fails at its first use."""
 
 
-def _spec(release: Release, api: str, providers: list[Json], around: Surroundings) -> Json:
+def _spec(release: Release, api: str, providers: list[Json], around: Capabilities) -> Json:
     """Sections with the providers in question, and what they cannot be without."""
     section = eras.section_of(api, _era(release))
     spec: Json = {"providers": {str(section): providers}}

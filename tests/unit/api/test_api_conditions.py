@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from api.meta import (
+from api.conditions import (
     MAX_MESSAGE,
-    Condition,
     ConditionStatus,
-    drop_condition,
-    get_condition,
-    is_controlled_by,
-    owner_reference,
+    condition,
+    is_current,
+    is_true,
+    is_true_now,
+    message_of,
     set_condition,
+    without_conditions,
 )
+from api.meta import Condition, is_controlled_by, owner_reference
 
 _EARLY, _LATE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
@@ -94,7 +96,7 @@ def test_input_is_not_changed() -> None:
     kept = copy.deepcopy(before)
 
     _set(before, "Ready", "True")[0]["message"] = "changed"
-    drop_condition(before, "Other")[0]["message"] = "changed"
+    without_conditions(before, {"Other"})[0]["message"] = "changed"
 
     assert before == kept
 
@@ -114,15 +116,41 @@ def test_message_of_just_the_right_length_is_kept() -> None:
 
 
 def test_condition_is_found_and_dropped_by_type() -> None:
-    conditions = _set(_set([], "A", "True"), "B", "False")
+    conditions = _set(_set([], "A", "True"), "B", "False", message="why")
+    obj = {"status": {"conditions": conditions}}
 
-    found = get_condition(conditions, "B")
+    assert condition(obj, "B")["status"] == "False"
+    assert message_of(obj, "B") == "why"
+    assert condition(obj, "C") == {}
+    assert message_of(obj, "C") == ""
+    assert [item["type"] for item in without_conditions(conditions, {"B"})] == ["A"]
+    assert without_conditions(conditions, {"C"}) == conditions
 
-    assert found is not None
-    assert found["status"] == "False"
-    assert get_condition(conditions, "C") is None
-    assert [item["type"] for item in drop_condition(conditions, "B")] == ["A"]
-    assert drop_condition(conditions, "C") == conditions
+
+@pytest.mark.parametrize(
+    ("status", "said_of", "expected"),
+    [
+        ("True", 2, (True, True, True)),
+        ("True", 1, (True, False, False)),
+        ("False", 2, (False, True, False)),
+        ("Unknown", 2, (False, True, False)),
+    ],
+)
+def test_what_is_said_of_an_older_spec_is_told_apart(
+    status: ConditionStatus, said_of: int, expected: tuple[bool, bool, bool]
+) -> None:
+    conditions = _set([], "Ready", status, generation=said_of)
+    obj = {"metadata": {"generation": 2}, "status": {"conditions": conditions}}
+
+    assert (is_true(obj, "Ready"), is_current(obj, "Ready"), is_true_now(obj, "Ready")) == expected
+
+
+@pytest.mark.parametrize("status", [{}, {"status": None}, {"status": {"conditions": None}}])
+def test_object_without_conditions_says_nothing(status: dict[str, Any]) -> None:
+    obj = {"metadata": {}, **status}
+
+    assert not is_true_now(obj, "Ready")
+    assert not is_current(obj, "Ready")
 
 
 def test_owner_is_told_by_uid_not_by_name() -> None:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Values of Secrets that read as numbers (D16): where they do harm, and where they do not.
+"""Values of Secrets that read as numbers (R-D16): where they do harm, and where they do not.
 
 The rule is the server's own substitution (core/stack.py): what a whole string comes to after a
 variable was put in becomes null, a boolean or a number if it can.

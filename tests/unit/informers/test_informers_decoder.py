@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from informers import errors
-from informers.decoder import EventType, Intake
+from informers.decoder import Decoder, EventType
 from informers.interning import Sharing
 from informers.metrics import Gauges, InformerMetrics
 from informers.ports import Object, ObjectKey, Resource
@@ -50,11 +50,11 @@ class Counting:
         pass
 
 
-def make_intake(metrics: Counting, failures: list[str] | None = None, **options: Any) -> Intake:
+def make_intake(metrics: Counting, failures: list[str] | None = None, **options: Any) -> Decoder:
     def on_error(key: ObjectKey, error: Exception) -> None:
         (failures if failures is not None else []).append(f"{key}: {error}")
 
-    return Intake(
+    return Decoder(
         DEPLOYMENTS,
         transform=options.get("transform", drop_noise),
         metrics=metrics,

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""How the reflector gets the whole state, one rule a test (A1 to A5)."""
+"""How the reflector gets the whole state, one rule a test (A1, A2, A3, A4, A5)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.support.reflecting import (
     watching,
 )
 
-# --- A1: never back in time ----------------------------------------------------------------
+# --- never back in time (A1) ---------------------------------------------------------------
 
 
 def test_first_list_asks_for_the_present_and_later_ones_for_not_older_than_seen() -> None:
@@ -89,7 +89,7 @@ def test_streaming_list_older_than_what_was_seen_is_refused() -> None:
     waits(output)
 
 
-# --- A2: streaming lists -------------------------------------------------------------------
+# --- streaming lists (A2) ------------------------------------------------------------------
 
 
 def test_streaming_list_is_taken_over_at_its_bookmark_and_its_connection_goes_on() -> None:
@@ -182,7 +182,7 @@ def test_a_busy_stream_without_new_objects_still_counts_as_stalled() -> None:
     assert driven.reflector.read_deadline() == began + 10
 
 
-# --- A3: fallback --------------------------------------------------------------------------
+# --- fallback (A3) -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_missing_kind_does_not_decide_about_streaming_lists() -> None:
     assert isinstance(driven.only(WaitOver()), OpenWatch)
 
 
-# --- A4: pages -----------------------------------------------------------------------------
+# --- pages (A4) ----------------------------------------------------------------------------
 
 
 def test_pages_make_one_list_with_the_version_of_the_first() -> None:
@@ -256,7 +256,7 @@ def test_malformed_items_are_left_out_of_a_list() -> None:
     assert set(replaced.items) == {key("a")}
 
 
-# --- A5: 410 -------------------------------------------------------------------------------
+# --- 410 (A5) ------------------------------------------------------------------------------
 
 
 def test_both_shapes_of_410_lead_to_a_list_not_older_than_seen() -> None:

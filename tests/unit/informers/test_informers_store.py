@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Rules of the store that a single example shows best (B1, B2, B7, B10, B13 and `keep`)."""
+"""Rules of the store that a single example shows best (B1, B2, B7, B10, B13, `keep`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def only_a(obj: Object) -> bool:
     return bool(obj["metadata"]["name"] == "a")
 
 
-# --- B1, B2 --------------------------------------------------------------------------------
+# --- (B1, B2) ------------------------------------------------------------------------------
 
 
 def test_list_is_reported_as_a_difference_with_deletes_first() -> None:
@@ -91,7 +91,7 @@ def test_lost_history_replaces_even_newer_objects() -> None:
     ]
 
 
-# --- B7, B11, B13 --------------------------------------------------------------------------
+# --- (B7, B11, B13) ------------------------------------------------------------------------
 
 
 def test_unknown_index_is_a_programming_error() -> None:

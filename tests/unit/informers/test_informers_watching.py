@@ -1,7 +1,10 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""How the reflector follows changes, one rule a test (A6 to A10, A12, A13, A15 to A17)."""
+"""How the reflector follows changes, one rule a test.
+
+Versions and bookmarks (A6, A7, A8), ends and failures (A9, A10, A12, A13), bytes (A15, A16, A17).
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ from tests.support.reflecting import (
     watching,
 )
 
-# --- A6: versions from the future ----------------------------------------------------------
+# --- versions from the future (A6) ---------------------------------------------------------
 
 
 def test_too_large_version_leads_to_the_present_even_if_it_is_older() -> None:
@@ -115,7 +118,7 @@ def test_a_single_bookmark_breaks_the_silence() -> None:
         assert isinstance(driven.only(StreamEnded()), OpenWatch)
 
 
-# --- A7, A8: bookkeeping -------------------------------------------------------------------
+# --- bookkeeping (A7, A8) ------------------------------------------------------------------
 
 
 def test_bookmarks_move_only_the_position() -> None:
@@ -170,7 +173,7 @@ def test_skipped_objects_still_move_the_position() -> None:
     )
 
 
-# --- A9, A10: the end of a watch -----------------------------------------------------------
+# --- the end of a watch (A9, A10) ----------------------------------------------------------
 
 
 def test_watches_get_random_time_outs_and_a_deadline_just_after() -> None:
@@ -225,7 +228,7 @@ def test_short_watch_with_an_event_goes_on_at_once() -> None:
     assert isinstance(driven.only(StreamEnded()), OpenWatch)
 
 
-# --- A12, A13: failures --------------------------------------------------------------------
+# --- failures (A12, A13) -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -333,7 +336,7 @@ def test_failed_first_list_is_tried_again_for_ever() -> None:
         assert driven.give(WaitOver()) == (ListPage(None, 500),)
 
 
-# --- A15, A16: bytes -----------------------------------------------------------------------
+# --- bytes (A15, A16) ----------------------------------------------------------------------
 
 
 def test_cut_at_every_byte_of_a_stream_loses_and_repeats_nothing() -> None:

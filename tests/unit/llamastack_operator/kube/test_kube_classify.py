@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from informers import errors
+from informers.status import error_of
 from llamastack_operator.kube.classify import status_error
 
 
@@ -85,9 +86,12 @@ def test_status_answers_become_their_type(
     code: int, body: bytes, kind: type[errors.StatusError]
 ) -> None:
     error = status_error(code, {}, body, what="GET /x")
+    streamed = error_of(json.loads(body))
 
     assert type(error) is kind
     assert error.code == code
+    assert type(streamed) is kind, "an ERROR event of a watch says the same"
+    assert (streamed.code, streamed.causes) == (error.code, error.causes)
 
 
 def test_message_of_the_server_is_kept_word_for_word() -> None:

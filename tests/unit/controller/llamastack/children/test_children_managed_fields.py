@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Field ownership moves into our apply entry, once (row G7)."""
+"""Field ownership moves into our apply entry, once (G7)."""
 
 from __future__ import annotations
 

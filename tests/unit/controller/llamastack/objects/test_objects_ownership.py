@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is not ours is never touched (D11)."""
+"""What is not ours is never touched (R-D11)."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_any_content_is_read_or_refused(data: dict[str, str]) -> None:
 # --- while the operator runs ---------------------------------------------------------------
 
 
-class Surroundings:
+class Capabilities:
     """A planner, and lists of what was asked of the rest."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ def config_map(version: str, **data: str) -> dict[str, Any]:
 
 
 def test_change_reaches_plans_and_options_and_wakes_everybody_with_patience() -> None:
-    around = Surroundings()
+    around = Capabilities()
     around.live.take(None)
     default = around.image
     around.added.clear()
@@ -214,7 +214,7 @@ def test_change_reaches_plans_and_options_and_wakes_everybody_with_patience() ->
 
 
 def test_mistake_changes_nothing_and_is_told_once() -> None:
-    around = Surroundings()
+    around = Capabilities()
     good, bad = config_map("1", featureFlags=ON), config_map("2", featureFlags="[")
     around.live.on_add(good, initial=True)
     around.added.clear()
@@ -231,7 +231,7 @@ def test_mistake_changes_nothing_and_is_told_once() -> None:
 
 
 def test_nothing_holds_before_the_first_content_is_right() -> None:
-    around = Surroundings()
+    around = Capabilities()
     assert around.live.problem
 
     bad = config_map("1", featureFlags="[")

@@ -11,13 +11,21 @@ from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
 from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions
 from configs.engine import BASE_REQUIRED
+from controller.llamastack.cache.observed import Observed
 from controller.llamastack.cache.readers import Caches
 from controller.llamastack.cache.reference_index import Referenced, reference_index
-from controller.llamastack.objects.kinds import LLAMA_STACK, SECRET, SERVICE_ACCOUNT
+from controller.llamastack.objects.kinds import (
+    CONFIG_MAP,
+    LLAMA_STACK,
+    PERSISTENT_VOLUME_CLAIM,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
 from controller.llamastack.planning.image_configs import (
     Answer,
     Failed,
@@ -31,13 +39,13 @@ from controller.llamastack.planning.image_configs import (
     Wait,
     decide,
 )
-from controller.llamastack.planning.image_planner import LabelledPlans
+from controller.llamastack.planning.image_planner import ImageAwarePlanner
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.planning.planner import Planner
-from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
+from controller.llamastack.status.facts import Facts
 from informers.ports import Object, ObjectKey, key_of
-from tests.support.world import condition
 
 IMAGE = "quay.io/team/mine:1"
 QUESTION = Question(IMAGE, "n", "demo-sa", ())
@@ -117,15 +125,32 @@ class Store:
         return True
 
     def by_index(self, index: str, value: str) -> list[Object]:
-        raise KeyError(index)
+        return []
 
 
 def plans(
     answer: Answer, distributions: Distributions = DISTRIBUTIONS, **versions: str
-) -> tuple[LabelledPlans, Images]:
-    images, store = Images(answer), Store(**versions)
-    caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
-    return LabelledPlans(Planner(distributions), images, caches), images
+) -> tuple[ImageAwarePlanner, Images]:
+    images = Images(answer)
+    return ImageAwarePlanner(Planner(distributions), images, caches_of(**versions)), images
+
+
+def caches_of(**versions: str) -> Caches:
+    store, nothing = Store(**versions), Store()
+    return Caches(
+        {
+            LLAMA_STACK: store,
+            Referenced(SECRET): store,
+            SERVICE_ACCOUNT: store,
+            CONFIG_MAP: nothing,
+            PERSISTENT_VOLUME_CLAIM: nothing,
+        }
+    )
+
+
+def seen(cr: Object) -> Observed:
+    """A resource of which nothing is there yet."""
+    return Observed(cr, "now")
 
 
 UNREAD = Failed(Reason.IMAGE_CONFIG_UNAVAILABLE, "away", transient=True, retry_in_s=7)
@@ -164,8 +189,8 @@ def test_question_has_the_eyes_of_the_pod() -> None:
     overrides = {"imagePullSecrets": [{"name": "b"}, {"name": "a"}], "serviceAccountName": "own"}
     labelled, images = plans(Pending(), own="4", a="7")
 
-    labelled.plan(resource(workload={"overrides": overrides}))
-    labelled.plan(resource() | {"metadata": {**resource()["metadata"], "generation": 4}})
+    labelled.plan(seen(resource(workload={"overrides": overrides})))
+    labelled.plan(seen(resource() | {"metadata": {**resource()["metadata"], "generation": 4}}))
 
     key = ObjectKey("n", "demo")
     assert images.asked == [
@@ -188,26 +213,26 @@ def test_change_of_a_pull_secret_wakes_the_resource() -> None:
 def test_labels_are_the_base() -> None:
     labelled, images = plans(Known(base()))
 
-    plan = labelled.plan(resource())
+    plan = labelled.plan(seen(resource()))
 
     assert plan.generated is not None
     assert plan.generated.base_source == ConfigSource.OCI_LABEL
     assert plan.generated.image == IMAGE
     assert "mark: http://a/v1" in (plan.generated.config_yaml or "")
-    assert labelled.plan(resource()) is plan, "made once"
+    assert labelled.plan(seen(resource())) is plan, "made once"
 
     images.answer = Known(base("http://b/v1"))
-    changed = labelled.plan(resource())
+    changed = labelled.plan(seen(resource()))
     assert changed.generated is not None
     assert "mark: http://b/v1" in (changed.generated.config_yaml or "")
 
 
 def test_same_config_of_another_era_is_another_base() -> None:
     labelled, images = plans(Known(base()))
-    labelled.plan(resource())
+    labelled.plan(seen(resource()))
     images.answer = Known(replace(base(), era="ogx"))
 
-    plan = labelled.plan(resource())
+    plan = labelled.plan(seen(resource()))
 
     assert plan.generated is not None
     assert plan.generated.era == "ogx"
@@ -216,7 +241,7 @@ def test_same_config_of_another_era_is_another_base() -> None:
 def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
     labelled, _ = plans(Known(base()), OVERRIDDEN)
 
-    plan = labelled.plan(resource(None))
+    plan = labelled.plan(seen(resource(None)))
 
     assert plan.generated is not None
     assert plan.generated.base_source == ConfigSource.OCI_LABEL
@@ -225,9 +250,7 @@ def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
 
 @pytest.mark.parametrize("images", [NoImageConfigs(), Images(Unlabelled())])
 def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None:
-    store = Store()
-    caches = Caches({LLAMA_STACK: store, Referenced(SECRET): store, SERVICE_ACCOUNT: store})
-    plan = LabelledPlans(Planner(DISTRIBUTIONS), images, caches).plan(resource())
+    plan = ImageAwarePlanner(Planner(DISTRIBUTIONS), images, caches_of()).plan(seen(resource()))
 
     assert plan.problem is not None
     assert plan.problem.reason == Reason.BASE_CONFIG_REQUIRED
@@ -237,7 +260,7 @@ def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None
 def test_replaced_image_without_labels_has_the_embedded_base() -> None:
     labelled, _ = plans(Unlabelled(), OVERRIDDEN)
 
-    plan = labelled.plan(resource(None))
+    plan = labelled.plan(seen(resource(None)))
 
     assert plan.generated is not None
     assert (plan.generated.base_source, plan.note) == (ConfigSource.EMBEDDED, "")
@@ -246,7 +269,7 @@ def test_replaced_image_without_labels_has_the_embedded_base() -> None:
 def test_replaced_image_that_cannot_be_read_has_the_embedded_base_and_says_so() -> None:
     labelled, _ = plans(UNREAD, OVERRIDDEN)
 
-    plan = labelled.plan(resource(None))
+    plan = labelled.plan(seen(resource(None)))
 
     assert plan.generated is not None
     assert plan.generated.base_source == ConfigSource.EMBEDDED
@@ -271,7 +294,7 @@ def status_of(status: Mapping[str, Any]) -> dict[str, Any]:
 def test_failure_for_an_image_is_a_problem_that_says_when_to_look_again() -> None:
     labelled, _ = plans(UNREAD)
 
-    plan = labelled.plan(resource())
+    plan = labelled.plan(seen(resource()))
 
     assert (plan.generated, plan.retry_in_s) == (None, 7)
     assert plan.problem is not None
@@ -384,6 +407,6 @@ def test_pods_that_fail_while_waiting_are_told_of() -> None:
 
 def test_key_of_the_asker_is_that_of_the_resource() -> None:
     labelled, images = plans(Pending())
-    labelled.plan(resource())
+    labelled.plan(seen(resource()))
 
     assert images.asked[0][1] == key_of(resource())

@@ -13,7 +13,7 @@ from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import ConfigMapReference
 from controller.llamastack.references.config_maps import (
     ConfigMapResolver,
-    Finding,
+    ConfigMapSummary,
     Judgement,
     Reach,
     judge,
@@ -217,6 +217,6 @@ def test_reach_ends_where_the_operator_does_not_look(reach: Reach, covered: bool
 def test_all_problems_are_reported_at_once() -> None:
     other = ConfigMapReference("settings", "nope", "b")
 
-    judgement = judge("n", (REF, other), {KEY: Finding("u", "1")})
+    judgement = judge("n", (REF, other), {KEY: ConfigMapSummary("u", "1")})
 
     assert [error.path for _, error in judgement.problems] == [PATH, "b"]

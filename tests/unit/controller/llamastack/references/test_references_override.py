@@ -18,10 +18,11 @@ from controller.llamastack.objects.kinds import CONFIG_HASH, CONFIG_MAPS_HASH, C
 from controller.llamastack.planning.plan import Plan, make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.references.config_maps import ConfigMapResolver, Judgement, Reach
+from controller.llamastack.references.configuration import Configuration
 from controller.llamastack.references.override import ChangedMeanwhile, Overrides
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render import deployment
-from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.render.inputs import NO_MOUNTS, Inputs
 from informers.ports import Object, ObjectKey, Resource
 
 BASE = resources.files("configs").joinpath("data/base/starter.yaml").read_text("utf-8")
@@ -87,7 +88,7 @@ async def judged(server: Server, plan: Plan, *, elsewhere: bool = False) -> Judg
 
 async def completed(
     cr: dict[str, Any], server: Server, *copies: Object, elsewhere: bool = False
-) -> Plan:
+) -> Configuration:
     plan = planned(cr)
     judgement = await judged(server, plan, elsewhere=elsewhere)
     assert judgement.problems == ()
@@ -95,19 +96,19 @@ async def completed(
         "", (), "", override=judgement.config, override_digest=judgement.config_digest
     )
     overrides = Overrides(Copies(*copies), server)  # type: ignore[arg-type]
-    return await overrides.complete(cr, plan, resolution)
+    return await overrides.configuration(cr, plan, resolution)
 
 
 async def test_own_config_is_mounted_as_it_is() -> None:
     server = Server(config_map())
 
-    plan = await completed(resource(), server)
+    found = await completed(resource(), server)
 
-    assert plan.config_map == "mine"
-    assert plan.generated is not None
-    assert (plan.generated.config_hash, plan.generated.era) == (DIGEST, "0.7")
-    assert plan.generated.config_yaml is None
-    assert 'ConfigMap "mine" runs as it is' in plan.override_text
+    assert found.config_map_name == "mine"
+    assert found.generated is not None
+    assert (found.generated.config_hash, found.generated.era) == (DIGEST, "0.7")
+    assert found.generated.config_yaml is None
+    assert 'ConfigMap "mine" runs as it is' in found.text
     assert server.reads == 1
 
 
@@ -115,19 +116,19 @@ async def test_bytes_are_a_config_like_text() -> None:
     encoded = base64.b64encode(BASE.encode()).decode()
     obj = {**config_map(), "data": {}, "binaryData": {"config.yaml": encoded}}
 
-    plan = await completed(resource(), Server(obj))
+    found = await completed(resource(), Server(obj))
 
-    assert plan.generated is not None
-    assert plan.generated.config_hash == DIGEST
+    assert found.generated is not None
+    assert found.generated.config_hash == DIGEST
 
 
 async def test_unusable_config_is_a_problem_of_the_plan() -> None:
-    plan = await completed(resource(), Server(config_map("version: 9")))
+    found = await completed(resource(), Server(config_map("version: 9")))
 
-    assert plan.generated is None
-    assert plan.problem is not None
-    assert plan.problem.reason == Reason.UNSUPPORTED_CONFIG_VERSION
-    assert plan.problem.message.startswith("spec.overrideConfig.configMapName: Unsupported")
+    assert found.generated is None
+    assert found.problem is not None
+    assert found.problem.reason == Reason.UNSUPPORTED_CONFIG_VERSION
+    assert found.problem.message.startswith("spec.overrideConfig.configMapName: Unsupported")
 
 
 async def test_what_was_judged_before_is_believed() -> None:
@@ -135,33 +136,33 @@ async def test_what_was_judged_before_is_believed() -> None:
     resolution = Resolution("", (), "", override_digest=DIGEST)
     overrides = Overrides(Copies(), Server(config_map("broken")))  # type: ignore[arg-type]
 
-    completed = await overrides.complete(resource(), plan, resolution)
+    completed = await overrides.configuration(resource(), plan, resolution)
 
     assert completed.generated is not None
     assert completed.generated.config_hash == DIGEST
-    assert (completed.config_map, completed.override_text) == ("mine", "")
+    assert (completed.config_map_name, completed.text) == ("mine", "")
 
 
 async def test_config_elsewhere_is_copied() -> None:
     server = Server(config_map())
 
-    plan = await completed(resource(configMapNamespace="other"), server, elsewhere=True)
+    found = await completed(resource(configMapNamespace="other"), server, elsewhere=True)
 
-    assert plan.config_map == ""
-    assert plan.generated is not None
-    assert plan.generated.config_yaml == BASE
-    assert plan.override_text.startswith('A copy of the configuration in ConfigMap "other/mine"')
+    assert found.config_map_name == ""
+    assert found.generated is not None
+    assert found.generated.config_yaml == BASE
+    assert found.text.startswith('A copy of the configuration in ConfigMap "other/mine"')
 
 
 async def test_copy_that_is_there_is_used_and_nothing_is_read_for_it() -> None:
     server = Server(config_map())
     cr = resource(configMapNamespace="other")
 
-    plan = await completed(cr, server, copy_of("old"), copy_of(DIGEST), elsewhere=True)
+    found = await completed(cr, server, copy_of("old"), copy_of(DIGEST), elsewhere=True)
 
-    assert plan.config_map == "demo-config-x"
-    assert plan.generated is not None
-    assert plan.generated.config_yaml is None
+    assert found.config_map_name == "demo-config-x"
+    assert found.generated is not None
+    assert found.generated.config_yaml is None
     assert server.reads == 1
 
 
@@ -171,7 +172,7 @@ async def test_content_that_was_not_judged_is_not_copied() -> None:
     overrides = Overrides(Copies(), Server(config_map("version: 9")))  # type: ignore[arg-type]
 
     with pytest.raises(ChangedMeanwhile):
-        await overrides.complete(cr, planned(cr), resolution)
+        await overrides.configuration(cr, planned(cr), resolution)
 
 
 async def test_config_map_that_was_a_volume_before_is_read_again_as_a_config() -> None:
@@ -232,7 +233,7 @@ def test_content_is_in_the_template_and_versions_are_not() -> None:
         config_maps_seen="versions/content",
     )
 
-    rendered = deployment.render(inputs).manifest
+    rendered = deployment.render(inputs, NO_MOUNTS).manifest
 
     template = rendered["spec"]["template"]["metadata"]["annotations"]
     assert template[CONFIG_MAPS_HASH] == "content"

@@ -18,7 +18,7 @@ from controller.llamastack.objects.kinds import CONFIG_MAPS_SEEN
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.references.config_maps import ConfigMapResolver
 from controller.llamastack.references.resolution import Resolution
-from controller.llamastack.references.resolver import References
+from controller.llamastack.references.resolver import ReferenceResolver
 from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
@@ -54,13 +54,15 @@ class Cluster:
         known = self.config_map if key.name == "mine" else None
         return {"metadata": known["metadata"]} if known else None
 
-    def references(self) -> References:
+    def references(self) -> ReferenceResolver:
         """Those of an operator that just started."""
         reader, caches = cast("Writer", self), cast("Caches", Nothing())
         secrets = SecretResolver(cast("Reader", caches), reader)
         config_maps = ConfigMapResolver(self.cached, reader)
         trust = TrustResolver(caches, config_maps, "", lambda: datetime.now(UTC))
-        return References(secrets, config_maps, trust, StorageSecrets(caches, reader, secrets))
+        return ReferenceResolver(
+            secrets, config_maps, trust, StorageSecrets(caches, reader, secrets)
+        )
 
 
 class Nothing:
@@ -192,20 +194,18 @@ async def test_secret_that_was_read_ahead_is_not_read_again() -> None:
     cluster, cr = Cluster(), naming_a_secret(status={})
     references = cluster.references()
 
-    await references.read_ahead(cr)
+    for key in references.read_ahead_of(cr):
+        await references.read_ahead(key)
     assert cluster.reads == 1
+    assert references.read_ahead_of(cr) == []
     found = await references.resolve(cr, None, make_plan(cr, Distributions.load()))
 
     assert cluster.reads == 1
     assert found.reason == Reason.SECRET_NOT_FOUND
 
 
-async def test_nothing_is_read_ahead_of_what_was_found_good() -> None:
-    cluster = Cluster()
-
-    await cluster.references().read_ahead(naming_a_secret())
-
-    assert cluster.reads == 0
+def test_nothing_is_read_ahead_of_what_was_found_good() -> None:
+    assert Cluster().references().read_ahead_of(naming_a_secret()) == []
 
 
 async def test_what_cannot_be_read_ahead_is_left_to_who_can_tell() -> None:
@@ -215,7 +215,9 @@ async def test_what_cannot_be_read_ahead_is_left_to_who_can_tell() -> None:
             raise Forbidden("no", code=403)
 
     cluster = Broken()
+    references = cluster.references()
+    (key,) = references.read_ahead_of(naming_a_secret(status={}))
 
-    await cluster.references().read_ahead(naming_a_secret(status={}))
+    await references.read_ahead(key)
 
     assert cluster.reads == 1

@@ -13,14 +13,14 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import SecretReference
-from controller.llamastack.references.secrets import Finding, SecretResolver, judge
+from controller.llamastack.references.secrets import SecretResolver, SecretSummary, judge
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource, key_of
 
 PATH = "spec.providers.inference.apiKey.secretKeyRef"
 REF = SecretReference("creds", "key", PATH)
 OPTIONAL = SecretReference("maybe", "key", "spec.workload.overrides.env[0]", optional=True)
-FOUND = Finding("u", "5", frozenset({"key"}))
+FOUND = SecretSummary("u", "5", frozenset({"key"}))
 
 
 def secret(version: str = "5", **data: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def resolver(server: Server, *cached: Object) -> SecretResolver:
 
 
 def test_missing_secret_is_named_with_the_field_that_wants_it() -> None:
-    resolution = judge("n", (REF,), {"creds": Finding()})
+    resolution = judge("n", (REF,), {"creds": SecretSummary()})
 
     assert resolution.reason == Reason.SECRET_NOT_FOUND
     assert [e.message for e in resolution.errors] == [
@@ -84,7 +84,7 @@ def test_missing_secret_is_named_with_the_field_that_wants_it() -> None:
 
 
 def test_missing_key_is_named_with_the_field_that_wants_it() -> None:
-    resolution = judge("n", (REF,), {"creds": Finding("u", "5", frozenset({"other"}))})
+    resolution = judge("n", (REF,), {"creds": SecretSummary("u", "5", frozenset({"other"}))})
 
     assert resolution.reason == Reason.SECRET_KEY_NOT_FOUND
     assert [e.message for e in resolution.errors] == [
@@ -95,18 +95,18 @@ def test_missing_key_is_named_with_the_field_that_wants_it() -> None:
 def test_all_problems_are_reported_at_once() -> None:
     other = SecretReference("creds", "nope", "b")
 
-    resolution = judge("n", (REF, other), {"creds": Finding("u", "1")})
+    resolution = judge("n", (REF, other), {"creds": SecretSummary("u", "1")})
 
     assert [e.path for e in resolution.errors] == [PATH, "b"]
 
 
 def test_optional_references_may_be_missing() -> None:
-    assert judge("n", (OPTIONAL,), {"maybe": Finding()}).ok
-    assert judge("n", (OPTIONAL,), {"maybe": Finding("u", "1")}).ok
+    assert judge("n", (OPTIONAL,), {"maybe": SecretSummary()}).ok
+    assert judge("n", (OPTIONAL,), {"maybe": SecretSummary("u", "1")}).ok
 
 
 def test_value_that_the_server_converts_is_a_problem_only_where_it_converts() -> None:
-    digits = Finding("u", "5", frozenset({"key"}), frozenset({"key"}))
+    digits = SecretSummary("u", "5", frozenset({"key"}), frozenset({"key"}))
 
     assert judge("n", (REF,), {"creds": digits}).ok
     refused = judge("n", (REF,), {"creds": digits}, converted=frozenset({PATH}))
@@ -119,8 +119,8 @@ def test_hash_follows_version_and_uid_and_ignores_what_the_pod_does_not_use() ->
     base = judge("n", (REF,), {"creds": FOUND}).versions_hash
 
     assert judge("n", (REF, outside), {"creds": FOUND, "tls": FOUND}).versions_hash == base
-    assert judge("n", (REF,), {"creds": Finding("u", "6", FOUND.keys)}).versions_hash != base
-    assert judge("n", (REF,), {"creds": Finding("v", "5", FOUND.keys)}).versions_hash != base
+    assert judge("n", (REF,), {"creds": SecretSummary("u", "6", FOUND.keys)}).versions_hash != base
+    assert judge("n", (REF,), {"creds": SecretSummary("v", "5", FOUND.keys)}).versions_hash != base
     assert judge("n", (), {}).versions_hash == ""
 
 

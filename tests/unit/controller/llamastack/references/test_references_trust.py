@@ -23,7 +23,7 @@ from controller.llamastack.references.certificates import blocks
 from controller.llamastack.references.config_maps import ConfigMapResolver, Reach
 from controller.llamastack.references.trust import TrustResolver
 from controller.llamastack.render import labels
-from controller.runtime.lru import Shelf
+from controller.runtime.lru import LruCache
 from informers.errors import NotFound
 from informers.ports import Object, ObjectKey, Resource, key_of
 from tests.support.authority import Authority
@@ -348,8 +348,8 @@ async def test_same_text_in_many_namespaces_is_decoded_once_and_little_is_rememb
         cluster.put(ODH_CA_BUNDLE, f"n{number}", data={"ca-bundle.crt": ONE.pem})
         await resolving.resolve(resource(namespace=f"n{number}"), PLAIN)
     same = len(resolving._contents)
-    resolving._contents = Shelf(20_000)
-    resolving._bundles = Shelf(20_000)
+    resolving._contents = LruCache(20_000)
+    resolving._bundles = LruCache(20_000)
     for number in range(50):
         text = f"# {'x' * 1000} {number}\n{ONE.pem}"
         cluster.put(ODH_CA_BUNDLE, f"m{number}", data={"ca-bundle.crt": text})
@@ -376,36 +376,3 @@ async def test_others_get_their_turn_while_a_long_list_is_decoded(cluster: Clust
 
     assert trust.digest
     assert turns >= 900 // 50
-
-
-# --- the shelf -----------------------------------------------------------------------------------
-
-
-def test_shelf_keeps_what_was_used_last() -> None:
-    shelf = Shelf[str, int](10)
-    for number, name in enumerate("abc"):
-        shelf.put(name, number, 4)
-    assert shelf.get("a") is None
-    assert shelf.get("b") == 1
-
-    shelf.put("d", 3, 4)
-
-    assert (shelf.get("b"), shelf.get("c"), shelf.get("d")) == (1, None, 3)
-
-
-def test_shelf_counts_a_value_once_when_it_is_put_again() -> None:
-    shelf = Shelf[str, int](10)
-    shelf.put("a", 1, 4)
-    for number in range(20):
-        shelf.put("b", number, 4)
-
-    assert (shelf.get("a"), shelf.get("b"), len(shelf)) == (1, 19, 2)
-
-
-def test_shelf_takes_one_thing_that_is_too_big_for_it() -> None:
-    shelf = Shelf[str, int](10)
-    shelf.put("a", 1, 4)
-
-    shelf.put("big", 2, 11)
-
-    assert (shelf.get("a"), shelf.get("big")) == (None, 2)

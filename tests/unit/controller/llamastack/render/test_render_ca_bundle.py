@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from configs.distributions import Distributions
@@ -13,7 +12,7 @@ from controller.llamastack.objects.kinds import CA_BUNDLE_HASH
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.preview import preview
 from controller.llamastack.render import deployment
-from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.render.inputs import NO_MOUNTS, Inputs
 
 Json = dict[str, Any]
 
@@ -36,8 +35,8 @@ def template(ca_bundle: str, **overrides: Any) -> Json:
     plan = make_plan(obj, Distributions.load())
     assert plan.cr is not None
     assert plan.generated is not None
-    inputs = Inputs(owner=obj, spec=plan.cr.spec, generated=plan.generated)
-    made = deployment.render(replace(inputs, ca_bundle=ca_bundle)).manifest
+    inputs = Inputs(owner=obj, spec=plan.cr.spec, generated=plan.generated, ca_bundle=ca_bundle)
+    made = deployment.render(inputs, NO_MOUNTS).manifest
     found: Json = made["spec"]["template"]
     return found
 

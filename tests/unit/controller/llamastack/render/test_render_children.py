@@ -13,7 +13,7 @@ import pytest
 from controller.llamastack.objects.kinds import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.preview import preview
-from controller.llamastack.render.inputs import Inputs, Options
+from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Options
 from controller.llamastack.render.pod import pull_policy
 from controller.llamastack.render.service import url
 from tests.support.config_specs import DISTRIBUTIONS
@@ -134,7 +134,9 @@ def test_user_ids_are_left_to_openshift_on_demand() -> None:
     inputs = Inputs(
         owner=obj, spec=plan.cr.spec, generated=plan.generated, options=Options(fixed_uids=False)
     )
-    context = deployment.render(inputs).manifest["spec"]["template"]["spec"]["securityContext"]
+    context = deployment.render(inputs, NO_MOUNTS).manifest["spec"]["template"]["spec"][
+        "securityContext"
+    ]
 
     assert "runAsUser" not in context
     assert "fsGroup" not in context

@@ -39,7 +39,10 @@ def inputs(options: Options = ROUTES, account: str = "", **networking: Any) -> I
 
 
 def kinds(made: Inputs) -> set[str]:
-    return {child.resource.kind for child in (*table.first(made), *table.beside(made))}
+    return {
+        child.resource.kind
+        for child in (*table.before_deployment(made), *table.after_deployment(made))
+    }
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from controller.llamastack.children import table as kinds_of_children
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.render import deployment, pvc
-from controller.llamastack.render.inputs import Inputs
+from controller.llamastack.render.inputs import Inputs, Mounts
 from tests.support.claims import claim as live_claim
 from tests.support.config_specs import DISTRIBUTIONS
 from tests.support.rendering import VLLM, children, pod, resource
@@ -132,6 +131,6 @@ def test_pods_are_recreated_only_where_the_volume_that_is_there_demands_it(
 ) -> None:
     inputs = inputs_of(workload={"storage": storage} if storage is not None else {})
 
-    made = deployment.render(replace(inputs, claim=live_claim(modes=live) if live else None))
+    made = deployment.render(inputs, Mounts(claim=live_claim(modes=live) if live else None))
 
     assert made.manifest["spec"]["strategy"] == expected

@@ -6,35 +6,37 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from api.v1alpha2 import Spec
 from api.v1alpha2.reasons import ConfigSource, Reason
 from api.v1alpha2.status import Status
 from configs.engine import Generated
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render.inputs import Inputs
-from controller.llamastack.server.observation import pause_s
+from controller.llamastack.server.observation import ready_write_delay_s
 from controller.llamastack.server.probe_port import (
-    Heard,
     NoServers,
     Provider,
+    ServerReport,
     is_ready,
     server_of,
     template_of,
 )
 from controller.llamastack.server.status import PASSED, About, is_known
-from controller.llamastack.status.compute import Facts, compute
-from tests.support.world import condition
+from controller.llamastack.status.compute import compute
+from controller.llamastack.status.facts import Facts
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
 ABOUT = About("1.2.3", {"starter": "example.org/starter:1"})
 VLLM = Provider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
-HEARD = Heard("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
-ILL = Heard(problem="could not be asked for its providers: it answers 500", version="0.7.3")
+HEARD = ServerReport("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
+ILL = ServerReport(problem="could not be asked for its providers: it answers 500", version="0.7.3")
 
 
 def deployment(image: str = "i:1", *, replicas: int = 1, available: int = 1) -> dict[str, Any]:
@@ -73,7 +75,7 @@ FACTS = Facts(
 )
 
 
-def health_of(status: dict[str, Any]) -> dict[str, Any]:
+def health_of(status: dict[str, Any]) -> Mapping[str, Any]:
     return condition({"status": status}, "HealthCheck")
 
 
@@ -83,7 +85,7 @@ def after(status: dict[str, Any], **changed: Any) -> dict[str, Any]:
 
 
 def test_what_was_heard_is_in_the_status() -> None:
-    status = compute(replace(FACTS, heard=HEARD))
+    status = compute(replace(FACTS, server_report=HEARD))
 
     assert status["version"] == {
         "operatorVersion": "1.2.3",
@@ -127,15 +129,15 @@ def test_image_is_a_custom_distribution() -> None:
     assert status["distributionConfig"]["activeDistribution"] == "custom"
 
 
-@pytest.mark.parametrize("heard", [HEARD, ILL, Heard("0.7.3", ())])
-def test_new_leader_that_knows_nothing_changes_nothing(heard: Heard) -> None:
-    first = compute(replace(FACTS, heard=heard))
+@pytest.mark.parametrize("heard", [HEARD, ILL, ServerReport("0.7.3", ())])
+def test_new_leader_that_knows_nothing_changes_nothing(heard: ServerReport) -> None:
+    first = compute(replace(FACTS, server_report=heard))
 
     assert after(copy.deepcopy(first)) == first
 
 
 def test_new_template_drops_every_word_of_the_old_server_at_once() -> None:
-    first = compute(replace(FACTS, heard=HEARD))
+    first = compute(replace(FACTS, server_report=HEARD))
 
     status = after(first, deployment=deployment("i:2", available=0))
 
@@ -148,7 +150,7 @@ def test_new_template_drops_every_word_of_the_old_server_at_once() -> None:
 
 
 def test_new_template_that_serves_already_has_nothing_of_the_old_one_either() -> None:
-    first = compute(replace(FACTS, heard=ILL))
+    first = compute(replace(FACTS, server_report=ILL))
 
     status = after(first, deployment=deployment("i:2"))
 
@@ -157,7 +159,7 @@ def test_new_template_that_serves_already_has_nothing_of_the_old_one_either() ->
 
 
 def test_pods_that_go_and_come_take_no_word_away() -> None:
-    first = compute(replace(FACTS, heard=HEARD))
+    first = compute(replace(FACTS, server_report=HEARD))
 
     away = after(first, deployment=deployment(available=0))
     back = after(away)
@@ -169,7 +171,7 @@ def test_pods_that_go_and_come_take_no_word_away() -> None:
 
 @pytest.mark.parametrize("live", [None, deployment(replicas=0, available=0)])
 def test_where_no_server_runs_none_is_described(live: dict[str, Any] | None) -> None:
-    first = compute(replace(FACTS, heard=HEARD))
+    first = compute(replace(FACTS, server_report=HEARD))
 
     status = after(first, deployment=live)
 
@@ -178,7 +180,7 @@ def test_where_no_server_runs_none_is_described(live: dict[str, Any] | None) -> 
 
 
 def test_server_that_could_not_be_asked_is_said_so_and_is_ready() -> None:
-    status = compute(replace(FACTS, heard=ILL))
+    status = compute(replace(FACTS, server_report=ILL))
 
     answer = health_of(status)
     assert (answer["status"], answer["reason"]) == ("True", Reason.HEALTH_CHECK_PASSED)
@@ -189,9 +191,9 @@ def test_server_that_could_not_be_asked_is_said_so_and_is_ready() -> None:
 
 
 def test_failure_replaces_what_was_heard_before() -> None:
-    first = compute(replace(FACTS, heard=HEARD))
+    first = compute(replace(FACTS, server_report=HEARD))
 
-    status = after(first, heard=ILL)
+    status = after(first, server_report=ILL)
 
     assert "providers" not in status["distributionConfig"]
 
@@ -209,16 +211,16 @@ def test_failure_replaces_what_was_heard_before() -> None:
 def test_health_of_providers_is_the_word_of_the_server(words: tuple[str, ...], told: str) -> None:
     providers = tuple(Provider("a", f"p{n}", "t", word) for n, word in enumerate(words))
 
-    status = compute(replace(FACTS, heard=Heard("0.2.23", providers)))
+    status = compute(replace(FACTS, server_report=ServerReport("0.2.23", providers)))
 
     assert health_of(status)["message"].endswith(f"providers. {told}")
     assert condition({"status": status}, "Ready")["status"] == "True"
 
 
 def test_time_of_the_versions_moves_with_them_only() -> None:
-    first = compute(replace(FACTS, heard=HEARD))
+    first = compute(replace(FACTS, server_report=HEARD))
 
-    assert after(first, heard=HEARD)["version"]["lastUpdated"] == NOW
+    assert after(first, server_report=HEARD)["version"]["lastUpdated"] == NOW
     assert after(first, about=replace(ABOUT, operator_version="2"))["version"] == {
         "operatorVersion": "2",
         "llamaStackServerVersion": "0.7.3",
@@ -227,11 +229,11 @@ def test_time_of_the_versions_moves_with_them_only() -> None:
 
 
 def test_status_that_has_it_all_is_known() -> None:
-    whole = compute(replace(FACTS, heard=HEARD))
+    whole = compute(replace(FACTS, server_report=HEARD))
 
     assert is_known(whole, deployment())
     assert not is_known(whole, deployment("i:2"))
-    assert not is_known(compute(replace(FACTS, heard=ILL)), deployment())
+    assert not is_known(compute(replace(FACTS, server_report=ILL)), deployment())
     assert not is_known(compute(FACTS), deployment())
 
 
@@ -310,7 +312,7 @@ def told(status: dict[str, Any], generation: int) -> dict[str, Any]:
 
 
 def test_first_words_are_waited_for() -> None:
-    assert pause_s(told(compute(FACTS), 1), deployment(), Awaited()) == 0.5
+    assert ready_write_delay_s(told(compute(FACTS), 1), deployment(), Awaited()) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -319,9 +321,11 @@ def test_first_words_are_waited_for() -> None:
         pytest.param(told({}, 2), deployment(), id="the status is of another spec"),
         pytest.param(told({}, 1), None, id="no Deployment"),
         pytest.param(
-            told(compute(replace(FACTS, heard=HEARD)), 1), deployment(), id="they are written"
+            told(compute(replace(FACTS, server_report=HEARD)), 1),
+            deployment(),
+            id="they are written",
         ),
     ],
 )
 def test_nothing_waits(obj: dict[str, Any], live: dict[str, Any] | None) -> None:
-    assert pause_s(obj, live, Awaited()) == 0.0
+    assert ready_write_delay_s(obj, live, Awaited()) == 0.0

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.conditions import condition
 from api.errors import FieldError
 from api.v1alpha2 import parse
 from api.v1alpha2.reasons import ConfigSource, Phase, Reason
@@ -19,10 +21,10 @@ from controller.llamastack.objects.pods import TROUBLE
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.status.claim import Volume
-from controller.llamastack.status.compute import Facts, compute
+from controller.llamastack.status.compute import compute
+from controller.llamastack.status.facts import Facts
 from tests.support.apicase import with_workload
 from tests.support.claims import claim
-from tests.support.world import condition
 
 NOW = "2026-01-01T00:00:00Z"
 LATER = "2026-01-01T01:00:00Z"
@@ -73,7 +75,7 @@ READY = Facts(
 )
 
 
-def ready_of(status: dict[str, Any]) -> dict[str, Any]:
+def ready_of(status: dict[str, Any]) -> Mapping[str, Any]:
     return condition({"status": status}, "Ready")
 
 

@@ -15,8 +15,8 @@ from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.outcome import (
     CONFLICT_RECHECK_S,
     DELETION_RECHECK_S,
+    Failure,
     Outcome,
-    about,
     failed,
 )
 from informers.errors import (
@@ -55,9 +55,7 @@ def going() -> BeingDeleted:
 def test_only_what_a_person_has_to_mend_is_put_on_the_child(
     error: Exception, *, lasting: bool
 ) -> None:
-    about(error, CLAIM)
-
-    problem = failed(Outcome(None), error).problem
+    problem = failed(Outcome(None), Failure(error, CLAIM)).problem
 
     assert problem is not None
     assert (problem.permanent, problem.kind) == (lasting, CLAIM if lasting else "")
@@ -77,7 +75,7 @@ def test_only_what_a_person_has_to_mend_is_put_on_the_child(
 def test_each_failure_has_its_way_back(
     error: Exception, reason: str, recheck_s: float | None, *, retried: bool
 ) -> None:
-    found = failed(Outcome(None), error)
+    found = failed(Outcome(None), Failure(error, CLAIM))
 
     assert found.problem is not None
     assert (found.problem.reason, found.recheck_s) == (reason, recheck_s)
@@ -87,11 +85,11 @@ def test_each_failure_has_its_way_back(
 def test_failure_beside_a_deployment_that_is_written_is_told_apart() -> None:
     written = Outcome({"kind": "Deployment"}, True, "demo-config-1", Volume(None))
 
-    found = failed(written, theirs())
+    found = failed(written, Failure(theirs(), CLAIM))
 
     assert found.problem is not None
     assert found.problem.beside
     assert (found.deployment_changed, found.config_map_name) == (True, "demo-config-1")
-    before = failed(Outcome(None), theirs()).problem
+    before = failed(Outcome(None), Failure(theirs(), CLAIM)).problem
     assert before is not None
     assert not before.beside

@@ -1,0 +1,59 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What one reconcile sees of the cluster, read from the caches once, at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.llamastack.objects.kinds import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM
+from controller.llamastack.render import names
+
+if TYPE_CHECKING:
+    from controller.llamastack.cache.readers import Caches
+    from informers.ports import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The resource and what is there of its own.
+
+    Attributes:
+        cr: the resource.
+        now: RFC 3339, when it was read.
+        deployment: its live Deployment, or ``None``; somebody else's of that name says nothing of
+            our server.
+        claim: its live claim, or ``None``.
+        pods: those of its pods that are in trouble.
+    """
+
+    cr: Object
+    now: str
+    deployment: Object | None = None
+    claim: Object | None = None
+    pods: tuple[Object, ...] = ()
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the resource is being deleted."""
+        return bool(self.cr["metadata"].get("deletionTimestamp"))
+
+
+def observe(caches: Caches, cr: Object, now: str) -> Observed:
+    """Look at everything that is cached of a resource.
+
+    Args:
+        caches: the cached cluster.
+        cr: the resource.
+        now: RFC 3339.
+    """
+    name = cr["metadata"]["name"]
+    return Observed(
+        cr=cr,
+        now=now,
+        deployment=caches.owned(DEPLOYMENT, names.deployment(name), cr),
+        claim=caches.owned(PERSISTENT_VOLUME_CLAIM, names.claim(name), cr),
+        pods=tuple(caches.troubled_pods_of(cr)),
+    )

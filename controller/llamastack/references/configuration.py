@@ -1,0 +1,31 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the server is to run with: where plan and references meet. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from configs.engine import Generated
+    from controller.llamastack.objects.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration in its last form, or why there is none.
+
+    Attributes:
+        generated: image, configuration and environment, unless there is a problem.
+        problem: why there is no configuration.
+        config_map_name: of a ConfigMap that holds it already: the user's own, or a copy of it.
+        text: what is to be said of the user's own configuration; empty if there is none, or if
+            nothing changed since something was said of it.
+    """
+
+    generated: Generated | None = None
+    problem: Problem | None = None
+    config_map_name: str = ""
+    text: str = ""

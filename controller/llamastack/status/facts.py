@@ -1,0 +1,149 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What one reconcile found and did, in the terms of the status. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM
+from controller.llamastack.server.status import About
+from controller.llamastack.status.claim import Volume
+from controller.llamastack.status.endpoints import UNKNOWN
+
+if TYPE_CHECKING:
+    from configs.engine import Generated
+    from controller.llamastack.cache.observed import Observed
+    from controller.llamastack.objects.problem import Problem
+    from controller.llamastack.planning.image_configs import Wait
+    from controller.llamastack.planning.plan import Plan
+    from controller.llamastack.references.configuration import Configuration
+    from controller.llamastack.references.resolution import Resolution
+    from controller.llamastack.server.probe_port import ServerReport
+    from controller.llamastack.status.endpoints import Endpoints
+    from controller.llamastack.status.outcome import Outcome
+    from informers.ports import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one reconcile found and did; the status is computed from it.
+
+    Attributes:
+        cr: the resource as it was read at the start of the reconcile.
+        now: RFC 3339, for transitions.
+        generated: the configuration, unless that failed.
+        config_problem: why there is none.
+        config_wait: why there is none yet.
+        config_note: what should be known of the one there is.
+        override_text: what is to be said of the user's own configuration; empty if there is none,
+            or if nothing changed since something was said of it.
+        resolution: of Secrets and ConfigMaps, if they were looked at.
+        update_problem: why the children are not as they should be.
+        deployment: the live Deployment after the reconcile, or ``None``.
+        pods: those of its pods that are in trouble.
+        volume: what is known of the data volume; ``None`` if the spec cannot be read.
+        config_map_name: of the ConfigMap with the configuration; empty without one.
+        service_url: of the server inside the cluster; empty while there is no Service.
+        route_url: from outside; empty while there is none, ``None`` if it was not looked at.
+        network_note: what should be known of who may connect.
+        server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
+        about: what the operator knows by itself.
+    """
+
+    cr: Object
+    now: str
+    generated: Generated | None = None
+    config_problem: Problem | None = None
+    config_wait: Wait | None = None
+    config_note: str = ""
+    override_text: str = ""
+    resolution: Resolution | None = None
+    update_problem: Problem | None = None
+    deployment: Object | None = None
+    pods: tuple[Object, ...] = ()
+    volume: Volume | None = None
+    config_map_name: str = ""
+    service_url: str = ""
+    route_url: str | None = None
+    network_note: str = ""
+    server_report: ServerReport | None = None
+    about: About = field(default_factory=About)
+
+    @property
+    def generation(self) -> int:
+        """Of the spec that this reconcile looked at (G8)."""
+        return int(self.cr["metadata"].get("generation", 0))
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the resource is being deleted."""
+        return bool(self.cr["metadata"].get("deletionTimestamp"))
+
+
+def facts_of(
+    observed: Observed,
+    plan: Plan,
+    references: Resolution | None,
+    configuration: Configuration,
+    outcome: Outcome,
+    *,
+    about: About,
+    endpoints: Endpoints = UNKNOWN,
+    server_report: ServerReport | None = None,
+) -> Facts:
+    """Everything that the steps of a reconcile came to.
+
+    Args:
+        observed: the resource and its own objects, before.
+        plan: what the spec asks for.
+        references: what it refers to; ``None`` if that was not looked at.
+        configuration: what the server is to run with.
+        outcome: of the writes; of none, if there was nothing to write from.
+        about: what the operator knows by itself.
+        endpoints: how the server is reached.
+        server_report: what the server said of itself.
+    """
+    return Facts(
+        cr=observed.cr,
+        now=observed.now,
+        generated=configuration.generated,
+        config_problem=configuration.problem,
+        config_wait=plan.waiting,
+        config_note=plan.note,
+        override_text=configuration.text,
+        resolution=references,
+        update_problem=outcome.problem,
+        deployment=outcome.deployment,
+        pods=observed.pods,
+        volume=outcome.volume or _volume(observed, plan, outcome.problem),
+        config_map_name=outcome.config_map_name,
+        service_url=endpoints.service_url,
+        route_url=endpoints.route_url,
+        network_note=endpoints.network_note,
+        server_report=server_report,
+        about=about,
+    )
+
+
+def facts_of_deletion(observed: Observed, about: About) -> Facts:
+    """Of a resource that is being deleted nothing is asked any more."""
+    return Facts(
+        cr=observed.cr,
+        now=observed.now,
+        deployment=observed.deployment,
+        pods=observed.pods,
+        about=about,
+    )
+
+
+def _volume(observed: Observed, plan: Plan, problem: Problem | None) -> Volume | None:
+    """What is known of the volume after a reconcile that did not get to the end."""
+    if plan.cr is None:
+        return None
+    volume = Volume(plan.cr.spec.workload.storage, observed.claim)
+    if problem is None or problem.kind != PERSISTENT_VOLUME_CLAIM.kind:
+        return volume
+    return replace(volume, failure=problem.message)
