@@ -65,10 +65,11 @@ class ApiModel(BaseModel):
         """Describe each field by the string below it."""
         made = handler(schema)
         properties = handler.resolve_ref_schema(made).get("properties", {})
-        for name, text in attribute_docstrings(cls, ApiModel).items():
-            alias = cls.model_fields[name].alias or name
-            if alias in properties:
-                properties[alias].setdefault("description", text)
+        texts = attribute_docstrings(cls, ApiModel)
+        for name, field in cls.model_fields.items():
+            node = properties.get(field.alias or name)
+            if node is not None and name in texts:
+                node.setdefault("description", texts[name])
         return made
 
     def plain(self) -> Json:
