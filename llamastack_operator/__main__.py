@@ -101,6 +101,8 @@ def _complete(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _imported(name: str) -> ModuleType:
     """A module. What it defines stays, so the garbage collector need not look at it, ever."""
+    if name in sys.modules:
+        return sys.modules[name]
     gc.disable()
     try:
         return importlib.import_module(name)
