@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from api import GROUP, KIND, PLURAL, SHORT_NAMES, SINGULAR, VERSION
 from api.schema import Schema, structural_schema
-from api.v1alpha2.types import LlamaStackDistribution
+from api.v1alpha2.stored import StoredLlamaStackDistribution
 
 NAME: Final = f"{PLURAL}.{GROUP}"
 """Name of the CRD, fixed by Kubernetes."""
@@ -83,7 +83,7 @@ def _v1alpha2() -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": _root(structural_schema(LlamaStackDistribution))},
+        "schema": {"openAPIV3Schema": _root(structural_schema(StoredLlamaStackDistribution))},
         "subresources": {
             "status": {},
             "scale": {

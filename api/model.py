@@ -35,6 +35,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit, core_schema
 
+from api.docstrings import attribute_docstrings
+
 Json: TypeAlias = dict[str, Any]
 """A JSON object."""
 
@@ -46,7 +48,7 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="ignore",
         alias_generator=to_camel,
-        use_attribute_docstrings=True,
+        defer_build=True,  # only what is read is built, and once, not for every model around it
     )
 
     @model_validator(mode="before")
@@ -55,6 +57,20 @@ class ApiModel(BaseModel):
         if isinstance(data, Mapping):
             return {key: value for key, value in data.items() if value is not None}
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe each field by the string below it."""
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        texts = attribute_docstrings(cls, ApiModel)
+        for name, field in cls.model_fields.items():
+            node = properties.get(field.alias or name)
+            if node is not None and name in texts:
+                node.setdefault("description", texts[name])
+        return made
 
     def plain(self) -> Json:
         """What the user set, as JSON data in Kubernetes' spelling; defaults are left out.

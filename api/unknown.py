@@ -11,7 +11,6 @@ the wrong host. Warnings, never errors: the field may simply be newer than we ar
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from api.errors import FieldWarning
 from api.model import ApiModel, Internal
+from api.spelling import closest
 
 
 def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[FieldWarning]:
@@ -39,8 +39,8 @@ def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[
     for key, child in value.items():
         field = fields.get(key)
         if field is None:
-            close = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {close[0]}?" if close else ""
+            near = closest(key, fields)
+            hint = f"did you mean {near}?" if near else ""
             yield FieldWarning(f"{prefix}{key}", "is not known and has no effect", hint)
         else:
             yield from _below(field.annotation, child, f"{prefix}{key}")

@@ -62,7 +62,8 @@ def _unknown(obj: object) -> Iterable[FieldWarning]:
     if isinstance(obj, Mapping):
         yield from unknown_fields(Spec, obj.get("spec"), "spec")
         # Not below: metadata is the API server's own, a status is ours, of whatever version.
-        yield from unknown_fields(LlamaStackDistribution, dict.fromkeys(obj), "")
+        top = dict.fromkeys(key for key in obj if key != "status")
+        yield from unknown_fields(LlamaStackDistribution, top, "")
 
 
 def _broken_sections(errors: Iterable[FieldError]) -> frozenset[str]:

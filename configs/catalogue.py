@@ -14,7 +14,6 @@ else may be said is the table below, by hand: names that changed between eras, a
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from api.spelling import closest
 from configs import eras
 from configs.eras import ERAS, Era
 
@@ -194,8 +194,8 @@ class Catalogue:
         hints = [f"known: {', '.join(known)}"] if known else []
         if gone := _GONE.get((api, name)):
             hints.append(gone)
-        elif near := difflib.get_close_matches(name.lower(), known, n=1):
-            hints.append(f'did you mean "{near[0]}"?')
+        elif near := closest(name.lower(), known):
+            hints.append(f'did you mean "{near}"?')
         hints.append("a full type such as remote::example is passed on as it is")
         message = f'unknown provider "{name}" for the API {api} of server {era}'
         return UnknownProvider(message, "; ".join(hints))

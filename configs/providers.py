@@ -12,11 +12,11 @@ here, because the server would die of it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.spelling import closest
 from api.v1alpha2 import Provider, Spec
 from api.v1alpha2.references import SecretVariable, provider_variables
 from configs import defaults, endpoints, eras, telemetry
@@ -195,12 +195,12 @@ class _Expansion:
             return None
         if not kind.known:
             known = sorted(catalogue.types(self.era, self.api))
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            near = closest(name, known, cutoff=0.85)
             self.findings.warn(
                 f"{provider.path}.provider",
                 f"server {self.era} has no type {name} for the API {self.api}",
                 "the server starts only if the image brings it"
-                + (f"; did you mean {near[0]}?" if near else ""),
+                + (f"; did you mean {near}?" if near else ""),
             )
         if kind.deprecated:
             self.findings.warn(f"{provider.path}.provider", "is deprecated", kind.deprecated)
@@ -336,8 +336,8 @@ class _Expansion:
                 self.findings.warn(f"{provider.path}.{field}", text)
             if key in kind.keys or (kind.name == "remote::azure" and name in _DEPLOYMENT):
                 continue
-            near = difflib.get_close_matches(name, sorted(kind.keys), n=1)
-            hint = f"did you mean {near[0]}?" if near else ""
+            near = closest(name, sorted(kind.keys))
+            hint = f"did you mean {near}?" if near else ""
             message = f'is not known to provider type "{kind.name}", which'
             if kind.unknown_keys == "refused":
                 self._error(field, f"{message} does not start with it", hint)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from api import GROUP, KIND, VERSION
-from api.v1alpha2 import LlamaStackDistribution
+from api.v1alpha2.stored import StoredLlamaStackDistribution
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ A field in **bold** is required.
 
 def api_reference() -> str:
     """The page."""
-    document = LlamaStackDistribution.model_json_schema(by_alias=True, mode="validation")
+    document = StoredLlamaStackDistribution.model_json_schema(by_alias=True, mode="validation")
     definitions: Mapping[str, Schema] = document["$defs"]
     order = dict.fromkeys(_reached(document, definitions))
     types = {KIND: document} | {name: definitions[name] for name in order}

@@ -51,7 +51,7 @@ def _with(page: str, made: str) -> str:
 
 def _flags() -> str:
     rows = [("flag", "variable", "default", "meaning"), ("---",) * 4]
-    for flag in FLAGS:
+    for flag in FLAGS.values():
         spelled = f"{flag.flag} {flag.metavar}".rstrip()
         # Prose, such as "the whole cluster", is no value.
         default = flag.shown_default or f"`{flag.default}`"

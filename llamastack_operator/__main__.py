@@ -10,30 +10,44 @@ that name do, so there both are 2. A traceback is a bug of ours.
 Who reads our output may stop (``| head``), and who waits may interrupt: the first ends the command
 without a word, the second with one, both with the status that a shell gives to a program that such
 a signal ended.
+
+A short command must be short: here stands of each command its name and its purpose, and its module
+is imported when it is chosen. ``--help`` needs none of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
+import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from llamastack_operator import settings
-from llamastack_operator.cli import crd, diff, folder, install, render, run, validate
-from llamastack_operator.cli.files import BadFile
+from llamastack_operator.cli.errors import CommandError, UsageError
 from llamastack_operator.cli.report import one_line, say
-from llamastack_operator.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from types import ModuleType
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_UNREAD = 128 + signal.SIGPIPE
+
+COMMANDS = {
+    "run": "run the operator (the default command)",
+    "render": "show the objects that resources lead to, offline",
+    "validate": "check resources in files, offline",
+    "diff": "show what changed resources would change",
+    "crd": "print the CustomResourceDefinition",
+    "install": "teach the cluster the custom resource",
+    "uninstall": "take the custom resource out of the cluster",
+}
+"""What each command is for. Its module is that of its name in :mod:`llamastack_operator.cli`."""
 
 DESCRIPTION = """\
 Run Llama Stack servers on Kubernetes: a LlamaStackDistribution in, a running, correctly
@@ -51,89 +65,60 @@ examples:
 `python -m llamastack_operator COMMAND --help` says more about each. All of it: docs/cli.md
 """
 
-RUN_EPILOG = """\
-examples:
-  python -m llamastack_operator --kubeconfig ~/.kube/config
-  python -m llamastack_operator run --namespace team-a --namespace team-b
-  LLAMASTACK_OPERATOR_LOG_FORMAT=json python -m llamastack_operator run --leader-elect
 
-exit status: 0 stopped as asked, 1 it could not start or go on, 2 a flag or variable makes no sense
-"""
-CRD_EPILOG = """\
-examples:
-  python -m llamastack_operator crd | kubectl apply --server-side -f -
+def build_parser(chosen: str = "") -> argparse.ArgumentParser:
+    """The parser of the command line.
 
-exit status: 0
-"""
-INSTALL_EPILOG = """\
-examples:
-  python -m llamastack_operator install --context production
-  python -m llamastack_operator install --dry-run > definition.yaml
-
-exit status: 0 the resource is served, 1 it did not work
-"""
-UNINSTALL_EPILOG = """\
-examples:
-  python -m llamastack_operator uninstall --context playground --delete-resources
-
-exit status: 0 it is gone, 1 it was refused or did not work
-"""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and flags."""
+    Args:
+        chosen: the command whose arguments it knows; of the others it knows the purpose alone.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m llamastack_operator",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show program's version number and exit"
+    )
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-
-    def command(
-        name: str,
-        texts: tuple[str, str, str],
-        arguments: Callable[[argparse.ArgumentParser], None],
-        action: Callable[[argparse.Namespace], int],
-        exit_failed: int = EXIT_FAILED,
-    ) -> None:
-        text, description, epilog = texts
-        sub = commands.add_parser(
-            name,
-            help=text,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=purpose, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        arguments(sub)
-        sub.set_defaults(action=action, exit_failed=exit_failed)
-
-    command("run", (run.HELP, run.DESCRIPTION, RUN_EPILOG), settings.add_arguments, run.run)
-    for module in (render, validate):
-        texts = (module.HELP, module.DESCRIPTION, module.EPILOG)
-        command(module.__name__.rpartition(".")[2], texts, module.add_arguments, module.run)
-    command(
-        "diff",
-        (diff.HELP, diff.DESCRIPTION, diff.EPILOG),
-        diff.add_arguments,
-        diff.run,
-        diff.EXIT_TROUBLE,
-    )
-    command("crd", (crd.HELP, crd.DESCRIPTION, CRD_EPILOG), crd.add_arguments, crd.run)
-    command(
-        "install",
-        (install.HELP, install.DESCRIPTION, INSTALL_EPILOG),
-        install.add_install_arguments,
-        install.run_install,
-    )
-    command(
-        "uninstall",
-        (install.UNINSTALL_HELP, install.UNINSTALL_DESCRIPTION, UNINSTALL_EPILOG),
-        install.add_uninstall_arguments,
-        install.run_uninstall,
-    )
+        if name == chosen:
+            _complete(command, name)
     return parser
+
+
+def _complete(parser: argparse.ArgumentParser, name: str) -> None:
+    module = _imported(f"llamastack_operator.cli.{name}")
+    parser.description, parser.epilog = module.DESCRIPTION, module.EPILOG
+    module.add_arguments(parser)
+    exit_failed = getattr(module, "EXIT_TROUBLE", EXIT_FAILED)
+    parser.set_defaults(action=module.run, exit_failed=exit_failed)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module. What it defines stays, so the garbage collector need not look at it, ever."""
+    if name in sys.modules:
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+class _Version(argparse.Action):
+    """Asks for the version when it is asked for: reading the package's metadata takes a while."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from llamastack_operator.version import VERSION  # noqa: PLC0415
+
+        say(VERSION)
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, "run")  # the default command
     try:
         try:
-            arguments = build_parser().parse_args(words)
+            arguments = build_parser(words[0]).parse_args(words)
         except SystemExit:  # --help, or a wrong command
             _flush()
             raise
@@ -160,9 +145,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         status = int(arguments.action(arguments))
         _flush()
-    except (BadFile, settings.SettingsError) as error:
+    except UsageError as error:
         return _fail(error, EXIT_USAGE)
-    except (install.Refused, folder.Refused, diff.NotInstalled, *run.EXPECTED) as error:
+    except CommandError as error:
         return _fail(error, arguments.exit_failed)
     except BrokenPipeError:
         raise

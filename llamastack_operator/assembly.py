@@ -26,7 +26,7 @@ from controller.llamastack.event_handlers import handlers
 from controller.llamastack.objects.kinds import CONFIG_MAP, LLAMA_STACK, SECRET
 from controller.llamastack.operator_config.live import LiveConfig
 from controller.llamastack.planning.image_planner import ImageAwarePlanner
-from controller.llamastack.planning.plan import Planner
+from controller.llamastack.planning.planner import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references.config_maps import ConfigMapResolver, Reach
 from controller.llamastack.references.resolver import ReferenceResolver

@@ -12,10 +12,12 @@ import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from configs.distributions import BadTable, Distributions
 from llamastack_operator.observability.bind import BindAddress
+
+Word = TypeVar("Word", bound=str)
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
@@ -75,13 +77,14 @@ def address(text: str) -> BindAddress:
         ) from None
 
 
-def choice(*allowed: str) -> Callable[[str], str]:
+def choice(*allowed: Word) -> Callable[[str], Word]:
     """A parser of a few words."""
+    words = {word: word for word in allowed}
 
-    def parse(text: str) -> str:
-        if text not in allowed:
+    def parse(text: str) -> Word:
+        if text not in words:
             raise ValueError(f"one of {', '.join(allowed)}")
-        return text
+        return words[text]
 
     return parse
 

@@ -13,7 +13,6 @@ from api.v1alpha2.providers import SECTIONS, Provider, Providers, Section
 from api.v1alpha2.reasons import ConditionType, ConfigSource, InstallPhase, Phase, Reason
 from api.v1alpha2.resources import Model, Resources
 from api.v1alpha2.secrets import SecretKeySelector
-from api.v1alpha2.status import Status
 from api.v1alpha2.types import API_VERSION, LlamaStackDistribution, Spec
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "SecretKeySelector",
     "Section",
     "Spec",
-    "Status",
     "parse",
     "read",
 ]

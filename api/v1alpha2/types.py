@@ -1,13 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The custom resource: metadata, spec, status, and the rules that span sections."""
+"""The custom resource as it is read: metadata, spec, and the rules that span sections."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ConfigDict
 
 from api import GROUP, KIND, VERSION
 from api.meta import ObjectMeta
@@ -18,7 +18,6 @@ from api.v1alpha2.external import ExternalProviders
 from api.v1alpha2.networking import Networking
 from api.v1alpha2.providers import Providers, Section
 from api.v1alpha2.resources import Resources
-from api.v1alpha2.status import Status
 from api.v1alpha2.storage import Storage
 from api.v1alpha2.workload import Workload
 
@@ -49,10 +48,11 @@ class Spec(ApiModel):
     distribution: Distribution
     """Which server runs."""
 
-    providers: Providers = Providers()
+    # Defaults are constructed: a call would build a validator where there is nothing to check.
+    providers: Providers = Providers.model_construct()
     """Who serves each API of the server: one object or a list of objects each."""
 
-    resources: Resources = Resources()
+    resources: Resources = Resources.model_construct()
     """What is registered when the server starts: models, tools, shields."""
 
     storage: Storage | None = None
@@ -61,10 +61,10 @@ class Spec(ApiModel):
     disabled: Annotated[tuple[Section, ...], UniqueItems()] = ()
     """APIs of the distribution that are switched off."""
 
-    networking: Networking = Networking()
+    networking: Networking = Networking.model_construct()
     """How the server is reached, and by whom."""
 
-    workload: Workload = Workload()
+    workload: Workload = Workload.model_construct()
     """How the server runs in the cluster."""
 
     external_providers: ExternalProviders | None = None
@@ -88,16 +88,12 @@ class Spec(ApiModel):
         )
 
 
-def _unreadable_status_is_empty(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    # A status is ours, possibly of another version. It must never keep a spec from being read.
-    try:
-        return handler(value)
-    except ValidationError:
-        return Status()
-
-
 class LlamaStackDistribution(ApiModel):
-    """A Llama Stack server."""
+    """A Llama Stack server.
+
+    Without its status: that is ours, possibly of another version, and never keeps a spec from being
+    read. What it may hold is :mod:`api.v1alpha2.stored`'s to say.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -127,6 +123,3 @@ class LlamaStackDistribution(ApiModel):
 
     spec: Spec
     """What the user wants."""
-
-    status: Annotated[Status, WrapValidator(_unreadable_status_is_empty)] = Status()
-    """What the operator saw and did."""

@@ -217,5 +217,5 @@ class Workload(ApiModel):
     topology_spread_constraints: SpreadConstraints = ()
     """How the pods are spread over zones and nodes, instead of the operator's way."""
 
-    overrides: Overrides = Overrides()
+    overrides: Overrides = Overrides.model_construct()
     """What the operator would decide otherwise."""

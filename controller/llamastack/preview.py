@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from controller.llamastack.children import table
-from controller.llamastack.references.override import OverrideLocation, override_location_of
+from controller.llamastack.references.configuration import OverrideLocation, override_location_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
 from controller.llamastack.render.ca_bundle import Bundle
 from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Mounts, Options

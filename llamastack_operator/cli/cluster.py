@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the commands that talk to a cluster have in common."""
+"""A connection to the cluster, for the commands that need one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from llamastack_operator.kube.config import Source, connect
+from informers.errors import ApiError
+from llamastack_operator.cli.errors import CommandError
+from llamastack_operator.kube.config import KubeConfigError, Source, connect
 from llamastack_operator.kube.rest import Client
 from llamastack_operator.version import USER_AGENT
 
@@ -18,17 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--kubeconfig`` and ``--context``."""
-    parser.add_argument(
-        "--kubeconfig",
-        default="",
-        metavar="FILE",
-        help="cluster to use (default: $KUBECONFIG, else in-cluster, else ~/.kube/config)",
-    )
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="context of the kubeconfig to use"
-    )
+class ClusterFailed(CommandError):
+    """The cluster cannot be determined, does not answer, or refuses; the message says which."""
 
 
 @asynccontextmanager
@@ -36,8 +29,11 @@ async def connected(arguments: argparse.Namespace) -> AsyncIterator[Client]:
     """A client for the cluster that the arguments name.
 
     Raises:
-        KubeConfigError: it cannot be determined.
+        ClusterFailed: there is none, or a request in the block failed and nobody handled it.
     """
     source = Source.find(arguments.kubeconfig, arguments.context, os.environ)
-    async with Client(await connect(source), user_agent=USER_AGENT) as client:
-        yield client
+    try:
+        async with Client(await connect(source), user_agent=USER_AGENT) as client:
+            yield client
+    except (ApiError, KubeConfigError) as error:
+        raise ClusterFailed(str(error)) from error

@@ -13,10 +13,15 @@ from configs.yaml_reader import dump
 if TYPE_CHECKING:
     import argparse
 
-HELP = "print the CustomResourceDefinition"
 DESCRIPTION = """\
 Print the CustomResourceDefinition as YAML, ready for `kubectl apply --server-side -f -`.
 deploy/crd holds this very text.
+"""
+EPILOG = """\
+examples:
+  python -m llamastack_operator crd | kubectl apply --server-side -f -
+
+exit status: 0
 """
 
 

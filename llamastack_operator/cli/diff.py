@@ -15,23 +15,16 @@ Exit statuses are those of ``diff`` and ``kubectl diff``: scripts that know thos
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK
-from controller.llamastack.objects.ownership import is_owned
-from controller.llamastack.planning import registry_state
 from controller.llamastack.preview import preview
-from controller.llamastack.render import names
-from informers.errors import Forbidden, NotFound
-from informers.ports import ObjectKey, key_of
-from llamastack_operator.cli.cluster import add_cluster_arguments, connected
+from llamastack_operator.cli.arguments import add_cluster_arguments
 from llamastack_operator.cli.difference import compare
-from llamastack_operator.cli.files import BadFile, Entry, add_file_arguments, read_resources
+from llamastack_operator.cli.files import BadFile, add_file_arguments, read_resources
 from llamastack_operator.cli.planning import (
+    Before,
     OfflinePlanner,
     Planned,
     add_base_argument,
@@ -45,10 +38,7 @@ if TYPE_CHECKING:
 
     from controller.llamastack.planning.plan import Plan
     from controller.runtime.ports import Manifest
-    from informers.ports import Object
-    from llamastack_operator.kube.rest import Client
 
-HELP = "show what changed resources would change"
 DESCRIPTION = """\
 Compare resources in files with what is there: with the resources of the same names in the cluster
 or, with --against, in another file, offline. Shown are the changes of the generated config.yaml and
@@ -75,23 +65,6 @@ _BOLD, _RED, _GREEN, _CYAN, _OFF = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
 _COLOURS = (("--- ", _BOLD), ("+++ ", _BOLD), ("@@ ", _CYAN), ("-", _RED), ("+", _GREEN))
 
 
-class NotInstalled(Exception):
-    """The cluster does not know the resource."""
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What a resource is compared with.
-
-    Attributes:
-        entry: the resource that is there.
-        registry: what is recorded of its server's registry; empty if nothing is known.
-    """
-
-    entry: Entry
-    registry: str = ""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_file_arguments(parser, "compare")
@@ -110,8 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         BadFile: a file cannot be used, or lacks a resource of the other.
-        ApiError: the cluster cannot be asked.
-        NotInstalled: it does not know the resource.
+        CommandError: the cluster cannot be asked, or does not know the resource.
     """
     planner = OfflinePlanner(read_base_config(arguments.base_config))
     planned = planner.plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
@@ -120,10 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         say_warnings(item.plan.warnings, prefix=item.prefix)
     if any(item.plan.errors for item in planned):
         return EXIT_TROUBLE
-    if arguments.against:
-        before = _of_file(arguments, planned)
-    else:
-        before = asyncio.run(_of_cluster(arguments, planned))
+    before = _of_file(arguments, planned) if arguments.against else _of_cluster(arguments, planned)
     differs = False
     for item in planned:
         differs = _show(planner, item, before.get(item.entry.label)) or differs
@@ -142,36 +111,13 @@ def _of_file(arguments: argparse.Namespace, planned: Sequence[Planned]) -> Mappi
     return found
 
 
-async def _of_cluster(
-    arguments: argparse.Namespace, planned: Sequence[Planned]
-) -> Mapping[str, Before]:
-    """The live resources; those that are not there are left out."""
-    found = {}
-    async with connected(arguments) as client:
-        server = client.connection.server
-        for item in planned:
-            key = ObjectKey(item.entry.namespace, item.entry.name)
-            try:
-                live = await client.get(LLAMA_STACK, key)
-            except NotFound as error:
-                if not error.reason:  # no Status object: there is no such path at all
-                    raise NotInstalled(
-                        f"the cluster at {server} does not know {LLAMA_STACK.kind} "
-                        f"{LLAMA_STACK.api_version}; run `python -m llamastack_operator install`"
-                    ) from error
-                continue
-            registry = await _recorded(client, live)
-            found[item.entry.label] = Before(Entry(server, dict(live)), registry)
-    return found
+def _of_cluster(arguments: argparse.Namespace, planned: Sequence[Planned]) -> Mapping[str, Before]:
+    # What speaks to a cluster takes longer to import than the offline comparison takes in all.
+    import asyncio  # noqa: PLC0415
 
+    from llamastack_operator.cli.live import read_live  # noqa: PLC0415
 
-async def _recorded(client: Client, cr: Object) -> str:
-    key = key_of(cr)
-    try:
-        live = await client.get(DEPLOYMENT, ObjectKey(key.namespace, names.deployment(key.name)))
-    except (NotFound, Forbidden):
-        return ""
-    return registry_state.recorded(live, lambda: ()) if is_owned(live, cr) else ""
+    return asyncio.run(read_live(arguments, [item.entry for item in planned]))
 
 
 def _show(planner: OfflinePlanner, item: Planned, before: Before | None) -> bool:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import api
 from configs.yaml_reader import MAX_BYTES, YamlError, load_all
+from llamastack_operator.cli.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,7 @@ _CHUNK = 1 << 16
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class BadFile(Exception):
+class BadFile(UsageError):
     """The file is not what the command needs; the message names it and the reason."""
 
 

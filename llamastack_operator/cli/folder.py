@@ -19,6 +19,7 @@ import os
 from typing import TYPE_CHECKING
 
 from configs.yaml_reader import dump
+from llamastack_operator.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MARK = "# Made by `render` of llamastack-operator, which will replace it. Change the resource.\n"
 
 
-class Refused(Exception):
+class Refused(CommandError):
     """The folder cannot be written as asked; the message names the file."""
 
 

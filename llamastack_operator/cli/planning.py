@@ -55,6 +55,19 @@ class Planned:
     prefix: str
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a resource is compared with.
+
+    Attributes:
+        entry: the resource that is there.
+        registry: what is recorded of its server's registry; empty if nothing is known.
+    """
+
+    entry: Entry
+    registry: str = ""
+
+
 def add_base_argument(parser: argparse.ArgumentParser) -> None:
     """``--base-config``."""
     parser.add_argument(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-HELP = "show the objects that resources lead to, offline"
 DESCRIPTION = """\
 Render the objects that the operator would create for the LlamaStackDistributions in files, without
 a cluster: the generated configuration (in its ConfigMap), ServiceAccount, Service and Deployment.

@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from informers.errors import ApiError
+from llamastack_operator.cli.errors import UsageError
 from llamastack_operator.election.elector import LeadershipLost
 from llamastack_operator.informer_set import NotSynced
 from llamastack_operator.kube.config import KubeConfigError
@@ -23,17 +24,26 @@ from llamastack_operator.manager import Manager
 from llamastack_operator.observability import logging
 from llamastack_operator.observability.bind import BindError
 from llamastack_operator.observability.watchdog import LoopStalled
-from llamastack_operator.settings import Settings, from_args
+from llamastack_operator.settings import Settings, SettingsError, add_arguments, from_args
 
 if TYPE_CHECKING:
     import argparse
 
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
 log = structlog.get_logger(__name__)
 
-HELP = "run the operator (the default command)"
 DESCRIPTION = """\
 Run the operator until SIGTERM or SIGINT; a second signal ends it at once. Exit status 0 after a
 clean stop, 1 if it could not start or go on. Each flag can be given as an environment variable.
+"""
+EPILOG = """\
+examples:
+  python -m llamastack_operator --kubeconfig ~/.kube/config
+  python -m llamastack_operator run --namespace team-a --namespace team-b
+  LLAMASTACK_OPERATOR_LOG_FORMAT=json python -m llamastack_operator run --leader-elect
+
+exit status: 0 stopped as asked, 1 it could not start or go on, 2 a flag or variable makes no sense
 """
 
 EXPECTED = (
@@ -57,9 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status of the command.
 
     Raises:
-        SettingsError: a flag or variable makes no sense.
+        UsageError: a flag or variable makes no sense.
     """
-    settings = from_args(arguments, os.environ)
+    try:
+        settings = from_args(arguments, os.environ)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
     logging.configure(level=settings.log_level, fmt=settings.log_format)
     gc.set_threshold(*GC_THRESHOLDS)
     try:

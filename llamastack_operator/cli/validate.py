@@ -20,7 +20,6 @@ from llamastack_operator.cli.report import say_findings, say_warnings
 if TYPE_CHECKING:
     import argparse
 
-HELP = "check resources in files, offline"
 DESCRIPTION = """\
 Check LlamaStackDistributions in files against every rule that needs no cluster: the schema, the
 rules between fields, and whether a configuration can be generated. One line an error on standard

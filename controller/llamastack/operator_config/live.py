@@ -28,7 +28,7 @@ from workqueue import LOW_PRIORITY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from controller.llamastack.planning.plan import Planner
+    from controller.llamastack.planning.planner import Planner
     from controller.llamastack.render.inputs import Options
     from controller.runtime.handlers import Adder
     from controller.runtime.ports import EventRecorder

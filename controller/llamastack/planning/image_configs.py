@@ -17,13 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from api.conditions import is_true_now
 from api.v1alpha2 import ConfigSource, Spec
 from api.v1alpha2.reasons import ConditionType, Reason
 from configs.base import BaseConfig
-from informers.ports import ObjectKey
+
+if TYPE_CHECKING:
+    from informers.ports import ObjectKey
 
 
 @dataclass(frozen=True, slots=True)

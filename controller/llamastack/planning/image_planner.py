@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from controller.llamastack.cache.observed import Observed
     from controller.llamastack.cache.readers import Caches
     from controller.llamastack.planning.image_configs import ImageConfigs, Question
-    from controller.llamastack.planning.plan import Plan, Planner
+    from controller.llamastack.planning.plan import Plan
+    from controller.llamastack.planning.planner import Planner
     from informers.ports import Object
 
 

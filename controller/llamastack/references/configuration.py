@@ -8,9 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from informers.ports import ObjectKey
+
 if TYPE_CHECKING:
+    from api.v1alpha2 import Spec
     from configs.engine import Generated
     from controller.llamastack.objects.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideLocation:
+    """Where the user's configuration is.
+
+    Attributes:
+        key: of the ConfigMap.
+        elsewhere: whether that is not the resource's namespace.
+    """
+
+    key: ObjectKey
+    elsewhere: bool
+
+
+def override_location_of(spec: Spec, namespace: str) -> OverrideLocation | None:
+    """The ConfigMap that a spec names; None for another source of configuration."""
+    if spec.override_config is None:
+        return None
+    home = spec.override_config.config_map_namespace or namespace
+    return OverrideLocation(
+        ObjectKey(home, spec.override_config.config_map_name), home != namespace
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ Only what the text is counts here; that it is there was found out before (``reso
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from api.v1alpha2.references import CONFIG_KEY
@@ -24,12 +24,15 @@ from controller.llamastack.children.config_map import in_place
 from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.config_maps import text_of
-from controller.llamastack.references.configuration import Configuration
+from controller.llamastack.references.configuration import (
+    Configuration,
+    OverrideLocation,
+    override_location_of,
+)
 from informers.errors import ApiError
-from informers.ports import ObjectKey, key_of
+from informers.ports import key_of
 
 if TYPE_CHECKING:
-    from api.v1alpha2 import Spec
     from configs.engine import Generated
     from configs.override import Examined
     from controller.llamastack.cache.readers import Caches
@@ -41,29 +44,6 @@ if TYPE_CHECKING:
 
 class ChangedMeanwhile(ApiError):
     """The content is another one than was judged; the event of the change is on its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideLocation:
-    """Where the user's configuration is.
-
-    Attributes:
-        key: of the ConfigMap.
-        elsewhere: whether that is not the resource's namespace.
-    """
-
-    key: ObjectKey
-    elsewhere: bool
-
-
-def override_location_of(spec: Spec, namespace: str) -> OverrideLocation | None:
-    """The ConfigMap that a spec names; None for another source of configuration."""
-    if spec.override_config is None:
-        return None
-    home = spec.override_config.config_map_namespace or namespace
-    return OverrideLocation(
-        ObjectKey(home, spec.override_config.config_map_name), home != namespace
-    )
 
 
 class Overrides:

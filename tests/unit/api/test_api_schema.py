@@ -9,7 +9,7 @@ import copy
 import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -278,6 +278,33 @@ def test_docstring_loses_the_line_breaks_of_the_source_and_keeps_paragraphs() ->
         """
 
     assert structural_schema(Model)["description"] == "A line and its end.\n\nAnother paragraph."
+
+
+def test_string_below_a_field_describes_it_also_in_a_class_that_inherits_it() -> None:
+    class Model(_Child):
+        first: str
+        """Mine,
+        on two lines."""
+
+        second: Annotated[str, Field(description="Told.")]
+        """Not this."""
+
+        third: str
+        fourth: ClassVar[int] = 0
+        "Nor this."
+
+        class Nested(ApiModel):
+            first: str
+            """Of another class."""
+
+    properties = structural_schema(Model)["properties"]
+
+    assert {name: child.get("description") for name, child in properties.items()} == {
+        "name": "Its name.",
+        "first": "Mine, on two lines.",
+        "second": "Told.",
+        "third": None,
+    }
 
 
 def test_input_is_not_changed() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import certifi
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hack.root import ROOT
+from llamastack_operator import settings_values as values
 from llamastack_operator.observability.bind import BindAddress
 from llamastack_operator.settings import (
     FLAGS,
@@ -24,6 +26,10 @@ from llamastack_operator.settings import (
     add_arguments,
     from_args,
 )
+from llamastack_operator.settings_flag import setting
+
+if TYPE_CHECKING:
+    from llamastack_operator.observability.logging import Level
 
 CA_FILE = certifi.where()
 TABLE = str(ROOT / "configs" / "data" / "distributions.json")
@@ -67,8 +73,20 @@ def test_defaults_are_those_of_the_documentation() -> None:
     )
 
 
-def test_every_setting_has_a_flag() -> None:
-    assert sorted(flag.field for flag in FLAGS) == sorted(f.name for f in fields(Settings))
+def test_settings_without_arguments_are_the_defaults() -> None:
+    assert Settings() == read()
+
+
+def test_flag_is_called_like_its_field_but_for_units_and_the_plural() -> None:
+    for name, flag in FLAGS.items():
+        assert flag.dest in {name, name.removesuffix("_s"), name.removesuffix("s")}
+
+
+if TYPE_CHECKING:
+    # A type checker compares what a parser returns with the type of its field: it fails here,
+    # with an ignored error that is none, if it no longer does.
+    _number_of_text: int = setting("--x", values.text, default="", text="")  # type: ignore[assignment]
+    _unknown_word: Level = setting("--x", values.choice("loud"), default="", text="")  # type: ignore[arg-type]
 
 
 def test_every_flag_is_honoured() -> None:
@@ -246,7 +264,7 @@ def test_two_servers_may_both_be_off_or_on_any_free_port(address: str) -> None:
 def test_help_names_the_variable_and_the_default_of_each_flag() -> None:
     text = " ".join(parser().format_help().split())
 
-    for flag in FLAGS:
+    for flag in FLAGS.values():
         assert f"env: LLAMASTACK_OPERATOR_{flag.dest.upper()}" in text
     assert "(default: :8080; env: LLAMASTACK_OPERATOR_METRICS_BIND_ADDRESS)" in text
     assert "(default: $KUBECONFIG, else in-cluster, else ~/.kube/config;" in text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from configs.distributions import Distributions
 from controller.llamastack.operator_config.live import LiveConfig
 from controller.llamastack.operator_config.parse import MAX_BYTES, MAX_VALUES, OperatorConfig, read
-from controller.llamastack.planning.plan import Planner
+from controller.llamastack.planning.planner import Planner
 from controller.llamastack.render.inputs import Options
 from informers.ports import Object, ObjectKey
 

@@ -40,7 +40,8 @@ from controller.llamastack.planning.image_configs import (
     decide,
 )
 from controller.llamastack.planning.image_planner import ImageAwarePlanner
-from controller.llamastack.planning.plan import Planner, make_plan
+from controller.llamastack.planning.plan import make_plan
+from controller.llamastack.planning.planner import Planner
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
 from controller.llamastack.status.facts import Facts

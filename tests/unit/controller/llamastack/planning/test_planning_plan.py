@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 
 from configs.distributions import Distributions
-from controller.llamastack.planning.plan import Plan, Planner, make_plan
+from controller.llamastack.planning.plan import Plan, make_plan
+from controller.llamastack.planning.planner import Planner
 
 DISTRIBUTIONS = Distributions.load()
 
