@@ -57,7 +57,7 @@ test-fast: .venv ## Run the tests that need neither an API server nor Llama Stac
 	$(BIN)/python -m pytest -m 'not apiserver and not servers and not e2e' $(PYTEST_ARGS)
 
 .PHONY: format
-format: .venv ## Format the code, mend what can be mended by itself
+format: .venv ## Format the code, fix what can be fixed automatically
 	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 

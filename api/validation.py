@@ -23,7 +23,7 @@ from api.v1alpha2.types import LlamaStackDistribution, Spec
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Validation:
     """What there is to say of an object.
 
     Attributes:
@@ -37,7 +37,7 @@ class Judgement:
     warnings: tuple[FieldWarning, ...]
 
 
-def validate(obj: Mapping[str, Any]) -> Judgement:
+def validate(obj: Mapping[str, Any]) -> Validation:
     """Judge an object by every rule that needs no catalogue and no cluster.
 
     Args:
@@ -55,7 +55,7 @@ def validate(obj: Mapping[str, Any]) -> Judgement:
                     errors[finding] = None
                 else:
                     warnings[finding] = None
-    return Judgement(resource, tuple(errors), tuple(warnings))
+    return Validation(resource, tuple(errors), tuple(warnings))
 
 
 def _unknown(obj: object) -> Iterable[FieldWarning]:

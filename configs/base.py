@@ -5,9 +5,9 @@
 
 There is one for every name in distributions.json (FR-027a), embedded, so that a cluster without a
 way to the outside gets the same config. Another source (labels of an image) is another
-`ConfigResolver`; the engine does not know where a base came from, only its era and version.
+``BaseConfigSource``; the engine does not know where a base came from, only its era and version.
 
-Whoever wrote a base, the engine relies on its form: `read_base` is the one place that checks it.
+Whoever wrote a base, the engine relies on its form: ``read_base`` is the one place that checks it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from configs.eras import Era
 from configs.errors import ConfigError
 
 SUPPORTED_VERSIONS: Final = (2,)
-"""Values of `version` that are read (FR-029). All eras write 2; what differs is the era (R-D5a)."""
+"""Values of ``version`` that are read (FR-029). All eras write 2; the era differs (R-D5a)."""
 
 _PATH: Final = "spec.distribution"
 _MAY_BE_NULL: Final = frozenset({"vector_stores", "safety"})
@@ -41,11 +41,11 @@ class BaseConfig:
     """A base config.
 
     Attributes:
-        era: The generation of its schema.
-        version: Its `version`.
-        data: The config, in the form that `read_base` checks. Shared: never change it.
-        source: Where it came from.
-        digest: Full sha256 of its text, in hex.
+        era: the generation of its schema.
+        version: its ``version``.
+        data: the config, in the form that ``read_base`` checks. Shared: never change it.
+        source: where it came from.
+        digest: full sha256 of its text, in hex.
     """
 
     era: Era
@@ -55,22 +55,22 @@ class BaseConfig:
     digest: str
 
 
-class ConfigResolver(Protocol):
+class BaseConfigSource(Protocol):
     """Finds the base config of a distribution."""
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
-        """The base config; None if this resolver has none for the image.
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
+        """The base config; None if this source has none for the image.
 
         Raises:
-            ConfigError: There is one, but it cannot be used.
+            ConfigError: there is one, but it cannot be used.
         """
         ...
 
 
-class EmbeddedResolver:
+class EmbeddedBaseConfigs:
     """The base configs that the operator brings."""
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base config that distributions.json names."""
         if resolved.base is None or resolved.era is None:
             return None
@@ -87,12 +87,12 @@ def read_base(text: str | bytes, *, source: ConfigSource, era: Era | None = None
     """Reads and checks a base config.
 
     Args:
-        text: A config.yaml.
-        source: Where it came from.
-        era: Its era; None to tell it by the shape.
+        text: a config.yaml.
+        source: where it came from.
+        era: its era; None to tell it by the shape.
 
     Raises:
-        ConfigError: Not YAML, not a config (ConfigGenerationFailed), or of a version or an era
+        ConfigError: not YAML, not a config (ConfigGenerationFailed), or of a version or an era
             that is not supported (UnsupportedConfigVersion).
     """
     try:

@@ -4,11 +4,11 @@
 """What the server knows: provider types by era and API, and what users call them (R-D5).
 
 The server ignores keys that it does not know, at every level and without a word, and does not boot
-on a provider type that it does not know. So neither is ever guessed: `data/catalogue.json`, made
-from the installed server packages by `make catalogue`, says for each type under which keys it takes
-an endpoint and a secret, what it requires, and which APIs it cannot be without.
+on a provider type that it does not know. So neither is ever guessed: ``data/catalogue.json``, made
+from the installed server packages by ``make catalogue``, says for each type under which keys it
+takes an endpoint and a secret, what it requires, and which APIs it cannot be without.
 
-Users write short names. A short name is the part of a type after `remote::` or `inline::`; what
+Users write short names. A short name is the part of a type after ``remote::`` or ``inline::``; what
 else may be said is the table below, by hand: names that changed between eras, and habits.
 """
 
@@ -34,18 +34,18 @@ class ProviderType:
     """One provider type of one API in one era.
 
     Attributes:
-        name: Full type, e.g. `remote::vllm`.
-        endpoint: Config key that takes the endpoint; None if the provider takes none.
-        secret: Config key that takes the credential; None if it takes none, or a pair of them.
-        required: Config keys without which the server does not boot, or the provider not work.
-        nullable: Those of them that must be there, but for which null will do.
+        name: full type, e.g. ``remote::vllm``.
+        endpoint: config key that takes the endpoint; None if the provider takes none.
+        secret: config key that takes the credential; None if it takes none, or a pair of them.
+        required: config keys without which the server does not boot, or the provider not work.
+        nullable: those of them that must be there, but for which null will do.
         needs: APIs (with providers) that it cannot be without.
-        keys: Every config key it knows.
-        unknown_keys: What becomes of any other: "ignored" without a word, "kept" for the client
+        keys: every config key it knows.
+        unknown_keys: what becomes of any other: "ignored" without a word, "kept" for the client
             library behind the provider, or "refused": the server does not boot.
-        releases: The releases of the era that have it; empty means all.
-        only: Keys that some of those releases do not know, each with the ones that do.
-        deprecated: The server's own words about what to use instead; empty if it is not.
+        releases: the releases of the era that have it; empty means all.
+        only: keys that some of those releases do not know, each with the ones that do.
+        deprecated: the server's own words about what to use instead; empty if it is not.
         known: False for a type that the catalogue does not have, and so knows no facts of.
     """
 
@@ -72,8 +72,8 @@ class UnknownProvider(LookupError):
     """No provider type of this API and era is meant by the name.
 
     Attributes:
-        message: What is wrong.
-        hint: What there is instead.
+        message: what is wrong.
+        hint: what there is instead.
     """
 
     def __init__(self, message: str, hint: str) -> None:
@@ -124,7 +124,7 @@ class Catalogue:
     """The types of all eras."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        """Reads the form of `data/catalogue.json`."""
+        """Reads the form of ``data/catalogue.json``."""
         self._types = {
             (era, api): {name: _type(name, facts) for name, facts in types.items()}
             for era, apis in data.items()
@@ -145,16 +145,16 @@ class Catalogue:
         """The type that a user means.
 
         Args:
-            era: Of the base config.
-            api: The server's name of the API.
-            name: Short name or full type. A full type that the catalogue does not have is returned
+            era: of the base config.
+            api: the server's name of the API.
+            name: short name or full type. A full type that the catalogue does not have is returned
                 bare: an image may bring providers of its own. Not so one that other eras have:
                 whoever writes that means the server's own.
-            connected: Whether the user gave an endpoint or a credential. It decides for the few
+            connected: whether the user gave an endpoint or a credential. It decides for the few
                 that exist both as a service and inside the server (chromadb, milvus, qdrant).
 
         Raises:
-            UnknownProvider: Nothing goes by that name, or only in other eras.
+            UnknownProvider: nothing goes by that name, or only in other eras.
         """
         types = self.types(era, api)
         if "::" in name:

@@ -5,7 +5,7 @@
 
 The server notices some of this only by dying (a missing variable, an unknown backend) and some not
 at all (two providers of one id: the last one wins). What the engine built itself should pass; what
-this finds comes from `settings`, or from a base config that the operator did not bring.
+this finds comes from ``settings``, or from a base config that the operator did not bring.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from configs import merge, references, yaml_writer
 from configs.content_cache import by_content
 from configs.draft import Config, Draft
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 
 _BASE: Final = "spec.distribution"
 
@@ -43,7 +43,7 @@ def unwritable(draft: Draft) -> None:
         draft.findings.error("spec", "holds something that no config can: no plain text or number")
 
 
-def _entries(draft: Draft) -> Iterator[Entry]:
+def _entries(draft: Draft) -> Iterator[ProviderEntry]:
     for found in draft.entries.values():
         yield from found
 
@@ -167,7 +167,7 @@ def _variables(spec: Spec, draft: Draft) -> None:
         _expandable(draft.providers[api], _BASE, variables, draft.findings)
 
 
-def _endpoint_keys(entry: Entry, spec: Spec) -> tuple[str, ...]:
+def _endpoint_keys(entry: ProviderEntry, spec: Spec) -> tuple[str, ...]:
     """The key of a provider's config that comes from its endpoint."""
     key = entry.kind.endpoint
     given = any(item.endpoint for item in spec.providers.all() if item.path == entry.path)

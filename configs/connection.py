@@ -3,10 +3,11 @@
 
 """Connection strings: no server before ogx 1.5 takes one, so the operator splits it (R-D16a).
 
-The engine never sees a value. It says what the Secret `{name}-storage-env` must hold, one key a
-variable of the server, and where each value comes from (`StorageSecret`). The operator reads the
-user's Secrets and calls `derive`. The password is there twice where both stores are PostgreSQL: raw
-for the key-value store, percent-encoded for the SQL store, which pastes it into a URL unescaped.
+The engine never sees a value. It says what the Secret ``{name}-storage-env`` must hold, one key a
+variable of the server, and where each value comes from (``StorageSecret``). The operator reads the
+user's Secrets and calls ``derive``. The password is there twice where both stores are PostgreSQL:
+raw for the key-value store, percent-encoded for the SQL store, which pastes it into a URL
+unescaped.
 """
 
 from __future__ import annotations
@@ -74,13 +75,14 @@ class StorageValue:
     """One key of the Secret.
 
     Attributes:
-        key: Of the Secret, and name of the variable.
-        source: Where the user keeps what it is made from.
-        part: What it is made from: a part of a connection string, or, for `redis`, the whole value.
-        family: Which store it is for.
-        path: Of the field that refers to the source.
-        redis: Whether the source is a password of redis.
-        pasted: Whether the server's SQL store pastes the parts into a URL, and cannot encrypt, as
+        key: of the Secret, and name of the variable.
+        source: where the user keeps what it is made from.
+        part: what it is made from: a part of a connection string, or, for ``redis``, the whole
+        value.
+        family: which store it is for.
+        path: of the field that refers to the source.
+        redis: whether the source is a password of redis.
+        pasted: whether the server's SQL store pastes the parts into a URL, and cannot encrypt, as
             up to 0.7. The one of ogx takes what the key-value store takes.
     """
 
@@ -98,8 +100,8 @@ class StorageSecret:
     """A Secret that the operator must keep for the server.
 
     Attributes:
-        name: Of the Secret.
-        values: One a key, sorted by key.
+        name: of the Secret.
+        values: one a key, sorted by key.
     """
 
     name: str
@@ -122,7 +124,7 @@ def variable(family: Family, part: Part) -> str:
 
 
 def is_variable(key: str) -> bool:
-    """Whether a key of the Secret is one that `variable` made, of this configuration or another."""
+    """Whether a key of the Secret is one that ``variable`` made, of any configuration."""
     return key.startswith(_PREFIX)
 
 
@@ -130,13 +132,13 @@ def derive(secret: StorageSecret, sources: Mapping[tuple[str, str], str]) -> dic
     """The content of the Secret.
 
     Args:
-        secret: What the engine asks for.
+        secret: what the engine asks for.
         sources: (Secret, key) → value, of every source.
 
     Raises:
-        ConnectionStringError: A value is no connection string, or asks for what the server's store
+        ConnectionStringError: a value is no connection string, or asks for what the server's store
             cannot do; the message begins with the path of the field.
-        KeyError: A source is missing.
+        KeyError: a source is missing.
     """
     content = {}
     for item in secret.values:
@@ -160,7 +162,7 @@ def _usable(text: str, part: Part) -> str:
     """A part, if it reaches the server as a text.
 
     Raises:
-        ConnectionStringError: No variable can hold it, or the server would convert it (R-D16) and
+        ConnectionStringError: no variable can hold it, or the server would convert it (R-D16) and
             not start.
     """
     if "\0" in text:
@@ -179,14 +181,14 @@ def _encoded(text: str) -> str:
 
 
 def split(value: str, *, family: Family) -> dict[Part, str]:
-    """The parts of a PostgreSQL connection string, URL or `key=value` form.
+    """The parts of a PostgreSQL connection string, URL or ``key=value`` form.
 
     Args:
-        value: The connection string.
-        family: The store that it is for; the SQL store cannot encrypt (no release before ogx).
+        value: the connection string.
+        family: the store that it is for; the SQL store cannot encrypt (no release before ogx).
 
     Raises:
-        ConnectionStringError: It is not one, lacks host or user, or has what cannot be passed on.
+        ConnectionStringError: it is not one, lacks host or user, or has what cannot be passed on.
     """
     found = _from_url(value.strip()) if "://" in value else _from_keywords(value)
     if unknown := set(found) - _PARAMETERS:

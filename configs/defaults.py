@@ -3,9 +3,9 @@
 
 """Keys that a provider cannot do without and no user wants to know: where it keeps its state.
 
-A provider of the server does not own a database; its config points at a backend of `storage`,
+A provider of the server does not own a database; its config points at a backend of ``storage``,
 under a namespace or table of its own. Without them most do not boot. They are filled in here
-(R-D16b), below whatever the user set in `settings`.
+(R-D16b), below whatever the user set in ``settings``.
 
 APIs that the server routes (vector_io, datasetio, eval) can have several providers at work, so
 their names carry the provider's id. Of the others only one provider works, and it gets the name
@@ -35,7 +35,7 @@ them finds no table until the next restart (seen on 0.7.3, with SQLite and with 
 
 REGISTRY_BACKEND: Final = "kv_registry"
 """Name of the key-value backend for the registry, where a namespace does not set it apart: a file
-of its own is what makes a new registry possible (`registry_key`). SQLite backends of the server
+of its own is what makes a new registry possible (``registry_key``). SQLite backends of the server
 ignore namespaces."""
 
 REGISTRY_FILE: Final = "registry"
@@ -48,7 +48,7 @@ FILES_VARIABLE: Final = "FILES_STORAGE_DIR"
 """Variable for the folder of uploaded files; likewise."""
 
 MOUNT_PATH: Final = "/.llama"
-"""Where the data volume is mounted unless `workload.storage.mountPath` says otherwise."""
+"""Where the data volume is mounted unless ``workload.storage.mountPath`` says otherwise."""
 
 
 def data_folder(mount_path: str, distribution: str) -> str:
@@ -82,11 +82,11 @@ def structural(
     """The structural keys that a provider type knows, with their values.
 
     Args:
-        era: Of the config.
-        api: The server's name of the API.
-        kind: Of the provider; one that the catalogue lacks gets nothing.
-        provider_id: Unique in the config, so that names made from it do not clash.
-        distribution: Name of the distribution, for the folder of its data.
+        era: of the config.
+        api: the server's name of the API.
+        kind: of the provider; one that the catalogue lacks gets nothing.
+        provider_id: unique in the config, so that names made from it do not clash.
+        distribution: name of the distribution, for the folder of its data.
     """
     own = f"{api}::{provider_id}"
     # An id has no slash, and a colon is fine in the file names of a container.

@@ -6,15 +6,14 @@
 For configs that do not say: base configs out of image labels. One that the operator brings is bound
 to its era in distributions.json.
 
-`version` is 2 in every release, so the shape must tell. No single key does in every config, because
-a config may lack any API. So everything that speaks is heard: each sign names the eras in which a
-server would take it as it is, and how bad it would be in the others. The era with the least against
-it is the one. What the providers say comes from the catalogue, so a new release brings its signs
-along.
+``version`` is 2 in every release, so the shape must tell. No single key does in every config,
+because a config may lack any API. So all signs count: each names the eras whose servers accept it,
+and how much it counts against the others. The era with the least against it is chosen. Signs of
+providers come from the catalogue, so a new release brings its own.
 
-Servers before 0.4 are not in the catalogue and not supported. Their configs would be read all the
-same (unknown keys are ignored in silence), and come out as configs of nobody's: `outdated` knows
-their marks.
+Servers before 0.4 are not in the catalogue and not supported. Servers would read their configs all
+the same (unknown keys are ignored in silence) and run with something that nobody wrote, so
+``outdated`` recognises them.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _ONLY_0_4: Final[frozenset[Era]] = frozenset({"0.4"})
 _LISTED: Final[Mapping[str, frozenset[Era]]] = MappingProxyType(
     dict.fromkeys(("shields", "datasets", "scoring_functions", "benchmarks"), _NOT_OGX)
 )
-"""APIs without providers of their own, which some eras lack; for `apis`."""
+"""APIs without providers of their own, which some eras lack; for ``apis``."""
 
 _REGISTERED: Final[Mapping[str, frozenset[Era]]] = MappingProxyType(
     {
@@ -58,16 +57,16 @@ _REGISTERED: Final[Mapping[str, frozenset[Era]]] = MappingProxyType(
         "tool_groups": _BEFORE_0_7,
     }
 )
-"""Lists in `registered_resources` that some eras throw away."""
+"""Lists in ``registered_resources`` that some eras throw away."""
 
 _OGX_SERVER: Final = frozenset({"insecure", "tls_config", "tenancy", "hsts_max_age"})
-"""Keys of the section `server` that came with ogx."""
+"""Keys of the section ``server`` that came with ogx."""
 
 _TOP_UNTIL_0_2: Final = (
     "metadata_store", "inference_store", "models", "shields", "vector_dbs", "datasets",
     "scoring_fns", "benchmarks", "tool_groups",
 )  # fmt: skip
-"""Keys at the top that 0.3 moved into `storage` and `registered_resources`."""
+"""Keys at the top that 0.3 moved into ``storage`` and ``registered_resources``."""
 
 _OLD_ENDPOINTS: Final = ("url", "api_base")
 """What 0.4 renamed to base_url."""
@@ -88,7 +87,7 @@ def detect(data: Mapping[str, Any]) -> Era:
     """The era that a config fits best; the current one if it fits several equally.
 
     Args:
-        data: A config.yaml of 0.4 or later, read.
+        data: a config.yaml of 0.4 or later, read.
     """
     return candidates(data)[0]
 

@@ -3,10 +3,11 @@
 
 """Distributions: a name becomes an image, the era of its config, and a base config (FR-020, R-D5c).
 
-The table is data (`data/distributions.json`), its tags are pinned: which server runs changes with a
-release of the operator, or by an administrator's `image-overrides`, never by itself. An override
-changes only where the image comes from; the base config and its era stay bound to the name. Whoever
-builds images of their own can give the operator a table of their own, over the same base configs.
+The table is data (``data/distributions.json``), its tags are pinned: which server runs changes with
+a release of the operator, or by an administrator's ``image-overrides``, never by itself. An
+override changes only where the image comes from; the base config and its era stay bound to the
+name. Whoever builds images of their own can give the operator a table of their own, over the same
+base configs.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from configs.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What `spec.distribution` came to.
+    """What ``spec.distribution`` came to.
 
     Attributes:
-        image: The image that runs.
-        era: The generation of its config; None for an image that nothing is known about.
-        base: File name of the embedded base config; None if there is none.
-        name: Name of the distribution; `custom` for an image.
-        always: Whether the base is mounted even when there is nothing to merge into it, because
+        image: the image that runs.
+        era: the generation of its config; None for an image that nothing is known about.
+        base: file name of the embedded base config; None if there is none.
+        name: name of the distribution; ``custom`` for an image.
+        always: whether the base is mounted even when there is nothing to merge into it, because
             the image is another distribution's, or because its own config does not start.
-        pinned: The image of the table; empty for an image that is in no table.
+        pinned: the image of the table; empty for an image that is in no table.
     """
 
     image: str
@@ -61,8 +62,8 @@ class Distributions:
     """The distributions that this operator knows.
 
     Attributes:
-        known: By name, image overrides applied.
-        unknown_overrides: Names that were overridden but do not exist, sorted: worth an Event.
+        known: by name, image overrides applied.
+        unknown_overrides: names that were overridden but do not exist, sorted: worth an Event.
     """
 
     known: Mapping[str, Resolved]
@@ -73,7 +74,7 @@ class Distributions:
         """The embedded table.
 
         Args:
-            overrides: Name → image, from `image-overrides` of the operator's ConfigMap.
+            overrides: name → image, from ``image-overrides`` of the operator's ConfigMap.
         """
         return cls(_embedded()).overridden(overrides)
 
@@ -82,7 +83,7 @@ class Distributions:
         """Another table of the form of the embedded one.
 
         Raises:
-            BadTable: It is not of that form, or names a base config that there is not.
+            BadTable: it is not of that form, or names a base config that there is not.
         """
         try:
             data = json.loads(text)
@@ -96,7 +97,7 @@ class Distributions:
         """The same table with other images in the place of its own.
 
         Args:
-            overrides: Name → image; what is not named has the image of the table.
+            overrides: name → image; what is not named has the image of the table.
         """
         known = {
             name: replace(entry, image=overrides.get(name, entry.pinned or entry.image))
@@ -107,14 +108,14 @@ class Distributions:
 
     @property
     def images(self) -> Mapping[str, str]:
-        """Name → image, for `status.distributionConfig.availableDistributions`."""
+        """Name → image, for ``status.distributionConfig.availableDistributions``."""
         return {name: entry.image for name, entry in self.known.items()}
 
     def resolve(self, distribution: Distribution) -> Resolved:
         """The image of a spec.
 
         Raises:
-            ConfigError: The name is unknown, or neither name nor image is given.
+            ConfigError: the name is unknown, or neither name nor image is given.
         """
         if distribution.image:
             return Resolved(distribution.image, None, None, "custom")

@@ -13,7 +13,7 @@ from configs import references
 from configs.catalogue import Catalogue
 from configs.eras import Era
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 from configs.secrets import Environment
 
 Config: TypeAlias = dict[str, Any]
@@ -25,8 +25,8 @@ class Candidate:
     """A provider that a resource can go to.
 
     Attributes:
-        provider_id: Its id, as the server has it.
-        provider_type: Its full type.
+        provider_id: its id, as the server has it.
+        provider_type: its full type.
     """
 
     provider_id: str
@@ -38,20 +38,20 @@ class Draft:
     """The config and what the steps know about it.
 
     Attributes:
-        data: The config. The steps change it; it shares nothing with the base or the resource.
-        era: Of the base.
-        distribution: Its name.
-        entries: The user's providers by the server's name of their API.
-        environment: The variables that the config brings; grows.
-        given: Variables that the user sets in `workload.overrides.env`.
-        catalogue: What servers know.
-        findings: Receives mistakes and warnings.
+        data: the config. The steps change it; it shares nothing with the base or the resource.
+        era: of the base.
+        distribution: its name.
+        entries: the user's providers by the server's name of their API.
+        environment: the variables that the config brings; grows.
+        given: variables that the user sets in ``workload.overrides.env``.
+        catalogue: what servers know.
+        findings: receives mistakes and warnings.
     """
 
     data: Config
     era: Era
     distribution: str
-    entries: Mapping[str, Sequence[Entry]]
+    entries: Mapping[str, Sequence[ProviderEntry]]
     environment: Environment
     given: frozenset[str]
     catalogue: Catalogue
@@ -64,13 +64,13 @@ class Draft:
 
     @property
     def providers(self) -> dict[str, list[dict[str, Any]]]:
-        """The `providers` of the config, by API."""
+        """The ``providers`` of the config, by API."""
         found: dict[str, list[dict[str, Any]]] = self.data["providers"]
         return found
 
     @property
     def resources(self) -> dict[str, list[dict[str, Any]]]:
-        """The `registered_resources` of the config, by kind."""
+        """The ``registered_resources`` of the config, by kind."""
         found: dict[str, list[dict[str, Any]]] = self.data["registered_resources"]
         return found
 

@@ -1,13 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""An endpoint as the server wants it: some providers want `/v1`, some no scheme, some four keys.
+"""An endpoint as the server wants it: some providers want ``/v1``, some no scheme, some four keys.
 
-`endpoint` in a resource is always a URL. What a provider takes it for was found out by booting and
-by reading its code: vLLM and its kin answer 404 without `/v1`, passthrough and watsonx append their
-path themselves, Weaviate wants `host:port`, Chroma's client dies of a path, pgvector has no URL at
-all. A slash at the end goes, because several providers paste their paths behind it, and Ollama's
-looks whether its URL ends in exactly `/v1`.
+``endpoint`` in a resource is always a URL. What a provider takes it for was found out by booting
+and by reading its code: vLLM and its kin answer 404 without ``/v1``, passthrough and watsonx append
+their path themselves, Weaviate wants ``host:port``, Chroma's client dies of a path, pgvector has no
+URL at all. A slash at the end goes, because several providers paste their paths behind it, and
+Ollama's looks whether its URL ends in exactly ``/v1``.
 
 What no form of the provider's own can carry is refused: the server would drop it in silence.
 """
@@ -68,8 +68,8 @@ class EndpointError(ValueError):
     """The provider cannot take this endpoint.
 
     Attributes:
-        message: What is wrong, without the endpoint itself: it may hold a password.
-        hint: What to do.
+        message: what is wrong, without the endpoint itself: it may hold a password.
+        hint: what to do.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -82,12 +82,12 @@ def expand(kind: ProviderType, endpoint: str, *, api: str) -> dict[str, str | in
     """The config keys that stand for an endpoint.
 
     Args:
-        kind: Of the provider; it takes an endpoint.
-        endpoint: A URL, or one with environment references, which the server expands.
-        api: The server's name of the provider's API.
+        kind: of the provider; it takes an endpoint.
+        endpoint: a URL, or one with environment references, which the server expands.
+        api: the server's name of the provider's API.
 
     Raises:
-        EndpointError: The provider takes no endpoint, or not this one.
+        EndpointError: the provider takes no endpoint, or not this one.
     """
     if kind.endpoint is None:
         raise EndpointError(f'is not taken by provider type "{kind.name}"', _instead(kind))
@@ -118,8 +118,8 @@ def doubt(kind: ProviderType, endpoint: str) -> str:
     """Why a provider that starts with this endpoint may not reach it; empty if it should.
 
     Args:
-        kind: Of the provider.
-        endpoint: One that `expand` accepted.
+        kind: of the provider.
+        endpoint: one that ``expand`` accepted.
     """
     if endpoint.startswith(_ENV):
         return ""
@@ -190,7 +190,7 @@ def _split(endpoint: str, schemes: frozenset[str], example: str = "") -> SplitRe
     """The parts of a URL, references in it made digits.
 
     Raises:
-        EndpointError: It is no URL with a host, has a fragment, or another scheme.
+        EndpointError: it is no URL with a host, has a fragment, or another scheme.
     """
     url, usable = None, False
     hint = example or f"for example {'http' if 'http' in schemes else min(schemes)}://host:8000"

@@ -48,7 +48,7 @@ from configs import (
     storage,
     yaml_reader,
 )
-from configs.base import BaseConfig, ConfigResolver, EmbeddedResolver
+from configs.base import BaseConfig, BaseConfigSource, EmbeddedBaseConfigs
 from configs.connection import StorageSecret
 from configs.distributions import Distributions, Resolved
 from configs.draft import Draft
@@ -65,7 +65,7 @@ BASE_REQUIRED: Final = (
     "the image. See docs/configuration.md for details."
 )
 
-_EMBEDDED: Final = EmbeddedResolver()
+_EMBEDDED: Final = EmbeddedBaseConfigs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +73,25 @@ class Generated:
     """What a spec comes to.
 
     Attributes:
-        config_yaml: The config; None where the operator writes none (the image's own, or the
+        config_yaml: the config; None where the operator writes none (the image's own, or the
             user's ConfigMap).
-        config_hash: Full sha256 of it, in hex; empty without a config.
-        image: The image to run. Goes into the Deployment together with the config (FR-020c).
-        source: Who wrote the config that runs.
-        env: Variables for the server container, sorted by name. A variable of the same name in
-            `workload.overrides.env` wins.
-        provider_count: Providers in the config that are on.
-        resource_count: Models, shields and tool groups in it that are on.
-        config_version: Its `version`; None without a config.
-        era: Generation of its schema; None for an image that nothing is known about.
-        models: Registered models, as clients write them, sorted.
-        warnings: What works, but perhaps not as its author thinks.
-        storage_secret: A Secret that the operator must fill before the pods can start.
-        base_source: Where the base came from, for `status.resolvedDistribution`.
-        base_hash: Full sha256 of the base, in hex; empty without one.
-        registry: What the server's registry may know, to be given back the next time; without a
+        config_hash: full sha256 of it, in hex; empty without a config.
+        image: the image to run. Goes into the Deployment together with the config (FR-020c).
+        source: who wrote the config that runs.
+        env: variables for the server container, sorted by name. A variable of the same name in
+            ``workload.overrides.env`` wins.
+        provider_count: providers in the config that are on.
+        resource_count: models, shields and tool groups in it that are on.
+        config_version: its ``version``; None without a config.
+        era: generation of its schema; None for an image that nothing is known about.
+        models: registered models, as clients write them, sorted.
+        warnings: what works, but perhaps not as its author thinks.
+        storage_secret: a Secret that the operator must fill before the pods can start.
+        base_source: where the base came from, for ``status.resolvedDistribution``.
+        base_hash: full sha256 of the base, in hex; empty without one.
+        registry: what the server's registry may know, to be given back the next time; without a
             generated config as it came in.
-        registry_reset: What made a new registry necessary; empty while the old one will do.
+        registry_reset: what made a new registry necessary; empty while the old one will do.
     """
 
     config_yaml: str | None
@@ -117,8 +117,8 @@ class Target:
     """What a spec names, before anything is generated for it.
 
     Attributes:
-        resolved: The distribution: image, base config, era.
-        source: Who writes the config that runs.
+        resolved: the distribution: image, base config, era.
+        source: who writes the config that runs.
     """
 
     resolved: Resolved
@@ -126,10 +126,10 @@ class Target:
 
 
 def target_of(spec: Spec, distributions: Distributions) -> Target:
-    """What `spec.distribution` means, and whether a config has to be generated.
+    """What ``spec.distribution`` means, and whether a config has to be generated.
 
     Raises:
-        ConfigError: There is no such distribution.
+        ConfigError: there is no such distribution.
     """
     resolved = distributions.resolve(spec.distribution)
     if spec.override_config:
@@ -143,16 +143,16 @@ def generate(
     spec: Spec,
     *,
     distributions: Distributions,
-    resolver: ConfigResolver = _EMBEDDED,
+    bases: BaseConfigSource = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
-    """`generate_for` what a spec names.
+    """``generate_for`` what a spec names.
 
     Raises:
-        ConfigError: There is no such distribution, or no config can be generated.
+        ConfigError: there is no such distribution, or no config can be generated.
     """
     target = target_of(spec, distributions)
-    return generate_for(target, cr_name, namespace, spec, resolver=resolver, previous=previous)
+    return generate_for(target, cr_name, namespace, spec, bases=bases, previous=previous)
 
 
 def generate_for(
@@ -161,21 +161,21 @@ def generate_for(
     namespace: str,
     spec: Spec,
     *,
-    resolver: ConfigResolver = _EMBEDDED,
+    bases: BaseConfigSource = _EMBEDDED,
     previous: RegistryState | None = None,
 ) -> Generated:
     """Turns a spec into a config.
 
     Args:
-        target: What the spec names.
-        cr_name: Name of the resource.
-        namespace: Of the resource; with the name it keeps shared databases apart.
-        spec: Of the resource; not changed.
-        resolver: Finds base configs; the embedded ones by default.
-        previous: `Generated.registry` of the config that ran before; None if none did.
+        target: what the spec names.
+        cr_name: name of the resource.
+        namespace: of the resource; with the name it keeps shared databases apart.
+        spec: of the resource; not changed.
+        bases: finds base configs; the embedded ones by default.
+        previous: ``Generated.registry`` of the config that ran before; None if none did.
 
     Raises:
-        ConfigError: No config can be generated, with everything that is wrong.
+        ConfigError: no config can be generated, with everything that is wrong.
     """
     resolved = target.resolved
     if target.source == "override":
@@ -199,7 +199,7 @@ def generate_for(
             era=resolved.era,
             registry=previous,
         )
-    base = resolver.resolve(resolved)
+    base = bases.base_of(resolved)
     if base is None:
         raise ConfigError(Reason.BASE_CONFIG_REQUIRED, (_base_required(spec),))
     return _Generation(cr_name, namespace, spec, resolved, base).run(previous)
@@ -209,7 +209,7 @@ def _own_config_data(spec: Spec, resolved: Resolved) -> tuple[EnvValue, ...]:
     """Where a config that is not generated keeps its data: where a generated one will.
 
     That is the one inside an image of ours, or a user's, which is made from it as a rule. Its own
-    default is `~/.llama/…`, and the home of the pod is the volume, /.llama: without this,
+    default is ``~/.llama/…``, and the home of the pod is the volume, /.llama: without this,
     the data would be in another folder as soon as the spec gets its first provider.
     """
     if resolved.base is None:
@@ -266,10 +266,10 @@ class _Generation:
         """All steps.
 
         Args:
-            previous: What the registry in use may know.
+            previous: what the registry in use may know.
 
         Raises:
-            ConfigError: With everything that is wrong.
+            ConfigError: with everything that is wrong.
         """
         draft = self._draft()
         disabled = merge.disable(draft.data, self._spec.disabled, draft.era, self._findings)

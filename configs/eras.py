@@ -3,9 +3,9 @@
 
 """Eras: generations of the server's config schema (R-D5a), and what its APIs are called in each.
 
-Every server release since 0.2 writes `version: 2`, so the number tells nothing; names of keys, APIs
-and providers changed all the same, without aliases: a config of one era does not boot on another.
-An era is what a base config, a catalogue entry and the engine agree on.
+Every server release since 0.2 writes ``version: 2``, so the number tells nothing; names of keys,
+APIs and providers changed all the same, without aliases: a config of one era does not boot on
+another. An era is what a base config, a catalogue entry and the engine agree on.
 """
 
 from __future__ import annotations

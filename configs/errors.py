@@ -3,9 +3,9 @@
 
 """What the engine says when a spec cannot become a config: everything that is wrong, at once.
 
-The steps of the engine do not raise on the first mistake: they note it in a `Findings` and go on as
-well as they can, so that nobody has to repair a resource one error at a time. `ConfigError` comes
-out at the end, with one reason for the condition and one `FieldError` a mistake.
+The steps of the engine do not raise on the first mistake: they note it in a ``Findings`` and go on
+as well as they can, so that nobody has to repair a resource one error at a time. ``ConfigError``
+comes out at the end, with one reason for the condition and one ``FieldError`` a mistake.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class ConfigError(Exception):
     """No config can be generated; what runs stays as it is (FR-097).
 
     Attributes:
-        reason: For the condition `ConfigGenerated`: ConfigGenerationFailed,
+        reason: for the condition ``ConfigGenerated``: ConfigGenerationFailed,
             UnsupportedConfigVersion, BaseConfigRequired or MissingProviderForResource.
-        errors: Every mistake that was found, in the order of the steps.
+        errors: every mistake that was found, in the order of the steps.
     """
 
     def __init__(self, reason: Reason, errors: Iterable[FieldError]) -> None:
@@ -59,10 +59,10 @@ class Findings:
         """Notes a mistake.
 
         Args:
-            path: Of the field as the user wrote it.
-            message: What is wrong, to be read after the path.
-            hint: What to do about it.
-            reason: The condition's reason if this is all that is wrong.
+            path: of the field as the user wrote it.
+            message: what is wrong, to be read after the path.
+            hint: what to do about it.
+            reason: the condition's reason if this is all that is wrong.
         """
         self._errors.setdefault(FieldError(path, message, hint), reason)
 
@@ -74,7 +74,7 @@ class Findings:
         """Ends the generation if there was a mistake.
 
         Raises:
-            ConfigError: With every error; its reason is theirs if they agree, else
+            ConfigError: with every error; its reason is theirs if they agree, else
                 ConfigGenerationFailed.
         """
         if not self._errors:

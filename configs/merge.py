@@ -18,7 +18,7 @@ from configs import eras, references
 from configs.draft import Config
 from configs.eras import Era
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 
 API_OF_RESOURCE: Final[Mapping[str, str]] = {
     "models": "inference",
@@ -30,14 +30,14 @@ API_OF_RESOURCE: Final[Mapping[str, str]] = {
     "benchmarks": "eval",
     "tool_groups": "tool_runtime",
 }
-"""List in `registered_resources` → the API whose providers its entries name."""
+"""List in ``registered_resources`` → the API whose providers its entries name."""
 
 
 NAMELESS: Final = "custom"
 """Name of a server whose base does not say one."""
 
 EMBEDDING_DEFAULT: Final = "default_embedding_model"
-"""Key in `vector_stores`: what embeds when a request does not say."""
+"""Key in ``vector_stores``: what embeds when a request does not say."""
 
 
 def copy(base: Mapping[str, Any]) -> Config:
@@ -66,7 +66,7 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def add_providers(data: Config, entries: Mapping[str, Sequence[Entry]]) -> None:
+def add_providers(data: Config, entries: Mapping[str, Sequence[ProviderEntry]]) -> None:
     """Puts the user's providers in the place of the base's, API by API."""
     for api, found in entries.items():
         data["providers"][api] = [entry.data() for entry in found]

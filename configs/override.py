@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""A user's own config.yaml, which runs as it is (`overrideConfig`).
+"""A user's own config.yaml, which runs as it is (``overrideConfig``).
 
 It is looked at and never changed. Refused is only what no server can start on: a text that is no
 YAML, no config at all, or of a version that no supported server reads (FR-029). All else is the
@@ -41,14 +41,14 @@ class Examined:
     """What a config.yaml of a user is.
 
     Attributes:
-        digest: Full sha256 of the text, in hex.
-        version: Its `version`; None without a usable one.
-        eras: That it fits best, the likeliest first; empty if it is no config.
-        marks: What shows that it is of a server before 0.4, in words.
-        reason: Why no server can start on it; None if one may.
-        problem: The same in words.
-        hint: What to do about it.
-        tls: Whether it names a certificate to serve HTTPS with.
+        digest: full sha256 of the text, in hex.
+        version: its ``version``; None without a usable one.
+        eras: that it fits best, the likeliest first; empty if it is no config.
+        marks: what shows that it is of a server before 0.4, in words.
+        reason: why no server can start on it; None if one may.
+        problem: the same in words.
+        hint: what to do about it.
+        tls: whether it names a certificate to serve HTTPS with.
     """
 
     digest: str
@@ -94,16 +94,16 @@ def examine(raw: bytes) -> Examined:
     )
 
 
-def judge(examined: Examined, era: Era | None, *, https: bool = False) -> tuple[Era | None, str]:
+def check(examined: Examined, era: Era | None, *, https: bool = False) -> tuple[Era | None, str]:
     """What a config means for a resource: its era, and what its author should know.
 
     Args:
-        examined: The config.
-        era: Of the image's server; None for an image that nothing is known about.
-        https: Whether the pod is probed, and asked by clients, over HTTPS.
+        examined: the config.
+        era: of the image's server; None for an image that nothing is known about.
+        https: whether the pod is probed, and asked by clients, over HTTPS.
 
     Raises:
-        ConfigError: The server cannot start on it.
+        ConfigError: the server cannot start on it.
     """
     if examined.reason is not None:
         error = FieldError(PATH, examined.problem, examined.hint)

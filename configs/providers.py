@@ -1,13 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Provider expansion: ten words of a user become an entry of `providers`.
+"""Provider expansion: ten words of a user become an entry of ``providers``.
 
-For each provider, from weak to strong: structural keys (`configs.defaults`), `settings` as they
-are (FR-033), then the explicit fields (`endpoint`, `apiKey`, `secretRefs`) under the keys that the
-catalogue names (FR-030, FR-031, FR-032, R-D5). What a provider cannot take is an error here,
-because the server would ignore it in silence; what it does not get but requires is an error here,
-because the server would die of it.
+For each provider, from weak to strong: structural keys (``configs.defaults``), ``settings`` as they
+are (FR-033), then the explicit fields (``endpoint``, ``apiKey``, ``secretRefs``) under the keys
+that the catalogue names (FR-030, FR-031, FR-032, R-D5). What a provider cannot take is an error
+here, because the server would ignore it in silence; what it does not get but requires is an error
+here, because the server would die of it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from configs.secrets import Environment
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProviderEntry:
     """A provider of the user, as the config has it.
 
     Attributes:
-        provider_id: Its id.
-        kind: Its type.
-        config: Its config; owned by whoever holds the entry.
-        path: Where the user wrote it.
-        models: Models that its settings name (Azure's deployment).
+        provider_id: its id.
+        kind: its type.
+        config: its config; owned by whoever holds the entry.
+        path: where the user wrote it.
+        models: models that its settings name (Azure's deployment).
     """
 
     provider_id: str
@@ -116,18 +116,18 @@ def expand(
     catalogue: Catalogue,
     environment: Environment,
     findings: Findings,
-) -> dict[str, list[Entry]]:
+) -> dict[str, list[ProviderEntry]]:
     """The user's providers by the server's name of their API, in the order of the spec.
 
     Args:
-        spec: Of the resource.
-        era: Of the base config.
-        distribution: Its name, for messages and the folder of the data.
-        catalogue: What the server knows.
-        environment: Receives the variables for secrets and telemetry.
-        findings: Receives mistakes and warnings.
+        spec: of the resource.
+        era: of the base config.
+        distribution: its name, for messages and the folder of the data.
+        catalogue: what the server knows.
+        environment: receives the variables for secrets and telemetry.
+        findings: receives mistakes and warnings.
     """
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[ProviderEntry]] = {}
     for section, providers in spec.providers.items():
         if section == "telemetry":
             telemetry.expand(providers, environment, findings)
@@ -158,7 +158,7 @@ class _Expansion:
     environment: Environment
     findings: Findings
 
-    def entry(self, catalogue: Catalogue) -> Entry | None:
+    def entry(self, catalogue: Catalogue) -> ProviderEntry | None:
         """The entry; None if the type is not known."""
         kind = self._kind(catalogue)
         if kind is None:
@@ -176,7 +176,7 @@ class _Expansion:
         _habits(kind, config, self.era)
         self._required(kind, config)
         self._unknown_keys(kind)
-        return Entry(self.provider.id, kind, config, self.provider.path, models)
+        return ProviderEntry(self.provider.id, kind, config, self.provider.path, models)
 
     def _error(self, field: str, message: str, hint: str = "") -> None:
         self.findings.error(f"{self.provider.path}.{field}", message, hint)
@@ -251,9 +251,9 @@ class _Expansion:
         """Puts references to secrets over the settings.
 
         Args:
-            kind: Of the provider.
-            config: Of the provider; changed.
-            explicit: Key → the explicit field that it comes from, so far.
+            kind: of the provider.
+            config: of the provider; changed.
+            explicit: key → the explicit field that it comes from, so far.
         """
         for item in provider_variables(self.provider):
             key = self._key_of(kind, item)

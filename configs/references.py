@@ -3,10 +3,10 @@
 
 """Environment references inside a config, read as the server reads them.
 
-`${env.NAME}`, `${env.NAME:=default}`, `${env.NAME:+value if set}`, anywhere in a string value, with
-NAME in `[A-Z0-9_]+`. An empty variable counts as unset, a default ends at the first `}`, results
-are not expanded again. A list entry whose provider_id comes out as nothing is skipped; that is how
-a base config has a provider that is on only when its variable is set.
+``${env.NAME}``, ``${env.NAME:=default}``, ``${env.NAME:+value if set}``, anywhere in a string
+value, with NAME in ``[A-Z0-9_]+``. An empty variable counts as unset, a default ends at the first
+``}``, results are not expanded again. A list entry whose provider_id comes out as nothing is
+skipped; that is how a base config has a provider that is on only when its variable is set.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def expand(text: str, names: Collection[str]) -> str:
     """A string as far as it can be told without the values of the variables.
 
     Args:
-        text: From a config.
-        names: Variables that are set.
+        text: from a config.
+        names: variables that are set.
 
     Returns:
         The text with defaults and conditional values put in. What depends on the value of a
@@ -41,8 +41,8 @@ def expand(text: str, names: Collection[str]) -> str:
 def _replaced(text: str, by: Callable[[re.Match[str]], str]) -> str:
     """Each reference put as something else.
 
-    Behind the last `}` there is none, and nothing is looked for: each of many beginnings without an
-    end would be followed to the end of the text.
+    Behind the last ``}`` there is none, and nothing is looked for: each of many beginnings without
+    an end would be followed to the end of the text.
     """
     end = text.rfind("}") + 1
     return _REFERENCE.sub(by, text[:end]) + text[end:]

@@ -31,13 +31,13 @@ from configs.registry_key import Registration, digest
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One list in `registered_resources`.
+    """One list in ``registered_resources``.
 
     Attributes:
-        name: For people.
-        id_key: Field with the resource's id.
-        own_key: Field with the provider's name of it; empty if there is none.
-        fields: The other fields that are kept, with what the server puts in for absent ones.
+        name: for people.
+        id_key: field with the resource's id.
+        own_key: field with the provider's name of it; empty if there is none.
+        fields: the other fields that are kept, with what the server puts in for absent ones.
     """
 
     name: str
@@ -90,8 +90,8 @@ def of(draft: Draft, env: Iterable[EnvVar]) -> Iterator[Registration]:
     """Everything that a server registers when it starts with a config.
 
     Args:
-        draft: The config, complete.
-        env: Variables of the user; fields may take their values from them.
+        draft: the config, complete.
+        env: variables of the user; fields may take their values from them.
     """
     values = {item.name: [item.value, _source(item)] for item in env}
     for provider in draft.candidates("inference"):

@@ -11,7 +11,7 @@ something that this registry may know is registered with other fields. Resources
 not change it. A number is never used twice, so no registry of the past is ever met again; what it
 costs is that everything registered through the API at run time is forgotten.
 
-What a registry knows is remembered as a `RegistryState`: an input of the engine like the spec, so
+What a registry knows is remembered as a ``RegistryState``: an input of the engine like the spec, so
 that the same input still gives the same bytes, and an output, to be given back the next time.
 """
 
@@ -38,9 +38,9 @@ class Registration:
     """Something that the server writes into its registry when it starts.
 
     Attributes:
-        identifier: Kind and the server's identifier of it, for people, too: `model vllm/llama`.
-        digest: Of the fields that the server compares; see `digest`.
-        listed_by: Identifier of a registration whose presence means that the server may have
+        identifier: kind and the server's identifier of it, for people, too: ``model vllm/llama``.
+        digest: of the fields that the server compares; see ``digest``.
+        listed_by: identifier of a registration whose presence means that the server may have
             registered this one by itself, and in another way; empty if there is no such thing.
     """
 
@@ -54,8 +54,8 @@ class RegistryState:
     """What one registry may know.
 
     Attributes:
-        key: Number of the registry, from 1.
-        registered: Identifier → digest of everything that was registered in it so far.
+        key: number of the registry, from 1.
+        registered: identifier → digest of everything that was registered in it so far.
     """
 
     key: int = 1
@@ -113,8 +113,8 @@ def next_state(
     """The registry for a config.
 
     Args:
-        previous: What the registry in use may know; None for a server that never ran.
-        registrations: What the config registers.
+        previous: what the registry in use may know; None for a server that never ran.
+        registrations: what the config registers.
 
     Returns:
         The state with the config in it, which gives itself when it is put in again; and what made

@@ -4,7 +4,7 @@
 """Dependency closure: no provider without the APIs that it needs.
 
 The server resolves dependencies at boot and dies of a missing one; a file search needs vector_io,
-files and inference, a vector store needs inference, and so on (catalogue, `needs`). Three cases:
+files and inference, a vector store needs inference, and so on (catalogue, ``needs``). Three cases:
 a user's provider gets a plain provider inside the server where there is one to give; else it is
 refused; a provider of the base goes, with a warning, when the user disabled what it needs.
 """
@@ -18,7 +18,7 @@ from configs import defaults, merge
 from configs.catalogue import ProviderType
 from configs.draft import Draft
 from configs.errors import Findings
-from configs.providers import Entry
+from configs.providers import ProviderEntry
 
 _PLAIN: Final[Mapping[str, str]] = {
     "vector_io": "faiss",
@@ -36,7 +36,7 @@ def close(draft: Draft, disabled: Collection[str]) -> None:
     """Fills in, takes out or refuses until every provider has what it needs.
 
     Args:
-        draft: The merged config; changed.
+        draft: the merged config; changed.
         disabled: APIs that the user disabled.
     """
     kinds = [entry.kind for found in draft.entries.values() for entry in found]
@@ -86,8 +86,8 @@ def _drop_stranded(draft: Draft, lost: dict[str, list[str]]) -> bool:
     """Takes providers out that are not the user's and cannot start; says whether any was.
 
     Args:
-        draft: The config; changed.
-        lost: Receives the APIs that went, each with those that it needed in vain.
+        draft: the config; changed.
+        lost: receives the APIs that went, each with those that it needed in vain.
     """
     changed = False
     for api in sorted(set(draft.providers) - set(draft.entries)):
@@ -115,7 +115,11 @@ def _drop_stranded(draft: Draft, lost: dict[str, list[str]]) -> bool:
 
 
 def _refuse(
-    entry: Entry, api: str, disabled: Collection[str], lacking: Collection[str], findings: Findings
+    entry: ProviderEntry,
+    api: str,
+    disabled: Collection[str],
+    lacking: Collection[str],
+    findings: Findings,
 ) -> None:
     if api in disabled:
         why, hint = "which is disabled", "enable it, or remove this provider"

@@ -6,7 +6,7 @@
 A model without a provider goes to the first inference provider: the user's in list order, else the
 first of the base that is on and serves such models. Every entry names its provider, because the
 server finds it by itself only while there is exactly one. What clients write is always
-`<provider id>/<model>`; the status shows it.
+``<provider id>/<model>``; the status shows it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def default_embedding(draft: Draft, lost: str) -> None:
     store has to name a model.
 
     Args:
-        draft: The config.
-        lost: Id of the provider that served the base's default.
+        draft: the config.
+        lost: id of the provider that served the base's default.
     """
     if "vector_io" not in draft.providers:
         return
@@ -153,7 +153,7 @@ def _named(model: Model, candidates: list[Candidate], spec: Spec, draft: Draft) 
 
 
 def _names(draft: Draft) -> list[str]:
-    """`<provider id>/<model>` of every registered model that the server does not skip."""
+    """``<provider id>/<model>`` of every registered model that the server does not skip."""
     found = []
     for model in draft.resources.get("models", ()):
         # Since 0.3 the provider's own name of the model counts; ogx went back to model_id.

@@ -3,13 +3,13 @@
 
 """What a bare YAML scalar means: the reading that kubectl gives it, and the server's.
 
-kubectl (sigs.k8s.io/yaml) reads YAML 1.1 with two deviations, both kept in `resolve`: dates and
-sexagesimal numbers stay strings, and `y` and `n` alone are strings too. Resources are read so.
+kubectl (sigs.k8s.io/yaml) reads YAML 1.1 with two deviations, both kept in ``resolve``: dates and
+sexagesimal numbers stay strings, and ``y`` and ``n`` alone are strings too. Resources are read so.
 
-The server reads its config with PyYAML, which is YAML 1.1 to the letter, and not all of it: `1:30`
-is ninety, `1e3` and `0o17` are strings. A base config was written for that reader, so it is read by
-`resolve_as_server`: what comes out again means to the server what it meant before. Dates stay their
-text, because JSON has none.
+The server reads its config with PyYAML, which is YAML 1.1 to the letter, and not all of it:
+``1:30`` is ninety, ``1e3`` and ``0o17`` are strings. A base config was written for that reader, so
+it is read by ``resolve_as_server``: what comes out again means to the server what it meant before.
+Dates stay their text, because JSON has none.
 
 Infinity and NaN have no form in JSON, so they are refused instead of read.
 """
@@ -56,7 +56,7 @@ def resolve(text: str) -> Scalar:
     """The value of a scalar written without quotes or tag, as kubectl reads it.
 
     Raises:
-        ScalarError: Infinite, not a number, or too long a number.
+        ScalarError: infinite, not a number, or too long a number.
     """
     return _resolved(text, _INT, _FLOAT)
 
@@ -65,7 +65,7 @@ def resolve_as_server(text: str) -> Scalar:
     """The value of a scalar written without quotes or tag, as the server reads it.
 
     Raises:
-        ScalarError: Infinite, not a number, or too long a number.
+        ScalarError: infinite, not a number, or too long a number.
     """
     return _resolved(text, _SERVER_INT, _SERVER_FLOAT)
 

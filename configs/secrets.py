@@ -3,10 +3,10 @@
 
 """Secrets reach the server as environment variables; a config only ever names them (R-D4, R-D16).
 
-No value of a Secret passes through the engine; what looks at one (`is_unusable` here, and
-`configs.connection`) is for the operator, and never repeats it. The names of variables are
-`api.v1alpha2.references.environment_name`'s (R-D4): the server expands `[A-Z0-9_]+` only, and sends
-a reference with any other name to the provider as it stands, as the credential.
+No value of a Secret passes through the engine; what looks at one (``is_unusable`` here, and
+``configs.connection``) is for the operator, and never repeats it. The names of variables are
+``api.v1alpha2.references.environment_name``'s (R-D4): the server expands ``[A-Z0-9_]+`` only, and
+sends a reference with any other name to the provider as it stands, as the credential.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class EnvFromSecret:
     """A variable of the server container whose value is a key of a Secret.
 
     Attributes:
-        name: Of the variable.
-        secret_name: Of the Secret, in the namespace of the resource.
-        key: In the Secret.
-        path: Of the field that refers to the Secret.
-        is_text: Whether the server needs exactly this text. Then a value that it would convert
-            (`is_unusable`) keeps it from starting. Not so for a port, for what is only a part of a
-            longer text, and for what the server does not read out of its config.
+        name: of the variable.
+        secret_name: of the Secret, in the namespace of the resource.
+        key: in the Secret.
+        path: of the field that refers to the Secret.
+        is_text: whether the server needs exactly this text. Then a value that it would convert
+            (``is_unusable``) keeps it from starting. Not so for a port, for what is only a part of
+            a longer text, and for what the server does not read out of its config.
     """
 
     name: str
@@ -45,9 +45,9 @@ class EnvValue:
     """A variable of the server container with a plain value.
 
     Attributes:
-        name: Of the variable.
-        value: Not a secret.
-        path: Of the field that it comes from.
+        name: of the variable.
+        value: not a secret.
+        path: of the field that it comes from.
     """
 
     name: str
@@ -109,7 +109,7 @@ def is_unusable(value: str) -> bool:
     """Whether the server would read the value of a variable as something else than this text.
 
     After it has put in a variable, the server turns the whole string into null, a boolean or a
-    number if it can, and a leading `~` into a home directory; a key that is all digits then fails
+    number if it can, and a leading ``~`` into a home directory; a key that is all digits then fails
     the type check and the server dies (trap in every release up to ogx 1.5).
     """
     if not value or value.startswith("~") or value.lower() in {"true", "false"}:
@@ -126,7 +126,7 @@ def _converts(kind: type[int] | type[float], value: str) -> bool:
 
 
 def given_by_user(env: Iterable[EnvVar]) -> frozenset[str]:
-    """Names of the variables in `workload.overrides.env` that have a value.
+    """Names of the variables in ``workload.overrides.env`` that have a value.
 
     An empty one does not count: to the server it is as good as missing.
     """

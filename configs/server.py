@@ -1,15 +1,15 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The `server` section: port, workers, TLS files (FR-060, FR-061, FR-062, R-D14).
+"""The ``server`` section: port, workers, TLS files (FR-060, FR-061, FR-062, R-D14).
 
-`llama stack run` takes the port from its environment, not from here; it is written all the same, so
-that the file says what runs. TLS files and workers are read from here and from nowhere else. The
-key `tls_cafile` is never set: it makes the server demand client certificates, and then nothing can
-probe it; a CA bundle reaches the server as `SSL_CERT_FILE`.
+``llama stack run`` takes the port from its environment, not from here; it is written all the same,
+so that the file says what runs. TLS files and workers are read from here and from nowhere else. The
+key ``tls_cafile`` is never set: it makes the server demand client certificates, and then nothing
+can probe it; a CA bundle reaches the server as ``SSL_CERT_FILE``.
 
-A server of the era ogx refuses to serve plain HTTP unless `insecure` says that it is meant. It is:
-TLS is off by default, and then the traffic stays in the cluster or a proxy in front ends it.
+A server of the era ogx refuses to serve plain HTTP unless ``insecure`` says that it is meant. It
+is: TLS is off by default, and then the traffic stays in the cluster or a proxy in front ends it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from api.v1alpha2 import Spec
 from configs.draft import Draft
 
 TLS_FOLDER: Final = "/etc/llama-stack-tls"
-"""Where the pod mounts the Secret of `networking.tls`. Not below /etc/llama-stack: that is a mount
-of its own, read-only, in which no folder can be made."""
+"""Where the pod mounts the Secret of ``networking.tls``. Not below /etc/llama-stack: that is a
+mount of its own, read-only, in which no folder can be made."""
 
 LOWEST_PORT: Final = 1024
 """The server's own limit."""

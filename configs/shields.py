@@ -4,7 +4,7 @@
 """Shields that are registered when the server starts (FR-043).
 
 A shield goes to the first safety provider. Llama Guard needs more than that: the shield's model,
-as `<inference provider>/<model>`. The server does not check it; a shield without one fails on its
+as ``<inference provider>/<model>``. The server does not check it; a shield without one fails on its
 first use. So the model is looked for where a reader would look: in the shield's name, then among
 the registered models, where "guard" in the name of exactly one is telling enough.
 """
@@ -31,9 +31,9 @@ def register(shields: Sequence[str], draft: Draft, *, models: Sequence[str]) -> 
     """Adds shields to the config.
 
     Args:
-        shields: Their names, from the spec.
-        draft: The config.
-        models: Registered models, as clients write them.
+        shields: their names, from the spec.
+        draft: the config.
+        models: registered models, as clients write them.
     """
     if not shields:
         return

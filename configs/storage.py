@@ -3,10 +3,10 @@
 
 """Storage: backends, the server's own stores, and who shares what (R-D16a, R-D16b).
 
-`storage.kv` (FR-050) and `storage.sql` (FR-051) replace one family of backends each; the other
-stays as the base has it (FR-052). The backends `kv_default` and `sql_default` and all stores of the
-era are always written out: the server's defaults for absent ones point at names that may not exist.
-A third backend keeps the log of completions apart (`defaults.INFERENCE_BACKEND` says why).
+``storage.kv`` (FR-050) and ``storage.sql`` (FR-051) replace one family of backends each; the other
+stays as the base has it (FR-052). The backends ``kv_default`` and ``sql_default`` and all stores of
+the era are always written out: the server's defaults for absent ones point at names that may not
+exist. A third backend keeps the log of completions apart (``defaults.INFERENCE_BACKEND`` says why).
 
 SQLite is a file on the volume, nobody else's. Redis and PostgreSQL may be shared by many servers,
 which would then share their registry and their conversations: each resource gets namespaces and
@@ -44,14 +44,14 @@ _REDIS_PORT: Final = 6379
 
 
 def apply(spec: Spec, draft: Draft, *, cr_name: str, namespace: str) -> StorageSecret | None:
-    """Writes the `storage` section.
+    """Writes the ``storage`` section.
 
     Args:
-        spec: Of the resource.
-        draft: The config; changed, references of providers to replaced backends included.
+        spec: of the resource.
+        draft: the config; changed, references of providers to replaced backends included.
             Receives the variables of connection strings.
-        cr_name: Name of the resource.
-        namespace: Of the resource.
+        cr_name: name of the resource.
+        namespace: of the resource.
 
     Returns:
         The Secret that the operator must fill for this config; None if it needs none.
@@ -86,8 +86,8 @@ def separate_registry(draft: Draft, suffix: str) -> None:
     """Puts the registry where no other registry of this resource is or was (R-D16c).
 
     Args:
-        draft: The config, with its stores.
-        suffix: Of names of this registry; see `registry_key`.
+        draft: the config, with its stores.
+        suffix: of names of this registry; see ``registry_key``.
     """
     section = draft.data["storage"]
     store = section["stores"]["metadata"]
@@ -230,7 +230,7 @@ def _redis(kv: KeyValueStorage, findings: Findings, values: _Values) -> Config:
 
 
 def _redis_problem(url: SplitResult, host: str | None) -> str:
-    """What is wrong with an address; `host` is None if it has none that can be used."""
+    """What is wrong with an address; ``host`` is None if it has none that can be used."""
     if references.MARK in url.netloc:
         return "must be an address, not an environment reference"
     if url.scheme == "rediss":

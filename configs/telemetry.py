@@ -3,13 +3,13 @@
 
 """Telemetry: a section of the spec that becomes environment (R-D5b).
 
-No server since 0.4 has a telemetry provider; the OpenTelemetry SDK in the image reads `OTEL_*`, and
-the entrypoint of the image turns instrumentation on as soon as one of them is set.
+No server since 0.4 has a telemetry provider; the OpenTelemetry SDK in the image reads ``OTEL_*``,
+and the entrypoint of the image turns instrumentation on as soon as one of them is set.
 
 Two senders share the endpoint. The server sends its metrics itself, always by HTTP, to the endpoint
-with `/v1/metrics` behind it (telemetry/__init__.py of 0.7.3): so the endpoint loses its slash.
+with ``/v1/metrics`` behind it (telemetry/__init__.py of 0.7.3): so the endpoint loses its slash.
 Instrumentation sends traces, by gRPC unless told otherwise, and would find nobody at the same
-address: so it is told `http/protobuf`, unless the user says something, or the port is gRPC's.
+address: so it is told ``http/protobuf``, unless the user says something, or the port is gRPC's.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def expand(providers: Sequence[Provider], environment: Environment, findings: Fi
     """Adds the variables of a telemetry section.
 
     Args:
-        providers: Of the section.
-        environment: Receives the variables.
-        findings: Receives what cannot become one.
+        providers: of the section.
+        environment: receives the variables.
+        findings: receives what cannot become one.
     """
     for provider in providers:
         if provider.provider.split("::")[-1].lower() not in _NAMES:

@@ -43,8 +43,8 @@ def register(tools: Sequence[str], draft: Draft) -> None:
     """Adds tool groups to the config, where the server still reads them.
 
     Args:
-        tools: Names of tool groups, from the spec; without `::` they are built-in ones.
-        draft: The config.
+        tools: names of tool groups, from the spec; without ``::`` they are built-in ones.
+        draft: the config.
     """
     if not tools:
         return

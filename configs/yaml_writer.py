@@ -5,13 +5,14 @@
 
 Why an emitter of our own: the hash of a generated config decides whether a pod restarts, so its
 bytes may depend on nothing but the data (NFR-001): no library release, no Unicode database, no
-dict order. And it is written for every resource on every pass; `tests/bench/bench_configs.py`
-measures it against ruamel's pure Python emitter.
+dict order. And it is written for every resource on every reconcile;
+``tests/bench/bench_configs.py`` measures it against ruamel's pure Python emitter.
 
 Why so careful with quotes: the server reads with a YAML 1.1 parser, people and tools with 1.1 or
-1.2, and the two disagree on `no`, `on`, `1:30`, `0777`, `1_000`, `2024-01-01` and more. So a
-string is written bare only when it cannot be anything but a string in any of them: it starts with
-a letter, `/` or `_` and goes on with harmless characters. Everything else is double-quoted ASCII.
+1.2, and the two disagree on ``no``, ``on``, ``1:30``, ``0777``, ``1_000``, ``2024-01-01`` and more.
+So a string is written bare only when it cannot be anything but a string in any of them: it starts
+with a letter, ``/`` or ``_`` and goes on with harmless characters. Everything else is double-quoted
+ASCII.
 
 The output is the block style that Llama Stack's own files use: two spaces a level, list dashes in
 the column of their key, no anchors, no folded lines. Text of several lines becomes a literal
@@ -38,8 +39,8 @@ MAX_KEY = 1000
 """Characters of a written key: YAML readers give up on an implicit key at 1024."""
 
 MAX_DIGITS = 100
-"""Digits of a written integer: what `configs.yaml_reader` reads. Python, which the server is, holds
-any; beyond 64 bits other readers round."""
+"""Digits of a written integer: what ``configs.yaml_reader`` reads. Python, which the server is,
+holds any; beyond 64 bits other readers round."""
 
 _FIRST_TOO_LONG = 10**MAX_DIGITS
 _BARE = re.compile(r"[A-Za-z/_][A-Za-z0-9_./@+-]*(?::+[A-Za-z0-9_./@+-]+)*")
@@ -62,12 +63,12 @@ def document(data: Json, *, sort_keys: bool) -> str:
     """Writes one YAML document, in ASCII, ending in a newline, without a document marker.
 
     Args:
-        data: Mappings with string keys, sequences, strings, numbers, booleans, None.
+        data: mappings with string keys, sequences, strings, numbers, booleans, None.
         sort_keys: True orders keys by code point at every level; False keeps each mapping's order.
 
     Raises:
-        EmitError: A key is not a string or too long, a number is not finite or too long, a
-            type is foreign to JSON, the nesting exceeds `MAX_DEPTH`, or a string holds half of a
+        EmitError: a key is not a string or too long, a number is not finite or too long, a
+            type is foreign to JSON, the nesting exceeds ``MAX_DEPTH``, or a string holds half of a
             surrogate pair.
     """
     writer = _Writer(sort_keys=sort_keys)
@@ -88,16 +89,16 @@ class _Writer:
         """Writes a container that is not empty; anything else is left to the caller.
 
         Args:
-            data: What to write.
-            indent: Spaces before each of its lines.
-            hanging: The first line stands behind a dash, so its indent is there already.
-            depth: Levels above and including this one.
+            data: what to write.
+            indent: spaces before each of its lines.
+            hanging: the first line stands behind a dash, so its indent is there already.
+            depth: levels above and including this one.
 
         Returns:
             Whether it was written.
 
         Raises:
-            EmitError: As in `document`.
+            EmitError: as in ``document``.
         """
         if not data or isinstance(data, str | bool | int | float):
             return False

@@ -4,7 +4,7 @@
 """Files in the repository that are made from code: ``python -m hack.generated``.
 
 They are committed, because people read and apply them without having Python; a test says when one
-of them is out of date, and ``make crd`` makes all of them anew.
+of them is out of date, and ``make crd`` makes all of them again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def _with(page: str, made: str) -> str:
-    """The page with what is between the marks made anew.
+    """The page with what is between the marks generated again.
 
     Raises:
         ValueError: the page has no such place.

@@ -24,7 +24,7 @@ from typing import Final
 
 from api.v1alpha2 import ConfigSource, parse
 from configs import detection, engine
-from configs.base import EmbeddedResolver, read_base
+from configs.base import EmbeddedBaseConfigs, read_base
 from configs.distributions import Distributions, Resolved
 from configs.errors import ConfigError
 from hack.servers.bed import Bed
@@ -50,9 +50,9 @@ class Result:
     """What was found out about one base in one case.
 
     Attributes:
-        name: Of the distribution.
-        case: What was looked at, for people.
-        problems: What is wrong; empty if nothing is.
+        name: of the distribution.
+        case: what was looked at, for people.
+        problems: what is wrong; empty if nothing is.
     """
 
     name: str
@@ -106,7 +106,7 @@ def generated(name: str, env: Mapping[str, str]) -> str:
     """The config for a resource that asks for nothing but the distribution.
 
     Raises:
-        ConfigError: The engine finds the base wrong.
+        ConfigError: the engine finds the base wrong.
     """
     variables = [{"name": key, "value": value} for key, value in sorted(env.items())]
     sections = {
@@ -126,7 +126,7 @@ def generated(name: str, env: Mapping[str, str]) -> str:
         "default",
         parse(resource).spec,
         distributions=Distributions.load(),
-        resolver=EmbeddedResolver(),
+        bases=EmbeddedBaseConfigs(),
     )
     return str(found.config_yaml)
 
@@ -142,8 +142,8 @@ def validate(known: Mapping[str, Resolved], validators: Iterable[Validator]) -> 
     """Everything, base by base.
 
     Args:
-        known: The distributions by name.
-        validators: One a release, entered.
+        known: the distributions by name.
+        validators: one a release, entered.
     """
     by_release = {validator.release: validator for validator in validators}
     for name, resolved in sorted(known.items()):

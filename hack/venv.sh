@@ -33,7 +33,7 @@ minor=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python cannot make virtual environments: \
 install its venv module (Debian, Ubuntu: apt-get install $minor-venv)"
 
-# One whose interpreter went away, or is too old by now, is made anew; else it is only updated.
+# One whose interpreter went away, or is too old, is made again; else it is only updated.
 clear=
 if [ -e .venv ] && ! .venv/bin/python -c "$fits" 2>/dev/null; then
     clear=--clear

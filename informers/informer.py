@@ -252,7 +252,7 @@ class Informer:
             resource_version=delta.resource_version,
         )
         if delta.history_lost:
-            log.warning("The cluster's history began anew", informer=self.name)
+            log.warning("Resource versions went backwards", informer=self.name)
 
     async def _deliver(self) -> None:
         while True:

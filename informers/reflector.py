@@ -83,16 +83,16 @@ class Reflector:
     """Keeps a store in step with the API server; see the module's docstring.
 
     Args:
-        intake: decodes and checks what arrives.
+        decoder: decodes and checks what arrives.
         rng: for time-outs and jitter.
         metrics: counts lists and watches.
         tuning: numbers of the protocol.
     """
 
     def __init__(
-        self, intake: Decoder, *, rng: Rng, metrics: InformerMetrics, tuning: ReflectorOptions
+        self, decoder: Decoder, *, rng: Rng, metrics: InformerMetrics, tuning: ReflectorOptions
     ) -> None:
-        self._intake = intake
+        self._decoder = decoder
         self._rng = rng
         self._metrics = metrics
         self._tuning = tuning
@@ -195,7 +195,7 @@ class Reflector:
         if not state.version:
             return self._failed(ProtocolError("the list has no resourceVersion"), now)
         for item in page.items:
-            admitted = self._intake.admit(item)
+            admitted = self._decoder.admit(item)
             if admitted is not None and admitted.obj is not None:
                 state.items[admitted.key] = admitted.obj
         if page.continue_token:
@@ -239,7 +239,7 @@ class Reflector:
                 state.quiet_until = now + self._tuning.initial_quiet_s
             case _:
                 pass
-        admitted = self._intake.admit(event.raw)
+        admitted = self._decoder.admit(event.raw)
         if admitted is None:
             return ()
         if event.type is EventType.DELETED or admitted.obj is None:
@@ -267,7 +267,7 @@ class Reflector:
         state = self._state
         if not isinstance(state, (Initial, Watching)):
             raise self._misuse("a line")
-        event = self._intake.event(data)
+        event = self._decoder.event(data)
         if event is None:
             return ()
         if event.type is EventType.ERROR:
@@ -288,7 +288,7 @@ class Reflector:
         if version:
             self._seen = version
             state.progressed = self._moved_since_sync = True
-        admitted = None if event.type is EventType.BOOKMARK else self._intake.admit(event.raw)
+        admitted = None if event.type is EventType.BOOKMARK else self._decoder.admit(event.raw)
         if admitted is None:
             return (SeenUpTo(version),) if version else ()
         if event.type is EventType.DELETED or admitted.obj is None:

@@ -123,7 +123,7 @@ class Replace:
         items: all objects by key.
         resource_version: of the list.
         history_lost: the list is older than what was seen before, on purpose: the cluster was
-            restored from a backup and its history begins anew (A6).
+            restored from a backup and its history begins again (A6).
     """
 
     items: Mapping[ObjectKey, Object]

@@ -193,14 +193,14 @@ class Runner:
         resource = str(self._source.resource)
         if wait.seconds:
             log.warning(
-                "Could not follow the API server",
+                "Watch failed",
                 informer=self._name,
                 resource=resource,
                 reason=wait.reason,
                 retry_in_s=round(wait.seconds, 1),
             )
         else:
-            log.info("Started over", informer=self._name, resource=resource, reason=wait.reason)
+            log.info("Relisting", informer=self._name, resource=resource, reason=wait.reason)
 
     def _log_recovery(self) -> None:
         if self._trouble:

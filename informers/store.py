@@ -3,11 +3,11 @@
 
 """What the cluster looks like, as far as we have seen: objects by key, indices, position.
 
-Sans-I/O: every mutation returns the changes that handlers have to hear of, after the store and
-its indices have moved (B2). A list replaces everything atomically and is reported as the
-difference to what was there: vanished objects first, as deletes whose final state is unknown
-(client-go's tombstones), then additions and updates. An object with an unchanged uid and
-resourceVersion is no change, and the old copy stays, so that a relist costs no memory.
+Sans-I/O: every mutation returns the changes for the handlers, after the store and its indices have
+moved (B2). A list replaces everything atomically and is reported as the difference to what was
+there: vanished objects first, as deletes whose final state is unknown (client-go's tombstones),
+then additions and updates. An object with an unchanged uid and resourceVersion is no change, and
+the old copy stays, so that a relist costs no memory.
 
 **Objects of interest.** With a ``keep`` predicate the store holds only what somebody refers to,
 so that its size is bounded by the references and not by the cluster. For the others the store
@@ -175,7 +175,7 @@ class Store:
         Args:
             items: everything that exists.
             resource_version: of the list.
-            history_lost: versions began anew, so that nothing here can be newer than the list.
+            history_lost: versions began again, so that nothing here can be newer than the list.
         """
         self._clock += 1
         self._replaced_at = self._clock

@@ -3,7 +3,7 @@
 
 """The command line: ``python -m llamastack_operator [COMMAND]``.
 
-Every failure that a user can mend is one line on standard error and an exit status: 1 for "it did
+Every failure that a user can fix is one line on standard error and an exit status: 1 for "it did
 not work", 2 for "the command was wrong". `diff` needs 1 for "they differ", as other programs of
 that name do, so there both are 2. A traceback is a bug of ours.
 

@@ -33,7 +33,7 @@ from controller.llamastack.references.resolver import ReferenceResolver
 from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
-from controller.llamastack.server.status import About
+from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.watches import WATCHES
 from controller.runtime.consistency import ConsistencyTracker
 from controller.runtime.controller import Controller
@@ -73,7 +73,7 @@ class Operator:
         settings: from flags and environment.
         metrics: all of them.
         capabilities: the cluster.
-        may_write: whether a pass may start; false while leadership is in doubt.
+        may_write: whether a reconcile may start; false while leadership is in doubt.
     """
 
     resource = LLAMA_STACK
@@ -154,8 +154,8 @@ class Operator:
             storage=storage,
             consistency=consistency,
             now=_now,
-            servers=self.prober,
-            about=lambda: About(VERSION, planner.images),
+            prober=self.prober,
+            operator_facts=lambda: OperatorFacts(VERSION, planner.images),
             options=lambda: live.options,
         )
         self.controller = Controller(
@@ -172,7 +172,7 @@ class Operator:
             queue=self.queue,
             consistency=consistency,
             caches=caches,
-            findings={SECRET: secrets, CONFIG_MAP: config_maps},
+            read_caches={SECRET: secrets, CONFIG_MAP: config_maps},
             reconciler=reconciler,
         ):
             # Children come up with their resource: one look at each every ten hours is enough.

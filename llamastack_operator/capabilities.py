@@ -81,7 +81,7 @@ async def detect_capabilities(client: Client, settings: Settings) -> Capabilitie
         role_bindings=await _may_bind(client, settings, rules),
     )
     log.info(
-        "Looked at the cluster",
+        "Detected capabilities",
         routes=options.routes,
         fixed_uids=options.fixed_uids,
         role_bindings=options.role_bindings,

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class LeadershipInDoubt(ApiError):
-    """A write was held back because another replica may lead by now."""
+    """A write was held back because another replica may lead already."""
 
 
 class GuardedWriter:
-    """A writer that asks before each write; reads pass. Implements ``Writer``.
+    """A writer that asks before each write; reads are let through. Implements ``Writer``.
 
     Args:
         writer: what is guarded.

@@ -3,8 +3,9 @@
 
 """One watch of one object: the operator's ConfigMap, by its name, in the operator's namespace.
 
-It is none of the watch table's: those are of the namespaces that the operator works in, and this is
-of the one that it lives in. Without a known namespace there is no such ConfigMap, and no request.
+It is not in the table of watches: those cover the namespaces whose resources the operator
+reconciles, and this ConfigMap is in the namespace that the operator runs in. If that namespace is
+not known there is no such ConfigMap, and no request.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class QueueCore(Generic[K]):
 
     @property
     def closed(self) -> bool:
-        """Whether adds are ignored by now."""
+        """Whether adds are ignored already."""
         return self._closed
 
     @property

@@ -4,9 +4,9 @@
 """What a queue lets its owner measure, as a port: the program plugs its metrics library in.
 
 The names in the docstrings are those of client-go's ``util/workqueue/metrics.go`` and of
-controller-runtime, so that existing dashboards work. Counters and histograms are told as things
-happen. Gauges are callables, read when somebody scrapes: client-go refreshes "unfinished" and
-"longest running" every 0.5 s, read on demand they are always fresh, cost nothing in between and
+controller-runtime, so that existing dashboards work. Counters and histograms are updated as things
+happen. Gauges are callables that are read at a scrape. client-go refreshes "unfinished" and
+"longest running" every 0.5 s instead; on demand they are always fresh, cost nothing in between, and
 need no timer that would wake an idle process.
 """
 
@@ -26,7 +26,7 @@ class QueueGauges:
             priority that was once seen stays, with 0. A key that waits for a deadline does not
             count; one that was added while it is being processed does.
         unfinished_s: ``workqueue_unfinished_work_seconds``: sum of the seconds that the keys
-            handed out by now have been out. Grows without end if a worker is stuck.
+            handed out so far have been out. Grows without end if a worker is stuck.
         longest_running_s: ``workqueue_longest_running_processor_seconds``: the largest of them.
     """
 

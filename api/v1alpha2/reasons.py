@@ -80,7 +80,7 @@ class Reason(StrEnum):
     WAITING_FOR_DELETION = "WaitingForDeletion"
     """An older object of a needed name is on its way out."""
     NOT_EVALUATED = "NotEvaluated"
-    """No pass got as far as this condition yet; its status is Unknown."""
+    """No reconcile got as far as this condition yet; its status is Unknown."""
 
     # ConfigGenerated
     CONFIG_GENERATED = "ConfigGenerated"

@@ -4,7 +4,7 @@
 """The status: what the operator saw and did.
 
 Nothing in it is required but the keys of lists: a status is written with server-side apply by
-several passes, and one server that leaves out a field must not make the API server refuse the
+several reconciles, and one server that leaves out a field must not make the API server refuse the
 whole (the Go operator's CRD requires ``config`` of every provider, and froze on the first null).
 """
 

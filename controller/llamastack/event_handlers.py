@@ -28,7 +28,11 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.objects.pods import TROUBLE, instance_index
 from controller.llamastack.objects.rollout import assess
-from controller.llamastack.status.claim import BOUND_TOLD_S, is_news, is_step
+from controller.llamastack.status.claim import (
+    BOUND_REPORT_DELAY_S,
+    may_change_status,
+    needs_reconcile,
+)
 from controller.runtime.handlers import EnqueueMapped, EnqueueOwner, EnqueueSelf, Handler
 from informers.ports import ObjectKey, key_of
 
@@ -45,8 +49,8 @@ if TYPE_CHECKING:
     from workqueue import RateLimitingQueue
 
 PATIENCE_S = 1.0
-"""A pod only explains, and is told together with what it explains: it is in some trouble or other
-for a moment of each start."""
+"""The trouble of a pod only explains why a rollout is no further, and nearly every pod has some for
+a moment when it starts: so it waits this long for the event of the Deployment that it explains."""
 
 CHILDREN = (*table.RESOURCES, CONFIG_MAP, SECRET)
 
@@ -56,7 +60,7 @@ def handlers(
     queue: RateLimitingQueue[ObjectKey],
     consistency: ConsistencyTracker,
     caches: Caches,
-    findings: Mapping[Resource, VersionedReadCache[Any]],
+    read_caches: Mapping[Resource, VersionedReadCache[Any]],
     reconciler: LlamaStackReconciler,
 ) -> Iterator[tuple[CacheKey, Handler]]:
     """Every handler and the cache whose events it wants; memories first, then the queue.
@@ -65,10 +69,10 @@ def handlers(
         queue: gets the keys.
         consistency: recognises our own writes.
         caches: hold the index that maps an object to the resources that name it.
-        findings: by kind; are told when one may be out of date, before anybody is woken.
+        read_caches: by kind; are told when one may be out of date, before anybody is woken.
         reconciler: is told what is gone.
     """
-    yield LLAMA_STACK, _Forgetting(reconciler, findings, caches)
+    yield LLAMA_STACK, _Forgetting(reconciler, read_caches, caches)
     yield LLAMA_STACK, EnqueueSelf(queue, LLAMA_STACK, tracker=consistency)
     for child in CHILDREN:
         yield child, _ForgettingChildren(reconciler)
@@ -98,16 +102,16 @@ def handlers(
     for cache in (Referenced(SECRET), Referenced(CONFIG_MAP), CONFIG_MAP):
         kind = cache.resource if isinstance(cache, Referenced) else cache
         users = functools.partial(caches.users_of, kind)
-        yield cache, _Outdating(findings[kind])
+        yield cache, _Outdating(read_caches[kind])
         yield cache, EnqueueMapped(queue, kind, mapper=users)
 
 
 def _of_claims(
     queue: RateLimitingQueue[ObjectKey], consistency: ConsistencyTracker
 ) -> Iterator[Handler]:
-    """What is no news of a claim is looked at, too, but not at once."""
-    kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_TOLD_S
-    for predicate, patience_s in ((is_news, 0.0), (is_step, later)):
+    """Updates that need no reconcile may change the status all the same, but not at once."""
+    kind, later = PERSISTENT_VOLUME_CLAIM, BOUND_REPORT_DELAY_S
+    for predicate, patience_s in ((needs_reconcile, 0.0), (may_change_status, later)):
         yield EnqueueMapped(
             queue,
             kind,
@@ -117,7 +121,12 @@ def _of_claims(
             patience_s=patience_s,
         )
     yield EnqueueOwner(
-        queue, kind, owner=LLAMA_STACK, predicate=is_step, tracker=consistency, patience_s=later
+        queue,
+        kind,
+        owner=LLAMA_STACK,
+        predicate=may_change_status,
+        tracker=consistency,
+        patience_s=later,
     )
 
 
@@ -134,12 +143,12 @@ def _kept_for(claim: Object) -> list[ObjectKey]:
 
 
 def _other_trouble(old: Object, new: Object) -> bool:
-    """A crash loop restarts its container again and again; that is no news."""
+    """Whether the trouble reads differently; a crash loop restarts its container many times."""
     return bool(old[TROUBLE] != new[TROUBLE])
 
 
-def _says_something_new(old: Object, new: Object) -> bool:
-    """Whether an update of a Deployment can change what a pass would do or report.
+def _rollout_changed(old: Object, new: Object) -> bool:
+    """Whether an update of a Deployment can change what a reconcile would do or report.
 
     A rollout updates the status half a dozen times; most of that reads the same in our words.
     """
@@ -156,16 +165,16 @@ def _content_changed(old: Object, new: Object) -> bool:
 
 
 _PREDICATES: dict[Resource, Predicate] = {
-    DEPLOYMENT: _says_something_new,
+    DEPLOYMENT: _rollout_changed,
     AUTOSCALER: _content_changed,
     POD_DISRUPTION_BUDGET: _content_changed,
-    PERSISTENT_VOLUME_CLAIM: is_news,
+    PERSISTENT_VOLUME_CLAIM: needs_reconcile,
 }
 """Which updates of a child are of interest; all of them where there is no row."""
 
 
 class _Quiet:
-    """A handler of which subclasses override what they want to hear."""
+    """A handler of which subclasses override the events that they want."""
 
     def on_add(self, obj: Object, *, initial: bool) -> None:
         """Nothing to do."""
@@ -183,11 +192,11 @@ class _Forgetting(_Quiet):
     def __init__(
         self,
         reconciler: LlamaStackReconciler,
-        findings: Mapping[Resource, VersionedReadCache[Any]],
+        read_caches: Mapping[Resource, VersionedReadCache[Any]],
         caches: Caches,
     ) -> None:
         self._reconciler = reconciler
-        self._findings = findings
+        self._read_caches = read_caches
         self._caches = caches
 
     def on_update(self, old: Object, new: Object) -> None:
@@ -195,18 +204,18 @@ class _Forgetting(_Quiet):
         if old["metadata"].get("uid") != new["metadata"].get("uid"):
             self._reconciler.forget(old)
         if old["metadata"].get("generation") != new["metadata"].get("generation"):
-            self._forget_findings(old)
+            self._forget_summaries(old)
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
         self._reconciler.forget(obj)
-        self._forget_findings(obj)
+        self._forget_summaries(obj)
 
-    def _forget_findings(self, cr: Object) -> None:
+    def _forget_summaries(self, cr: Object) -> None:
         for entry in reference_index(cr):
             resource, key = referred_object(entry)
             if not any(self._caches.resources.by_index(REFERENCE_INDEX, entry)):
-                self._findings[resource].forget(key)
+                self._read_caches[resource].forget(key)
 
 
 class _ForgettingChildren(_Quiet):
@@ -221,22 +230,22 @@ class _ForgettingChildren(_Quiet):
 
 
 class _Outdating(_Quiet):
-    """VersionedReadCache follow the objects."""
+    """Tells a read cache which summaries are out of date."""
 
-    def __init__(self, findings: VersionedReadCache[Any]) -> None:
-        self._findings = findings
+    def __init__(self, read_cache: VersionedReadCache[Any]) -> None:
+        self._read_cache = read_cache
 
     def on_add(self, obj: Object, *, initial: bool) -> None:
         """Appeared, or changed while nobody referred to it."""
-        self._findings.changed(key_of(obj), _version(obj))
+        self._read_cache.changed(key_of(obj), _version(obj))
 
     def on_update(self, old: Object, new: Object) -> None:
         """Changed."""
-        self._findings.changed(key_of(new), _version(new))
+        self._read_cache.changed(key_of(new), _version(new))
 
     def on_delete(self, obj: Object, *, final_state_unknown: bool) -> None:
         """Gone."""
-        self._findings.changed(key_of(obj), "")
+        self._read_cache.changed(key_of(obj), "")
 
 
 def _version(obj: Object) -> str:

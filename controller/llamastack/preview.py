@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from controller.llamastack.children import table
-from controller.llamastack.references.configuration import Source, source_of
+from controller.llamastack.references.configuration import OverrideLocation, override_location_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
 from controller.llamastack.render.ca_bundle import Bundle
 from controller.llamastack.render.inputs import DEFAULT_OPTIONS, Inputs, Mounts, Options
@@ -36,7 +36,7 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
         raise ValueError("a plan with a problem has nothing to show")
     namespace = obj["metadata"].get("namespace") or DEFAULT_NAMESPACE
     owner = {**obj, "metadata": {**obj["metadata"], "namespace": namespace, "uid": ""}}
-    source = source_of(plan.cr.spec, namespace)
+    source = override_location_of(plan.cr.spec, namespace)
     bundle = _bundle(plan.cr.spec, namespace)
     inputs = Inputs(
         owner=owner,
@@ -77,7 +77,7 @@ def _config_map(inputs: Inputs) -> Manifest | None:
     )
 
 
-def _mounted(source: Source, owner: Object) -> str:
+def _mounted(source: OverrideLocation, owner: Object) -> str:
     """The user's ConfigMap; for a copy of one elsewhere a name that no content leads to."""
     name: str = owner["metadata"]["name"]
     return names.config_map(name, UNKNOWN) if source.elsewhere else source.key.name

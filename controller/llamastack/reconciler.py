@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from controller.llamastack.references.resolution import Resolution
     from controller.llamastack.references.resolver import ReferenceResolver
     from controller.llamastack.references.storage_secret import StorageSecrets
-    from controller.llamastack.server.probe_port import ServerReport, Servers
-    from controller.llamastack.server.status import About
+    from controller.llamastack.server.probe_port import ServerProber, ServerReport
+    from controller.llamastack.server.status import OperatorFacts
     from controller.llamastack.status.endpoints import Endpoints
     from controller.llamastack.status.facts import Facts
     from controller.runtime.consistency import ConsistencyTracker
@@ -63,8 +63,8 @@ class LlamaStackReconciler:
         storage: keeps the Secrets of databases.
         consistency: is told of every write.
         now: wall clock for status.
-        servers: knows what running servers said.
-        about: what every status says of the operator itself; asked in each reconcile.
+        prober: knows what running servers reported.
+        operator_facts: what every status says of the operator itself; asked in each reconcile.
         options: what shapes children besides their resource; asked in each reconcile.
     """
 
@@ -79,8 +79,8 @@ class LlamaStackReconciler:
         storage: StorageSecrets,
         consistency: ConsistencyTracker,
         now: WallClock,
-        servers: Servers,
-        about: Callable[[], About],
+        prober: ServerProber,
+        operator_facts: Callable[[], OperatorFacts],
         options: Callable[[], Options] = Options,
     ) -> None:
         self._caches = caches
@@ -89,8 +89,8 @@ class LlamaStackReconciler:
         self._storage = storage
         self._consistency = consistency
         self._now = now
-        self._servers = servers
-        self._about = about
+        self._prober = prober
+        self._operator_facts = operator_facts
         self._options = options
         self._overrides = Overrides(caches, writer)
         own_writes = OwnWrites(consistency, caches)
@@ -101,7 +101,7 @@ class LlamaStackReconciler:
         """Bring the children of one resource in line with its spec, and its status with both.
 
         Raises:
-            ApiError: a request failed in a way that another try may mend.
+            ApiError: a request failed in a way that a retry may fix.
         """
         cr = self._caches.resources.get(key)
         if cr is None:  # its children go with their owner references
@@ -109,10 +109,10 @@ class LlamaStackReconciler:
             return Result.done()
         observed = observe(self._caches, cr, self._now())
         if observed.deleting:
-            await self._status.write(facts_of_deletion(observed, self._about()))
+            await self._status.write(facts_of_deletion(observed, self._operator_facts()))
             return Result.done()
         plan = await self._plan(observed)
-        references = await self._resolve(observed, plan)
+        references = await self._resolve_references(observed, plan)
         configuration = await self._overrides.configuration(cr, plan, references)
         inputs = _inputs(observed, plan, references, configuration, self._options())
         if inputs is None or references is None:
@@ -125,7 +125,7 @@ class LlamaStackReconciler:
             references,
             configuration,
             outcome,
-            about=self._about(),
+            operator_facts=self._operator_facts(),
             endpoints=self._endpoints(inputs, outcome),
             server_report=self._server_report(inputs, outcome),
         )
@@ -137,7 +137,7 @@ class LlamaStackReconciler:
     def forget(self, cr: Object) -> None:
         """A resource is gone: drop what was remembered of it."""
         self._planner.forget(cr["metadata"]["uid"])
-        self._servers.forget(cr["metadata"]["uid"])
+        self._prober.forget(cr["metadata"]["uid"])
         self._storage.forget(cr)
 
     def forget_child(self, child: Object) -> None:
@@ -150,13 +150,15 @@ class LlamaStackReconciler:
         async with asyncio.TaskGroup() as group:
             for key in self._references.read_ahead_of(observed.cr):
                 group.create_task(self._references.read_ahead(key), name=f"read Secret {key}")
-            planning = group.create_task(self._made(observed), name=f"plan {key_of(observed.cr)}")
+            planning = group.create_task(
+                self._make_plan(observed), name=f"plan {key_of(observed.cr)}"
+            )
         return planning.result()
 
-    async def _made(self, observed: Observed) -> Plan:
+    async def _make_plan(self, observed: Observed) -> Plan:
         return self._planner.plan(observed)
 
-    async def _resolve(self, observed: Observed, plan: Plan) -> Resolution | None:
+    async def _resolve_references(self, observed: Observed, plan: Plan) -> Resolution | None:
         if not plan.is_resolvable:
             return None
         return await self._references.resolve(observed.cr, observed.deployment, plan)
@@ -169,13 +171,13 @@ class LlamaStackReconciler:
     def _server_report(self, inputs: Inputs | None, outcome: Outcome) -> ServerReport | None:
         if inputs is None or not outcome.is_written:
             return None
-        return observe_server(inputs, outcome.deployment, self._caches, self._servers)
+        return observe_server(inputs, outcome.deployment, self._caches, self._prober)
 
     def _ready_write_delay_s(self, cr: Object, outcome: Outcome) -> float:
-        """How long the status waits for what the server says first; 0 if there is other news."""
+        """How long the status waits for the first probe result; 0 if it has to be written now."""
         if not outcome.is_settled:
             return 0.0
-        return ready_write_delay_s(cr, outcome.deployment, self._servers)
+        return ready_write_delay_s(cr, outcome.deployment, self._prober)
 
 
 def _inputs(

@@ -102,7 +102,7 @@ OPTIONAL_WATCHES = (
     Watch(ROUTE, MANAGED_BY_SELECTOR),
     Watch(ROLE_BINDING, MANAGED_BY_SELECTOR),
 )
-"""Only where the cluster has them (`llamastack_operator.capabilities`)."""
+"""Only where the cluster has them (``llamastack_operator.capabilities``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,36 +6,36 @@
 A controller writes to the API server and reads from a cache that lags behind. Two things follow,
 and this tracker settles both with one fact, the resourceVersion that answered each write:
 
-**A pass over a cache that lacks our last writes would do them again.** So the next pass over an
-*owner* (the key that is reconciled) is postponed while a write made for it has not shown up. The
-queue bounds the wait (``add_after``), the echo ends it at once. After ``give_up_s`` we go on
-regardless: writes are idempotent, and a lost watch must not stop the world.
+**A reconcile over a cache that lacks our last writes would do them again.** So the next reconcile
+over an *owner* (the key that is reconciled) is postponed while a write made for it has not shown
+up. The queue bounds the wait (``add_after``), the echo ends it at once. After ``give_up_s`` the
+reconcile starts all the same: writes are idempotent, and a lost watch must not stop everything.
 
-**The echo of a write is an event, which would cause a pass that finds nothing to do.** An event
-whose resourceVersion answered a write of this owner tells it nothing that the answer did not, so
-it wakes nobody, unless somebody waits for it. That is what makes an operator quiet: no pass is
-caused by the passes themselves. It rests on one promise of the reconciler: *what it decides
-after a write, it decides with the answer of that write*, never with the older cached object.
+**The echo of a write is an event, which would cause a reconcile that finds nothing to do.** An
+event whose resourceVersion answered a write of this owner tells it nothing that the answer did not,
+so it queues nobody, unless somebody waits for it. So no reconcile is caused by another reconcile.
+It rests on one promise of the reconciler: *what it decides after a write, it decides with the
+answer of that write*, never with the older cached object.
 
 What makes an echo an echo, given that events may be late, early, merged or missing:
 
 - *Late*: outstanding writes are kept by object. An event with exactly the answered version is the
   echo; a known newer one supersedes it; an older one leaves it outstanding.
-- *Early*: the watch may be faster than the answer. While a pass over the owner runs, nobody
+- *Early*: the watch may be faster than the answer. While a reconcile over the owner runs, nobody
   could act on an event anyway, so unknown events are *deferred*: ``wrote`` discards the one
-  that turns out to be ours, and what is left at the end of the pass wakes the owner.
+  that turns out to be ours, and what is left at the end of the reconcile wakes the owner.
 - *Merged*: a relist shows only the last state, so our version may hide a foreign change that
   came before it. If the event of an earlier own write was skipped, the event counts as foreign.
   In addition the handlers compare old and new (:func:`controller.runtime.handlers.only_ours`).
-- *Too late*: once a pass has started without waiting any longer, the echo is news to it, and
-  counts as foreign.
+- *Too late*: once a reconcile has started without waiting any longer, it does not know what the
+  echo shows, so the echo counts as foreign.
 - *Missing*: the object left the selector, or was created and deleted again within a gap, so that
-  no event will ever come. Bookmarks and lists move the store past the version; whoever wrote
-  what was not seen by then has to look again, see :meth:`ConsistencyTracker.progressed`.
+  no event will ever come. Bookmarks and lists move the store past the version; whoever wrote what
+  was not seen before that has to look again, see :meth:`ConsistencyTracker.progressed`.
 
-Handlers may hear of an event one after the other, so an echo is remembered for a while.
+Handlers may get an event one after the other, so an echo is remembered for a while.
 Everything here is O(1) per event and per write, and bounded: an owner has as many records as its
-last passes wrote objects, and none of them outlives :data:`MEMORY_S`.
+last reconciles wrote objects, and none of them outlives :data:`MEMORY_S`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MEMORY_S = 900.0
 
 _RECENT_S = 60.0  # an echo is remembered for the handlers of one event, which follow each other
 _RECENT_LIMIT = 1024
-_DEFERRED_LIMIT = 256  # events of one pass; beyond that, waking is cheaper than remembering
+_DEFERRED_LIMIT = 256  # events of one reconcile; beyond that, waking is cheaper than remembering
 
 _Event: TypeAlias = tuple[Resource, ObjectKey, str]
 
@@ -70,8 +70,8 @@ class Echo(NamedTuple):
     """What an event is to the tracker.
 
     Attributes:
-        writer: whose write it shows, and nothing but that write; ``None``: nobody's, as far as
-            known by now. Everybody else may have to be woken.
+        writer: whose write it shows, and nothing but that write; ``None``: nobody's, as far as is
+        known so far. Everybody else may have to be woken.
         foreign: it certainly holds more than own writes, so there is nothing to wait for.
         wake: owners that waited and are consistent now.
     """
@@ -101,13 +101,13 @@ class _Write:
         self.open = True
 
 
-class _Pass:
-    """What happens while a pass runs.
+class _Reconcile:
+    """What happens while a reconcile runs.
 
     Attributes:
         deferred: events that may be echoes of answers to come, with their priority.
         unseen: resources of writes that a store has passed, though no event showed them.
-        since: count of progress when the pass started.
+        since: count of progress when the reconcile started.
     """
 
     __slots__ = ("deferred", "since", "unseen")
@@ -166,7 +166,7 @@ class ConsistencyTracker:
         self._owners: dict[ObjectKey, _Owner] = {}
         self._by_age: deque[_Write] = deque()
         self._recent: dict[_Event, tuple[ObjectKey, float]] = {}
-        self._passes: dict[ObjectKey, _Pass] = {}
+        self._running: dict[ObjectKey, _Reconcile] = {}
         self._progress = 0
         self._progress_of: dict[Resource, int] = {}
 
@@ -193,7 +193,7 @@ class ConsistencyTracker:
         now = self._clock()
         self._sweep(now)
         event = (resource, key, resource_version)
-        running = self._passes.get(owner)
+        running = self._running.get(owner)
         early = running is not None and event in running.deferred
         if early or reached or event in self._recent:
             if running is not None:
@@ -268,9 +268,9 @@ class ConsistencyTracker:
             self._close(write)
         return list(dict.fromkeys(write.owner for write in outstanding))
 
-    def in_pass(self, owner: ObjectKey) -> bool:
-        """Whether a pass over the owner runs, so that :meth:`defer` makes sense."""
-        return owner in self._passes
+    def is_reconciling(self, owner: ObjectKey) -> bool:
+        """Whether a reconcile over the owner runs, so that :meth:`defer` makes sense."""
+        return owner in self._running
 
     def defer(
         self,
@@ -281,12 +281,12 @@ class ConsistencyTracker:
         *,
         priority: int,
     ) -> bool:
-        """Leave it to the end of the running pass whether an unknown event wakes the owner.
+        """Leave it to the end of the running reconcile whether an unknown event wakes the owner.
 
         Returns:
-            ``False`` if no pass runs (or it has deferred too much): wake the owner now.
+            ``False`` if no reconcile runs (or it has deferred too much): wake the owner now.
         """
-        running = self._passes.get(owner)
+        running = self._running.get(owner)
         if running is None or len(running.deferred) >= _DEFERRED_LIMIT:
             return False
         deferred = running.deferred
@@ -300,7 +300,7 @@ class ConsistencyTracker:
         """Whether the caches show all that was written for an owner.
 
         Returns:
-            ``None``: go on. Else put the pass off, for so many seconds at most; the owner is
+            ``None``: go on. Else put the reconcile off, for so many seconds at most; the owner is
             among those to be woken as soon as the last echo arrives.
         """
         record = self._owners.get(owner)
@@ -311,7 +311,7 @@ class ConsistencyTracker:
         for write in late:
             record.pending.discard(write)
             record.given_up.add(write)
-            write.exact = False  # what it shows is news to the pass that starts without it
+            write.exact = False  # the reconcile that starts without it does not know it
             self._metrics.gave_up()
             log.warning(
                 "Gave up waiting for a write to show in the cache",
@@ -325,17 +325,17 @@ class ConsistencyTracker:
         return max(write.at for write in record.pending) + self._give_up_s - now
 
     def started(self, owner: ObjectKey) -> None:
-        """A pass over the owner starts; from now on events about it may be deferred."""
-        self._passes[owner] = _Pass(self._progress)
+        """A reconcile over the owner starts; from now on events about it may be deferred."""
+        self._running[owner] = _Reconcile(self._progress)
 
     def finished(self, owner: ObjectKey) -> int | None:
-        """The pass ended, however it did.
+        """The reconcile ended, however it did.
 
         Returns:
             The priority to queue the owner with, because events came in that were not ours;
             ``None`` if there were none.
         """
-        running = self._passes.pop(owner, None)
+        running = self._running.pop(owner, None)
         if running is None:
             return None
         if any(self._progress_of.get(resource, 0) > running.since for resource in running.unseen):
@@ -351,13 +351,15 @@ class ConsistencyTracker:
 
     # --- records ---------------------------------------------------------------------------
 
-    def _arrived_before_its_answer(self, running: _Pass, event: _Event, *, early: bool) -> None:
+    def _arrived_before_its_answer(
+        self, running: _Reconcile, event: _Event, *, early: bool
+    ) -> None:
         if early:
             self._metrics.echoed(0.0)
             del running.deferred[event]
         elif event not in self._recent:
             # A write that changed nothing, or one that a list skipped: created, deleted, and the
-            # list shows nothing. If there was a list during this pass, look again.
+            # list shows nothing. If there was a list during this reconcile, look again.
             running.unseen.add(event[0])
 
     def _reaches(self, version: str, write: _Write, gone: bool) -> bool:

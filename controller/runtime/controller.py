@@ -12,8 +12,8 @@ group down, and with it the process, because a controller that works at half str
 worse than one that restarts (D8).
 
 Before a reconcile starts, two questions are asked: may anybody reconcile at all (``guard``, e.g.
-leadership), and do the caches show what the last pass wrote (B13, ``consistency``). If not, the
-key goes back into the queue.
+leadership), and do the caches show what the last reconcile wrote (B13, ``consistency``). If not,
+the key goes back into the queue.
 
 Two ways to stop: :meth:`Controller.stop` lets the running ones finish and hands out what is
 ready, for a bounded time; cancelling :meth:`Controller.run` ends everything now, which a lost
@@ -48,10 +48,10 @@ from workqueue import Item, RateLimitingQueue, ShutDown
 log = structlog.get_logger(__name__)
 
 DEFAULT_WORKERS = 8
-"""A pass mostly waits for the API server, so a few overlap well on one loop."""
+"""A reconcile mostly waits for the API server, so a few overlap well on one loop."""
 
 DEFAULT_TIMEOUT_S = 60.0
-"""A pass makes about ten requests of at most 30 s each; one that needs longer is stuck."""
+"""A reconcile makes about ten requests of at most 30 s each; one that needs longer is stuck."""
 
 GUARD_RETRY_S = 1.0
 """When to ask the guard again: a lease is retried every two seconds."""
@@ -197,7 +197,7 @@ class Controller:
         return True
 
     async def _reconcile(self, item: Item[ObjectKey]) -> None:
-        with self._logging_about(item.key), self._watching(item.key):
+        with self._log_context(item.key), self._watching(item.key):
             clock = asyncio.get_running_loop().time
             began = clock()
             verdict, error = await self._attempt(item.key)
@@ -262,9 +262,7 @@ class Controller:
             case Cause.TERMINAL:
                 log.error("Failed to reconcile, for good", **what, **facts)
             case Cause.TIMEOUT:
-                log.error(
-                    "Ran out of time to reconcile", timeout_s=self._timeout_s, **what, **facts
-                )
+                log.error("Reconcile timed out", timeout_s=self._timeout_s, **what, **facts)
             case Cause.PANIC:
                 log.error("Failed to reconcile, unexpectedly", exc_info=error, **what, **facts)
             case Cause.RESULT | Cause.ERROR:
@@ -273,7 +271,7 @@ class Controller:
     # --- around a reconcile ----------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _logging_about(self, key: ObjectKey) -> Iterator[None]:
+    def _log_context(self, key: ObjectKey) -> Iterator[None]:
         """Every line logged meanwhile says which reconcile of which object it belongs to."""
         outside = get_contextvars()
         bind_contextvars(

@@ -48,7 +48,7 @@ class Adder(Protocol):
         ...
 
     def add_after(self, key: ObjectKey, delay_s: float, *, priority: int = 0) -> None:
-        """Likewise, but not at once; an `add` in the meantime replaces it."""
+        """Likewise, but not at once; an ``add`` in the meantime replaces it."""
         ...
 
 
@@ -191,7 +191,7 @@ class _Enqueue:
         if tracker is None:
             return False
         if echo.writer is None:
-            if not tracker.in_pass(owner):
+            if not tracker.is_reconciling(owner):
                 return False
         elif echo.writer != owner:
             return False

@@ -98,7 +98,7 @@ class Writer(Protocol):
         """Background deletion with preconditions; gone already is success (G13).
 
         Raises:
-            Conflict: another object has that name by now.
+            Conflict: another object has that name already.
         """
         ...
 
@@ -119,7 +119,7 @@ class EventRecorder(Protocol):
 
         Args:
             regarding: the object; apiVersion, kind, metadata are read.
-            type: Normal or Warning.
+            type: normal or Warning.
             reason: UpperCamelCase, at most 128 characters.
             action: what was done, UpperCamelCase.
             note: for people, at most 1024 characters; longer is cut.

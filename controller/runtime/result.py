@@ -84,7 +84,7 @@ class Result:
 
 
 class TerminalError(Exception):
-    """What no retry can mend: only a change of the object will, and that wakes us anyway.
+    """What no retry can fix: only a change of the object will, and that wakes us anyway.
 
     Attributes:
         reason: UpperCamelCase, for conditions and Events.

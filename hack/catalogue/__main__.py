@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""`make catalogue`: configs/data/catalogue.json anew, from what `make servers` installed.
+"""``make catalogue``: writes configs/data/catalogue.json from what ``make servers`` installed.
 
 python -m hack.catalogue            # write it, and say what changed
 python -m hack.catalogue --check    # change nothing; exit 1 and show the difference
@@ -35,10 +35,10 @@ def main(arguments: list[str]) -> int:
 
 
 def settle(made: Json, path: Path, *, check: bool) -> int:
-    """Compares with the file, says what differs, and writes it unless `check`.
+    """Compares with the file, says what differs, and writes it unless ``check``.
 
     Returns:
-        The exit code: 1 if `check` found a difference.
+        The exit code: 1 if ``check`` found a difference.
     """
     text = maker.render(made)
     old = path.read_text("utf-8")

@@ -4,7 +4,7 @@
 """What an installed server says of its providers, as JSON: runs in the server's own interpreter.
 
 Needs nothing of this repository and nothing but the server, so that it can be piped into an
-interpreter wherever that lives (`python -m hack.catalogue` does that):
+interpreter wherever that lives (``python -m hack.catalogue`` does that):
 
     python - < hack/catalogue/dump.py
 
@@ -38,7 +38,7 @@ SERVERS = {"llama-stack": "llama_stack", "ogx": "ogx"}
 """Distribution → package. They are the same program under its old name and its new one."""
 
 UNKNOWN = {None: "ignored", "ignore": "ignored", "allow": "kept", "forbid": "refused"}
-"""What the server does with a key that a config class does not have, by pydantic's `extra`."""
+"""What the server does with a key that a config class does not have, by pydantic's ``extra``."""
 
 
 class _Stub(types.ModuleType):
@@ -80,7 +80,7 @@ def load(qualified: str, stubs: _Stubs, own: tuple[str, ...]) -> Any:
     """A class by its full name, over all missing packages.
 
     Raises:
-        ModuleNotFoundError: What is missing is the server's own, or a stub did not help.
+        ModuleNotFoundError: what is missing is the server's own, or a stub did not help.
     """
     module, _, name = qualified.rpartition(".")
     while True:
@@ -111,7 +111,7 @@ def fields(config: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
 
 
 def _names(annotation: Any) -> Iterator[str]:
-    """The plain types in an annotation: `SecretStr | None` is SecretStr and None.
+    """The plain types in an annotation: ``SecretStr | None`` is SecretStr and None.
 
     What is inside a dict or a list says nothing about the key itself, so it stays there.
     """
@@ -152,7 +152,7 @@ def dump() -> dict[str, Any]:
     """Everything, of the one server that is installed.
 
     Raises:
-        SystemExit: There is none.
+        SystemExit: there is none.
     """
     installed = [name for name in SERVERS if _version(name)]
     if not installed:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Runs `dump` in the interpreter of an installed server."""
+"""Runs ``dump`` in the interpreter of an installed server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def dumps(bed: Bed) -> Dumps:
     """What every installed release says, two at a time.
 
     Raises:
-        BedError: One of them could not be asked.
+        BedError: one of them could not be asked.
     """
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(RELEASES, pool.map(lambda one: dump(bed, one), RELEASES), strict=True))
@@ -46,11 +46,11 @@ def dump(bed: Bed, release: Release) -> Json:
     """What a release says of its providers.
 
     Args:
-        bed: The installed servers.
-        release: One of them.
+        bed: the installed servers.
+        release: one of them.
 
     Raises:
-        BedError: It could not be asked.
+        BedError: it could not be asked.
     """
     # Through a pipe, because a path would not mean the same inside a chroot; isolated (-I), because
     # its packages must not be looked for among ours. Some of the servers' classes look into the

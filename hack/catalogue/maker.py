@@ -5,7 +5,7 @@
 
 An era is the releases that one config serves, so one entry speaks for all of them. What they
 disagree on is taken from the newest that has the type; a type or a key that only some have says
-which (`releases`, `only`), because the others would not boot on it, or ignore it in silence.
+which (``releases``, ``only``), because the others would not boot on it, or ignore it in silence.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def catalogue(eras: Mapping[str, Sequence[Json]]) -> Json:
     """The catalogue.
 
     Args:
-        eras: Era → the dumps of its releases, newest last.
+        eras: era → the dumps of its releases, newest last.
 
     Raises:
-        Undecided: A provider is new or has changed, and the rules do not know what to do with it.
+        Undecided: a provider is new or has changed, and the rules do not know what to do with it.
     """
     return {era: _era(dumps) for era, dumps in eras.items()}
 

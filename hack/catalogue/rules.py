@@ -6,7 +6,7 @@
 The server has no mark for it, but its authors have habits, which are the rules below. A rule that
 guessed wrong would send a credential into a key that nobody reads, and the server would not say a
 word; so where the rules do not see one clear answer, they refuse, and somebody reads the provider's
-code and adds a line to `JUDGED`.
+code and adds a line to ``JUDGED``.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def entry(api: str, name: str, facts: Json, served: Iterable[str]) -> Json:
     """A provider type as the catalogue has it, with nothing left out.
 
     Args:
-        api: Its API.
-        name: Its full type.
-        facts: What the dump says of it.
-        served: The APIs of the release that have providers. The others that a provider may need
+        api: its API.
+        name: its full type.
+        facts: what the dump says of it.
+        served: the APIs of the release that have providers. The others that a provider may need
             (models, prompts, …) are the server's own and always there.
 
     Raises:
-        Undecided: See above.
+        Undecided: see above.
     """
     fields: Json = facts["fields"]
     endpoint = _judged(api, name, "endpoint", fields) or _endpoint(name, fields)

@@ -8,11 +8,11 @@ one line for a plain request (ResponseComplete) and up to two for a watch (Respo
 ResponseComplete when it ends). A *request* here is one audit id, with what its latest line says.
 
 A mark is a moment of the *server's* clock: a request under a unique user agent is sent, and its
-line says when it was received. `AuditLog.since` compares with that, so a watch that was open before
-and ends later is not mistaken for a new one. The server writes in blocking mode, but a line is
-written just after its response has left; a reader therefore sends another such request, waits until
-that is in the file, and until the file has been quiet for a moment. These requests are hidden from
-the results.
+line says when it was received. ``AuditLog.since`` compares with that, so a watch that was open
+before and ends later is not mistaken for a new one. The server writes in blocking mode, but a line
+is written just after its response has left; a reader therefore sends another such request, waits
+until that is in the file, and until the file has been quiet for a moment. These requests are hidden
+from the results.
 """
 
 from __future__ import annotations

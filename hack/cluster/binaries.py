@@ -101,7 +101,7 @@ def _fill(
     cache, here, progress = downloader.cache, downloader.here, downloader.progress
 
     def missing() -> list[ProgramSpec]:
-        present = cache.present(wanted)  # anew: another process may have done it meanwhile
+        present = cache.present(wanted)  # again: another process may have done it meanwhile
         return [spec for spec in wanted if spec.name not in present]
 
     with cache.locked(progress):

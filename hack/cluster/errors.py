@@ -3,7 +3,7 @@
 
 """What can go wrong, as lines a reader can act on.
 
-Everything that this package raises on purpose is a `ClusterError` whose text is one line: what
+Everything that this package raises on purpose is a ``ClusterError`` whose text is one line: what
 failed and what to install or set. The command prints it without a traceback, and the fixtures
 fail the tests with it.
 """

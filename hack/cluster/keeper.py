@@ -28,7 +28,7 @@ def start_keeper(directory: Path, module: str = __name__) -> subprocess.Popen[by
 
     Args:
         directory: of what this process starts.
-        module: calls `keep` when it is run.
+        module: calls ``keep`` when it is run.
     """
     return subprocess.Popen(
         [sys.executable, "-m", module, str(directory)],

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Certificates of one control plane, made with `cryptography`: no openssl program is needed.
+"""Certificates of one control plane, made with ``cryptography``: no openssl program is needed.
 
 A control plane has two authorities, as kubeadm makes them: ``ca`` vouches for the API server and
 for clients (the certificate's common name is the user, its organisations are the groups), and

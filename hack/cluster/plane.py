@@ -75,13 +75,13 @@ class ControlPlane:
     Args:
         binaries: where each program is, by name.
         options: what to run.
-        pick_port: finds a port for the API server, anew when it turns out to be taken.
+        pick_port: finds a port for the API server, another one when it turns out to be taken.
 
     Attributes:
-        directory: certificates, kubeconfigs, logs and data; removed by `down`.
+        directory: certificates, kubeconfigs, logs and data; removed by ``down``.
         kubeconfig: the administrator's.
         audit: what the API server was asked.
-        pki: to issue more certificates; exists once `up` has begun.
+        pki: to issue more certificates; exists once ``up`` has begun.
     """
 
     pki: Pki

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where images are kept, and when they are made anew.
+"""Where images are kept, and when they are made again.
 
 ``<cache>/llamastack-operator/images/<name>-<hash>.tar``: the hash covers all that goes in, so an
 image is never stale, and an image that appears there is complete. Of each name the newest few are

@@ -8,7 +8,7 @@ ones are left out, of which the server imports nothing unless Oracle's inference
 is configured. Byte code is shipped, because whoever runs the image may write nowhere; it is marked
 as unchecked, since the layer's files have no times to check it against.
 
-The tokenizer is the bed's (`hack.servers.inside.byte_tokenizer`): the real one is
+The tokenizer is the bed's (``hack.servers.inside.byte_tokenizer``): the real one is
 downloaded when the server boots.
 """
 

@@ -3,7 +3,7 @@
 
 """The programs that make images: from the machine, else Debian's, unpacked into the cache.
 
-Nothing is installed: `apt-get download` and `dpkg-deb -x`, as for the servers' programs.
+Nothing is installed: ``apt-get download`` and ``dpkg-deb -x``, as for the servers' programs.
 """
 
 from __future__ import annotations

@@ -162,10 +162,10 @@ class Follower:
         ]
         lines = lines or ["  no status: the operator has not looked at it"]
         events = await self._client.list_all(EVENT, namespace=self._key.namespace)
-        return "\n".join([*lines, *_about(events, self._key.name)])
+        return "\n".join([*lines, *_event_lines(events, self._key.name)])
 
 
-def _about(events: tuple[Object, ...], name: str) -> list[str]:
+def _event_lines(events: tuple[Object, ...], name: str) -> list[str]:
     """The latest Events of the resource and of its children, whose names begin with its name."""
 
     def concerns(event: Object) -> bool:

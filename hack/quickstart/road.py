@@ -4,7 +4,7 @@
 """What changed in the status of a resource, from one look to the next; pure.
 
 A condition is told when its answer, reason or message is another one; the phase when it is another
-one. Conditions that nobody has looked at yet (``Unknown``) are not news.
+one. Conditions that nobody has looked at yet (``Unknown``) are not shown.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Road:
         self._conditions: dict[str, tuple[str, str, str]] = {}
 
     def look(self, resource: Mapping[str, Any]) -> list[Step]:
-        """The news: conditions in the order of the status, their summary, the phase."""
+        """What changed: conditions in the order of the status, their summary, the phase."""
         status = resource.get("status") or {}
         phase = str(status.get("phase", ""))
         failed = phase == "Failed"

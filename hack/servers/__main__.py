@@ -95,7 +95,7 @@ def _commands() -> Commands:
     commands.add(
         "validate", _validate, "check a config with the server's classes, without booting", one
     )
-    commands.add("lock", _lock, "make the lock files anew, as of the days in releases.py", several)
+    commands.add("lock", _lock, "make the lock files again, as of the days in releases.py", several)
     return commands
 
 

@@ -4,8 +4,8 @@
 """Where the servers and programs are, and how to call them.
 
 There are two kinds of beds, and callers do not see the difference: environments on this machine, or
-a Debian chroot (`chroot`). Command lines come with whatever has to stand before them, and a path
-that is handed to a server goes through `Bed.inside`.
+a Debian chroot (``chroot``). Command lines come with whatever has to stand before them, and a path
+that is handed to a server goes through ``Bed.inside``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Bed:
         return places.is_finished(self.venv(release))
 
     def programs(self) -> tuple[str, ...]:
-        """Every name that `program` takes."""
+        """Every name that ``program`` takes."""
         return tuple(debian.PACKAGES)
 
     @property
@@ -78,7 +78,7 @@ class Bed:
         return Household.of(self.workspace)
 
     def inside(self, path: Path) -> str:
-        """How a server calls a path below `workspace`."""
+        """How a server calls a path below ``workspace``."""
         return str(path) if self.chroot is None else f"/{path.relative_to(self.chroot)}"
 
     def venv(self, release: Release) -> Path:

@@ -6,9 +6,9 @@
 Debian trixie has Python 3.13. The tree is made by debootstrap, which needs root, as chroot does.
 
 Nothing is ever mounted for others to see: each command line that enters the tree first makes a
-mount namespace of its own (`unshare`), mounts /proc and /dev in there, and becomes the program. The
-kernel undoes the mounts when the last process is gone, so the tree can be removed like any other
-directory, with no bind mount in it that would lead elsewhere.
+mount namespace of its own (``unshare``), mounts /proc and /dev in there, and becomes the program.
+The kernel undoes the mounts when the last process is gone, so the tree can be removed like any
+other directory, with no bind mount in it that would lead elsewhere.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def unpack(
     Args:
         names: the programs.
         root: the directory.
-        packages_of: which packages each program needs, as `PACKAGES` says it.
+        packages_of: which packages each program needs, as ``PACKAGES`` says it.
 
     Raises:
         BedError: this is no Debian, or a package cannot be had.

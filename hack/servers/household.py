@@ -5,7 +5,7 @@
 
 A test process has one household, made when something is started first: a directory below the bed's
 workspace that records the running processes, and a keeper that stops them and removes the
-directory as soon as this process is gone (`hack.cluster.keeper`). What stops in good
+directory as soon as this process is gone (``hack.cluster.keeper``). What stops in good
 order is struck from the record and its own directory removed at once.
 """
 
@@ -82,7 +82,7 @@ class Household:
             self._record()
 
     def clear(self, place: Path) -> None:
-        """Remove a directory that `place` made."""
+        """Remove a directory that ``place`` made."""
         shutil.rmtree(place, ignore_errors=True)
 
     def close(self) -> None:

@@ -4,8 +4,8 @@
 """Container images made of nothing, and pushed to a registry: labels, layers, platforms.
 
 What is pushed is what a build tool would push: gzip layers, a config blob with diff IDs and
-labels, a manifest, an index. `TokenServer` hands out the tokens that a registry with a token realm
-wants, signed as it wants them.
+labels, a manifest, an index. ``TokenServer`` hands out the tokens that a registry with a token
+realm wants, signed as it wants them.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class TokenServer:
         anonymous: whether whoever has no password may pull.
 
     Attributes:
-        seen: Authorization header and scopes of each request.
+        seen: authorization header and scopes of each request.
     """
 
     def __init__(self, folder: Path, users: Mapping[str, str], *, anonymous: bool = False) -> None:

@@ -5,7 +5,7 @@
 
 ``<cache>/llamastack-operator/servers/<key>``: the key is a hash of everything that decides what is
 inside (lock files, the tokenizer, the way of installing), so nothing in it is ever stale. A part is
-finished when its marker is there, which is written last; a part without one is made anew.
+finished when its marker is there, which is written last; a part without one is made again.
 """
 
 from __future__ import annotations

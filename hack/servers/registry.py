@@ -3,8 +3,9 @@
 
 """A container registry (the reference one, Debian's ``docker-registry``), with and without access.
 
-Open, with passwords (`htpasswd`), or with tokens: then it answers 401 with the realm to ask, as the
-public registries do. `put_image` pushes an image without layers, which is all that a digest needs.
+Open, with passwords (``htpasswd``), or with tokens: then it answers 401 with the realm to ask, as
+the public registries do. ``put_image`` pushes an image without layers, which is all that a digest
+needs.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Registry(Service):
     Args:
         bed: where the program is.
         htpasswd: users and passwords; None to let everybody in.
-        token_realm: who hands out tokens; not together with `htpasswd`.
+        token_realm: who hands out tokens; not together with ``htpasswd``.
         tls: files with its certificate and key; None for plain HTTP.
     """
 
@@ -89,7 +90,7 @@ class Registry(Service):
             repository: e.g. ``library/llama``.
             tag: e.g. ``0.7.3``.
             config: what to add to the image's config, e.g. labels.
-            authorization: the header; by default of the first user of `htpasswd`.
+            authorization: the header; by default of the first user of ``htpasswd``.
 
         Returns:
             The digest of its manifest, ``sha256:…``.

@@ -3,11 +3,12 @@
 
 """Which releases of the server the config engine is proven with, and what each is made of.
 
-An *era* is a generation of the config schema (`configs`). The wheels do not cap their dependencies,
-so an unpinned install breaks as its dependencies move on: with mcp 2 llama-stack 0.7.3 does not
-even print its help, and 0.4.7 breaks with the llama-stack-api of another release. Therefore
-`Release.requirements` is resolved once, as of a day near the release (`Release.as_of`), into a lock
-file that lists every package; ``python -m hack.servers lock`` makes it anew.
+An *era* is a generation of the config schema (``configs``). The wheels do not cap their
+dependencies, so an unpinned install breaks as its dependencies move on: with mcp 2 llama-stack
+0.7.3 does not even print its help, and 0.4.7 breaks with the llama-stack-api of another release.
+Therefore ``Release.requirements`` is resolved once, as of a day near the release
+(``Release.as_of``), into a lock file that lists every package; ``python -m hack.servers lock``
+makes it again.
 
 The extras are the small packages that providers import at boot; one that is missing takes the whole
 server down with it. Nothing that needs torch is among them.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOCKS = Path(__file__).parent / "locks"
-"""One lock file a release, and `build.txt`, which pins what builds the few source packages."""
+"""One lock file a release, and ``build.txt``, which pins what builds the few source packages."""
 
 SOURCE_ONLY = ("fire", "codeshield")
 """Packages without wheels; everything else is never built."""
@@ -62,7 +63,7 @@ class Release:
         package: the distribution's name, ``llama-stack`` or ``ogx``.
         version: its version.
         as_of: the day (RFC 3339) at whose end its dependencies were resolved.
-        extras: requirements beside `package` itself.
+        extras: requirements beside ``package`` itself.
     """
 
     era: str

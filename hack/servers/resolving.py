@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Makes the lock files anew: ``python -m hack.servers lock``.
+"""Makes the lock files again: ``python -m hack.servers lock``.
 
 The files hold names and versions for every platform and for each Python from 3.12 on; no hashes and
 no addresses, because every machine has its own index.

@@ -101,7 +101,7 @@ class Service:
         self.port = port
 
     def stop(self) -> None:
-        """Stop it at once, as a crash would; `start` brings it back with its data."""
+        """Stop it at once, as a crash would; ``start`` brings it back with its data."""
         if self._program is not None:
             self.household.stop(self._program)
             self._program = None
@@ -173,7 +173,7 @@ class Redis(Service):
 class Postgres(Service):
     """A PostgreSQL server that asks everybody for a password.
 
-    `ADMIN` may do everything; `password` is its password, made anew each time.
+    ``ADMIN`` may do everything; ``password`` is its password, another one each time.
     """
 
     name = "postgres"

@@ -3,7 +3,7 @@
 
 """Asks a release's own classes about a config, without booting: some milliseconds a config.
 
-One process runs `inside/checker.py` in the release's interpreter for as long as the validator is
+One process runs ``inside/checker.py`` in the release's interpreter for as long as the validator is
 open; questions and answers are lines of JSON. What it finds beyond an error of the server's own
 is what the server does *not* say: keys that it ignores, and providers of which the last one wins.
 """

@@ -4,8 +4,8 @@
 """One virtual environment for each release, made by uv from the release's lock file.
 
 Nothing is resolved here: the lock file names every package. One that was not finished is removed
-and made anew. Which index is used is the user's affair: uv's own settings hold, and without any
-`index_settings` hands on what pip was told.
+and made again. Which index is used is the user's affair: uv's own settings hold, and without any
+``index_settings`` hands on what pip was told.
 """
 
 from __future__ import annotations

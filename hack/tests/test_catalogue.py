@@ -26,7 +26,7 @@ def dumps(bed: Bed) -> Dumps:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_an_era_made_anew_is_what_is_checked_in(dumps: Dumps, era: str) -> None:
+def test_an_era_made_again_is_what_is_checked_in(dumps: Dumps, era: str) -> None:
     checked_in = json.loads(CATALOGUE.read_text("utf-8"))
 
     made = maker.catalogue({era: dumps[era]})

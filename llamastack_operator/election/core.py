@@ -235,7 +235,7 @@ class Election:
         """The swap succeeded: we hold the Lease, counted from when the request left."""
         self._observe(lease, now)
         if now - self._sent_at >= self.timings.renew_deadline_s:
-            # The answer came after a stall: by now the others may count us out.
+            # The answer came after a stall: the others may count us out already.
             if self.leading:
                 return self._lose("the renewal was answered too late")
             return Wait(0.0, 0.0)
@@ -253,7 +253,7 @@ class Election:
         return self.failed(now)
 
     def failed(self, now: float) -> Action:
-        """A request failed, was refused or ran out of time: a failed attempt (E6)."""
+        """A request failed, was refused or timed out: a failed attempt (E6)."""
         if not self.leading:
             return self._periods(SEARCH)
         if now >= self._deadline():

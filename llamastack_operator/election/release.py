@@ -6,7 +6,7 @@
 A crash costs the others the whole lease; a clean stop must not. The released record names no
 holder and lasts one second, as client-go's ``release`` writes it. Like every write it is a
 compare-and-swap: if a renewal whose answer was lost moved the version on, read and swap again. A
-Lease that somebody else holds by now is left alone. The caller bounds the whole.
+Lease that somebody else holds already is left alone. The caller bounds the whole.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Connection:
         return str(header) if header else None
 
     async def refresh(self) -> None:
-        """Obtain credentials anew: token file, exec plug-in or OIDC (A13).
+        """Obtain credentials again: token file, exec plug-in or OIDC (A13).
 
         Raises:
             KubeConfigError: it failed.

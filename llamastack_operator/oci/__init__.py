@@ -17,6 +17,6 @@ Every module but the last three is a core without I/O:
 ``http``          requests with a deadline, a size limit and careful redirects
 ``client``        one image: authenticate, walk from the tag to the config, check every digest
 ``secrets``       reads pull secrets for one question
-``resolver``      implements ``planning.image_configs``: answers at once, asks behind
+``resolver``      implements ``planning.image_configs``: answers at once, asks later
 ================  ============================================================================
 """

@@ -3,16 +3,18 @@
 
 """What is known of which image, for how long, and who waits for more. No I/O, no clock.
 
-Two memories. One is by question (image, and with whose eyes): what came of it last, and until when
-that is fresh. The other is by repository and digest: contents, which are true for ever and shared
-by all questions that lead to them. A question that another namespace asked is another question:
-what the eyes of one tenant have seen is not shown to the next (a private image stays private), but
-once a registry has shown both the same digest the content is fetched once.
+Two memories. One is by question (image, and the pull secrets to read it with): the last answer, and
+until when it is fresh. The other is by repository and digest: contents, which never change and are
+shared by all questions that lead to them. The same image asked for from another namespace is
+another question: an answer that one tenant's credentials obtained is never given to another tenant,
+so a private image stays private. Only when the registry has shown both the same digest do they
+share the content.
 
 * A tag is fresh for minutes, a digest for a day. What is not fresh any more is still the answer
-  while it is asked for anew, so that nothing flickers.
+  while it is asked for again, so that nothing flickers.
 * A success is never replaced by a failure: the labels of a digest do not go away.
-* A failure is an answer, too, with a rest that doubles: a missing image is not asked for all day.
+* A failure is an answer, too, with a back-off that doubles: a missing image is not asked for
+  all day.
 * One request a question, however many ask.
 * Both memories are bounded; what was not used for longest goes first.
 """
@@ -101,7 +103,7 @@ class AnswerCache:
 
         Args:
             question: the image.
-            asker: told by `done`, if the answer is still to come.
+            asker: told by ``done``, if the answer is still to come.
             credentials: another text than last time lifts the rest after a failure.
             now: monotonic seconds.
         """
@@ -162,7 +164,8 @@ class AnswerCache:
         error = entry.failure
         if error is None:
             return Pending()
-        # While it is asked anew the asker is woken by the answer; this is for the case that not.
+        # While it is being asked again the answer wakes the asker; this is for the case that none
+        # comes.
         retry = LONGEST_REST_S if entry.running else max(entry.fresh_until - now, FIRST_REST_S)
         return Failed(error.reason, str(error), error.transient, retry)
 

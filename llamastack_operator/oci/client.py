@@ -8,7 +8,7 @@ anything taken from memory. After that everything is fetched by digest, so that 
 meanwhile cannot mix two images: index, manifest, config blob, and the layer if the labels name one.
 
 Credentials and tokens live as long as one visit and are kept nowhere. Candidates are tried in the
-kubelet's order until one opens the door.
+kubelet's order until the registry accepts one.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 config that the kubelet would not find an image with must not work for us either, nor the other way
 round. An entry's key is a host, perhaps with port and path, each part of the host a glob; keys are
 tried in reverse alphabetical order, so that the longer path comes first; every match is a
-candidate, and they are tried in order until one opens the door. Docker Hub's key,
+candidate, and they are tried in order until the registry accepts one. Docker Hub's key,
 ``index.docker.io``, is looked at last.
 
 Identity tokens are not used, as the kubelet does not use them.

@@ -1,11 +1,11 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the answers, asks registries behind everybody's back.
+"""Answers at once from the cache of answers, asks registries in the background.
 
-The shell around `answers`: it has the clock, the dice and the tasks. Every image is one task with a
-deadline of its own in a bounded crowd; a registry that hangs costs its own askers their patience
-and nobody else anything.
+The shell around ``answer_cache``: it has the clock, the dice and the tasks. Each image is read by a
+task with its own deadline, and the number of tasks is bounded; a registry that hangs delays only
+the resources that wait for it.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}  # the rest have
 
 
 class ImageConfigResolver:
-    """Implements `controller.llamastack.planning.image_configs.ImageConfigs`.
+    """Implements ``controller.llamastack.planning.image_configs.ImageConfigs``.
 
     Args:
-        http: connections; opened and closed by `run`.
+        http: connections; opened and closed by ``run``.
         secrets: reads credentials.
         wake: queues a key again.
         clock: monotonic seconds.
@@ -74,7 +74,7 @@ class ImageConfigResolver:
         self._asked: asyncio.Queue[Question] = asyncio.Queue()
 
     def lookup(self, question: Question, *, asker: ObjectKey, credentials: str) -> Answer:
-        """See `controller.llamastack.planning.image_configs.ImageConfigs.lookup`."""
+        """See ``controller.llamastack.planning.image_configs.ImageConfigs.lookup``."""
         answer, start = self._answers.ask(
             question, asker, credentials=credentials, now=self._clock()
         )

@@ -5,7 +5,7 @@
 
 As for a pod: the secrets that the spec names, in order; if it names none, those of the
 ServiceAccount. A Secret that is missing or unreadable is passed over, as the kubelet does, and
-named in the message if nothing else opens the door. No value outlives the question.
+named in the message if the registry accepts no other. No value outlives the question.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HINT = "name one with access in spec.workload.overrides.imagePullSecrets"
 
 
 class Live(Protocol):
-    """The part of `controller.runtime.ports.Writer` that is needed."""
+    """The part of ``controller.runtime.ports.Writer`` that is needed."""
 
     async def get(self, resource: Resource, key: ObjectKey) -> Object:
         """The live object.

@@ -91,10 +91,10 @@ class ProbeClient:
         """
         async with asyncio.TaskGroup() as group:
             providers = group.create_task(
-                self._heard(server, PROVIDERS, answers.providers), name="ask providers"
+                self._ask_for(server, PROVIDERS, answers.providers), name="ask providers"
             )
             version = group.create_task(
-                self._heard(server, VERSION, answers.version), name="ask version"
+                self._ask_for(server, VERSION, answers.version), name="ask version"
             )
         listed, reported = providers.result(), version.result()
         problems: dict[str, str] = {}
@@ -109,7 +109,7 @@ class ProbeClient:
             problem=_in_words(problems),
         )
 
-    async def _heard(
+    async def _ask_for(
         self, server: Server, path: str, read: Callable[[bytes], T]
     ) -> T | _Unanswered | NotAllowed:
         """Either the one or the other, so that the second question has its chance, too."""
@@ -128,7 +128,7 @@ class ProbeClient:
 
     async def _get(self, server: Server, path: str) -> bytes:
         if self._session is None:
-            raise RuntimeError("the asker is used outside its `async with` block")
+            raise RuntimeError("the client is used outside its `async with` block")
         way = await self._route.way(server)
         async with self._session.get(
             str(way.base) + path,

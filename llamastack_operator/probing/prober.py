@@ -1,9 +1,9 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Answers at once from the schedule, asks servers behind everybody's back.
+"""Answers at once from the schedule, asks servers in the background.
 
-The shell around `schedule`: it has the clock, the dice and the tasks. At most so many servers are
+The shell around ``schedule``: it has the clock, the dice and the tasks. At most so many servers are
 asked at a time, each with a deadline; a server that hangs costs one place for that long, and no
 worker of the controller ever waits for any of it.
 """
@@ -35,7 +35,7 @@ MOST_AT_A_TIME: Final = 16
 
 
 class ProbesServers(Protocol):
-    """Asks one server; `llamastack_operator.probing.probe_client.ProbeClient`."""
+    """Asks one server; ``llamastack_operator.probing.probe_client.ProbeClient``."""
 
     async def ask(self, server: Server) -> ServerReport:
         """What it says of itself.
@@ -47,10 +47,10 @@ class ProbesServers(Protocol):
 
 
 class Prober:
-    """Implements `controller.llamastack.server.probe_port.Servers`.
+    """Implements ``controller.llamastack.server.probe_port.ServerProber``.
 
     Args:
-        asker: opened and closed by `run`.
+        client: opened and closed by ``run``.
         wake: queues a key again.
         clock: monotonic seconds.
         dice: 0 to 1.
@@ -59,14 +59,14 @@ class Prober:
 
     def __init__(
         self,
-        asker: AbstractAsyncContextManager[ProbesServers],
+        client: AbstractAsyncContextManager[ProbesServers],
         *,
         wake: Callable[[ObjectKey], None],
         clock: Callable[[], float],
         dice: Callable[[], float] = random.random,
         most_at_a_time: int = MOST_AT_A_TIME,
     ) -> None:
-        self._asker = asker
+        self._client = client
         self._wake = wake
         self._clock = clock
         self._dice = dice
@@ -81,28 +81,28 @@ class Prober:
         self._off = True
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """See `controller.llamastack.server.probe_port.Servers.look`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.look``."""
         if self._off:
             return None
         self._changed.set()
         return self._schedule.look(server, ready=ready, known=known, now=self._clock())
 
     def awaited_s(self, uid: str) -> float:
-        """See `controller.llamastack.server.probe_port.Servers.awaited_s`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.awaited_s``."""
         return self._schedule.awaited_s(uid, now=self._clock())
 
     def forget(self, uid: str) -> None:
-        """See `controller.llamastack.server.probe_port.Servers.forget`."""
+        """See ``controller.llamastack.server.probe_port.ServerProber.forget``."""
         self._schedule.forget(uid)
 
     async def run(self) -> None:
         """Ask servers until cancelled."""
-        async with self._asker as asker, asyncio.TaskGroup() as group:
+        async with self._client as client, asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
                 while self._places and (server := self._schedule.take(self._clock())):
                     self._places -= 1
-                    group.create_task(self._ask(asker, server), name=f"probe {server.key}")
+                    group.create_task(self._ask(client, server), name=f"probe {server.key}")
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -113,9 +113,9 @@ class Prober:
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()
 
-    async def _ask(self, asker: ProbesServers, server: Server) -> None:
+    async def _ask(self, client: ProbesServers, server: Server) -> None:
         try:
-            heard = await asker.ask(server)
+            report = await client.ask(server)
         except NotAllowed as error:
             if self._schedule.refused(server, now=self._clock()):
                 self._wake(server.key)
@@ -126,18 +126,20 @@ class Prober:
             )
             self._answered(server, ServerReport(problem="could not be understood"))
         else:
-            self._answered(server, heard)
+            self._answered(server, report)
         finally:
             self._places += 1
             self._changed.set()
 
-    def _answered(self, server: Server, heard: ServerReport) -> None:
-        if not self._schedule.answered(server, _one(heard), now=self._clock(), spread=self._dice()):
+    def _answered(self, server: Server, report: ServerReport) -> None:
+        if not self._schedule.answered(
+            server, _one(report), now=self._clock(), spread=self._dice()
+        ):
             return
         self._wake(server.key)
-        if self._schedule.told(server.uid) == heard:
-            count = None if heard.providers is None else len(heard.providers)
-            facts = {"version": heard.version, "providers": count, "problem": heard.problem}
+        if self._schedule.report_of(server.uid) == report:
+            count = None if report.providers is None else len(report.providers)
+            facts = {"version": report.version, "providers": count, "problem": report.problem}
             log.info("Asked a server", **{k: v for k, v in facts.items() if v}, **_fields(server))
 
     def _tell_once(self, server: Server, error: NotAllowed) -> None:
@@ -153,9 +155,9 @@ class Prober:
 
 
 @functools.lru_cache(maxsize=256)
-def _one(heard: ServerReport) -> ServerReport:
+def _one(report: ServerReport) -> ServerReport:
     """The same value for all servers that say the same, of which there are many."""
-    return heard
+    return report
 
 
 def _fields(server: Server) -> dict[str, str]:

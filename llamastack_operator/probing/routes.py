@@ -74,11 +74,11 @@ class Direct:
     through_api: bool = False
 
     def connector(self) -> aiohttp.BaseConnector:
-        """See `Route.connector`; each question gets a new connection, and so any of the pods."""
+        """See ``Route.connector``; each question gets a new connection, and so any of the pods."""
         return aiohttp.TCPConnector(ssl=False, limit=0, force_close=True)
 
     async def way(self, server: Server) -> Way:
-        """See `Route.way`."""
+        """See ``Route.way``."""
         host = f"[{server.address}]" if ":" in server.address else server.address
         name = f"{server.service}.{server.key.namespace}.svc:{server.port}"
         return Way(URL(f"{server.scheme}://{host}:{server.port}"), {"Host": name})
@@ -97,11 +97,11 @@ class ThroughApi:
         self._connection = connection
 
     def connector(self) -> aiohttp.BaseConnector:
-        """See `Route.connector`; a pool of its own, so nothing else ever waits for a server."""
+        """See ``Route.connector``; a pool of its own, so nothing else ever waits for a server."""
         return connector(self._connection, limit=0)
 
     async def way(self, server: Server) -> Way:
-        """See `Route.way`."""
+        """See ``Route.way``."""
         authorization = await self._connection.authorization()
         name = f"{server.scheme}:{server.service}:{server.port}"
         path = SERVICE.path(namespace=server.key.namespace, name=name, subresource="proxy")

@@ -1,18 +1,18 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which server is asked when, and what was heard of it. No I/O, no clock, no dice.
+"""Which server is asked when, and its last report. No I/O, no clock, no dice.
 
-* A server is asked when there is an occasion (`controller.llamastack.server.probe_port`), one
+* A server is asked when there is an occasion (``controller.llamastack.server.probe_port``), one
   request a server at a time, in the order of the occasions.
-* Who did not answer is asked again after a rest that grows, a few times; then only on the next
-  occasion, or when a pass comes by much later. Repeats never take more than a part of the places,
-  so that a crowd of silent servers does not keep new ones waiting.
-* A failure is told only when it has repeated itself: right after a rollout the network may need a
-  moment. What was heard before of the same pod template is told until then.
+* A server that did not answer is asked again after a back-off, a few times; then only on the next
+  occasion, or with a reconcile much later. Repeats never take more than a part of the places, so
+  that a crowd of silent servers does not keep new ones waiting.
+* A failure is reported only when it has repeated itself: right after a rollout the network may need
+  a moment. Until then the last report of the same pod template stands.
 * An answer that comes after the template has changed is thrown away.
 * The first answer of a template is worth a moment's waiting: most servers give it soon, and then it
-  goes with the write that says they are ready. Whoever fails twice is not waited for.
+  goes with the write that says they are ready. A server that fails twice is not waited for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from controller.llamastack.server.probe_port import Server, ServerReport
 
 MOST_TRIES: Final = 5  # over 20 to 25 s, beside the time-outs
-TOLD_AFTER: Final = 3
+REPORTED_AFTER: Final = 3
 FIRST_REST_S: Final = 0.5  # the Service may learn of a pod a moment later than we do
 REST_GROWS: Final = 3.0
 LATER_S: Final = 600.0
@@ -49,7 +49,7 @@ class _Entry:
         ticket: its valid place in a queue; older ones are void.
         failures: in a row.
         gave_up_at: monotonic seconds.
-        heard: what is told.
+        report: the last one; ``None`` if there is none yet.
         asked_from: monotonic seconds; since when the first answer of this template is expected.
     """
 
@@ -60,7 +60,7 @@ class _Entry:
     ticket: int = 0
     failures: int = 0
     gave_up_at: float = 0.0
-    heard: ServerReport | None = None
+    report: ServerReport | None = None
     asked_from: float | None = None
 
 
@@ -83,7 +83,7 @@ class Schedule:
         return len(self._entries)
 
     def look(self, server: Server, *, ready: bool, known: bool, now: float) -> ServerReport | None:
-        """See `controller.llamastack.server.probe_port.Servers.look`.
+        """See ``controller.llamastack.server.probe_port.ServerProber.look``.
 
         Args:
             server: as it is now.
@@ -92,47 +92,47 @@ class Schedule:
             now: monotonic seconds.
         """
         entry = self._entries.get(server.uid)
-        news = entry is None or entry.ready != ready
+        changed = entry is None or entry.ready != ready
         if entry is None:
             entry = self._entries[server.uid] = _Entry(server, open=not known, due=now)
         elif entry.server.occasion != server.occasion:
             if entry.server.template != server.template:
-                entry.heard = entry.asked_from = None
-            entry.open, entry.due, entry.failures, news = True, now, 0, True
+                entry.report = entry.asked_from = None
+            entry.open, entry.due, entry.failures, changed = True, now, 0, True
         elif not entry.open and entry.failures and now - entry.gave_up_at >= LATER_S:
-            entry.open, entry.due, entry.failures, news = True, now, MOST_TRIES - 1, True
+            entry.open, entry.due, entry.failures, changed = True, now, MOST_TRIES - 1, True
         entry.server, entry.ready = server, ready
         if ready and entry.open and entry.asked_from is None:
             entry.asked_from = now
-        if news:
+        if changed:
             self._queue(entry)
-        return entry.heard
+        return entry.report
 
     def awaited_s(self, uid: str, *, now: float) -> float:
-        """See `controller.llamastack.server.probe_port.Servers.awaited_s`.
+        """See ``controller.llamastack.server.probe_port.ServerProber.awaited_s``.
 
         Args:
             uid: of the resource.
             now: monotonic seconds.
         """
         entry = self._entries.get(uid)
-        if entry is None or entry.asked_from is None or entry.heard is not None:
+        if entry is None or entry.asked_from is None or entry.report is not None:
             return 0.0
         if not (entry.open and entry.ready) or entry.failures >= AWAITED_TRIES:
             return 0.0
         return max(0.0, entry.asked_from + AWAITED_S - now)
 
-    def told(self, uid: str) -> ServerReport | None:
-        """What is told of a server."""
+    def report_of(self, uid: str) -> ServerReport | None:
+        """The last report of a server, if there is one."""
         entry = self._entries.get(uid)
-        return entry.heard if entry else None
+        return entry.report if entry else None
 
     def forget(self, uid: str) -> None:
         """The resource is gone."""
         self._entries.pop(uid, None)
 
     def take(self, now: float) -> Server | None:
-        """The next server to ask; counts as being asked until `answered` or `refused`."""
+        """The next server to ask; counts as being asked until ``answered`` or ``refused``."""
         while self._first:
             ticket, uid = self._first.popleft()
             if self._is_valid(ticket, uid):
@@ -146,17 +146,17 @@ class Schedule:
         return None
 
     def next_due(self) -> float | None:
-        """When `take` may have something; None: not before an answer or another look."""
+        """When ``take`` may have something; None: not before an answer or another look."""
         if self._first:
             return 0.0
         return self._repeats[0][0] if self._repeats and self._may_repeat() else None
 
-    def answered(self, asked: Server, heard: ServerReport, *, now: float, spread: float) -> bool:
+    def answered(self, asked: Server, report: ServerReport, *, now: float, spread: float) -> bool:
         """What came of a question; whether there is something else to tell, or nothing to wait for.
 
         Args:
-            asked: from `take`.
-            heard: the answer, with a problem if it is not a whole one.
+            asked: from ``take``.
+            report: the answer, with a problem if it is not a whole one.
             now: monotonic seconds.
             spread: 0 to 1, at random.
         """
@@ -164,7 +164,7 @@ class Schedule:
         entry = self._finished(asked, now)
         if entry is None:
             return False
-        if not heard.problem:
+        if not report.problem:
             entry.open, entry.failures = False, 0
         else:
             entry.failures += 1
@@ -173,10 +173,10 @@ class Schedule:
             rest = exponential(FIRST_REST_S, entry.failures - 1, factor=REST_GROWS, cap_s=LATER_S)
             entry.due = now + rest * (1.0 + SPREAD * spread)
             self._queue(entry)
-            if entry.failures < TOLD_AFTER:
+            if entry.failures < REPORTED_AFTER:
                 return awaited and not self.awaited_s(asked.uid, now=now)
-        told, entry.heard = entry.heard, heard
-        return told != heard
+        before, entry.report = entry.report, report
+        return before != report
 
     def refused(self, asked: Server, *, now: float) -> bool:
         """We are not allowed to ask: it is not tried again soon. Whether somebody waits for it."""

@@ -23,13 +23,13 @@ def kubeconfig(kwok_plane: ControlPlane) -> Path:
 
 @pytest.fixture(scope="module")
 def operator_flags() -> tuple[str, ...]:
-    """More flags of `operator`; a file may have some."""
+    """More flags of ``operator``; a file may have some."""
     return ()
 
 
 @pytest.fixture(scope="module")
 def operator(kubeconfig: Path, operator_flags: tuple[str, ...]) -> Iterator[OperatorProcess]:
-    """The operator at work, telling of each pass; it has to end well, too."""
+    """The operator at work, telling of each reconcile; it has to end well, too."""
     with OperatorProcess(kubeconfig, "--log-level=debug", *operator_flags) as process:
         process.wait_ready()
         process.wait_logged("Started workers")

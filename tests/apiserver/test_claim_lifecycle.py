@@ -48,7 +48,7 @@ def strategy(world: World) -> dict[str, Any]:
     return found
 
 
-def passes(operator: OperatorProcess, world: World) -> int:
+def reconciles(operator: OperatorProcess, world: World) -> int:
     return sum(
         record.get("event") == "Reconciled" and record.get("namespace") == world.namespace
         for record in operator.records()
@@ -77,9 +77,9 @@ def test_volume_of_the_default_class_costs_few_requests_and_none_later(
     )
     assert claim(world)["spec"]["storageClassName"] == f"{world.namespace}-default"
 
-    before, mark = passes(operator, world), world.plane.audit.mark()
+    before, mark = reconciles(operator, world), world.plane.audit.mark()
     world.patch("llsd", "demo", {"metadata": {"annotations": {"touched": "yes"}}})
-    eventually("another pass", lambda: passes(operator, world) > before)
+    eventually("another reconcile", lambda: reconciles(operator, world) > before)
 
     assert world.writes_since(mark) == []
 
@@ -203,7 +203,7 @@ def test_strategy_changes_beside_somebody_who_wrote_the_same_numbers(world: Worl
     assert strategy(world) == before
 
 
-def test_claim_that_was_deleted_is_said_and_made_anew_when_its_pod_is_gone(world: World) -> None:
+def test_deleted_claim_is_reported_and_made_again_when_its_pod_is_gone(world: World) -> None:
     start(world)
     uid = claim(world)["metadata"]["uid"]
     volume(world.client, f"{world.namespace}-2", world.namespace)
@@ -243,9 +243,9 @@ def test_nothing_is_made_while_the_resource_is_being_deleted(
     eventually("no pod", lambda: not world.all("replicaset"))
     world.delete("claim", "demo-pvc")
     eventually("no claim", lambda: world.get("claim", "demo-pvc") is None)
-    before = passes(operator, world)
+    before = reconciles(operator, world)
     world.patch("llsd", "demo", {"metadata": {"annotations": {"touched": "yes"}}})
-    eventually("a pass", lambda: passes(operator, world) > before)
+    eventually("a reconcile", lambda: reconciles(operator, world) > before)
 
     assert [w for w in world.writes_since(mark) if w.subresource != "status"] == []
     world.patch("llsd", "demo", {"metadata": {"finalizers": None}})

@@ -209,16 +209,16 @@ def test_blank_bundle_of_the_cluster_is_no_bundle(world: World) -> None:
     assert variables(world) == {}
 
 
-def test_edited_or_deleted_bundle_is_mended_without_a_restart(world: World) -> None:
+def test_edited_or_deleted_bundle_is_repaired_without_a_restart(world: World) -> None:
     put(world, {KEY: ONE.pem})
     world.resource(networking=TRUST)
     world.wait_ready()
     good = bundle(world)
 
     renew(world, "mine", BUNDLE)
-    eventually("mended", lambda: bundle(world) == good)
+    eventually("repaired", lambda: bundle(world) == good)
     world.delete("configmap", BUNDLE)
-    eventually("made anew", lambda: world.get("configmap", BUNDLE))
+    eventually("made again", lambda: world.get("configmap", BUNDLE))
 
     assert bundle(world) == good
     assert replica_sets(world) == 1

@@ -157,7 +157,7 @@ def _digest(world: World) -> str:
         ),
     ],
 )
-def test_unusable_content_leaves_what_runs_and_is_picked_up_when_mended(
+def test_unusable_content_leaves_what_runs_and_is_picked_up_when_fixed(
     world: World, text: str, reason: str, message: str
 ) -> None:
     world.create("configmap", config_map())

@@ -270,7 +270,7 @@ def test_retained_claim_wakes_its_resource(world: World) -> None:
     # Twice: a new claim is looked at once more after a while, without being asked.
     for _ in range(2):
         world.patch("claim", "demo-pvc", spoilt)
-        eventually("it is mended", lambda: claim(world)["metadata"]["annotations"][annotation])
+        eventually("it is repaired", lambda: claim(world)["metadata"]["annotations"][annotation])
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ async def test_equal_events_are_one_whose_series_grows(
     assert "It is up" in control_plane.kubectl("get", "events", "-n", namespace)
 
 
-async def test_event_that_is_gone_is_created_anew(
+async def test_event_that_is_gone_is_created_again(
     recorder: Recorder, control_plane: ControlPlane, namespace: str
 ) -> None:
     report(recorder, pod(namespace))

@@ -297,7 +297,7 @@ async def test_rights_that_are_given_and_taken_away_are_noticed(
 
 
 def troubles(logs: list[Any]) -> list[str]:
-    return [e["reason"] for e in logs if e["event"] == "Could not follow the API server"]
+    return [e["reason"] for e in logs if e["event"] == "Watch failed"]
 
 
 # --- (A18, B9, B10) ------------------------------------------------------------------------

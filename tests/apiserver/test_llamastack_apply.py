@@ -97,7 +97,7 @@ def env_of(live: Object) -> list[str]:
 
 
 async def settled(writer: ChildWriter, owner: Object, child: Child, cached: Object) -> Applied:
-    """The child after as many passes as the controllers' own writes in between demand."""
+    """The child after as many reconciles as the controllers' own writes in between demand."""
     while True:
         try:
             return await writer.ensure(owner, child, Cache(cached))

@@ -138,7 +138,7 @@ def test_mistake_changes_nothing_and_is_an_event_on_the_config_map(
         assert record["detail"] in note
 
 
-def test_operator_that_starts_on_a_mistake_waits_and_goes_on_once_it_is_mended(
+def test_operator_that_starts_on_a_mistake_waits_and_goes_on_once_it_is_fixed(
     world: World, kubeconfig: Path
 ) -> None:
     """Defaults in place of what cannot be read would replace images in the whole cluster."""
@@ -230,7 +230,7 @@ def test_restart_with_the_same_content_writes_nothing(world: World, kubeconfig: 
             'controller_runtime_reconcile_total{controller="llamastackdistribution",'
             'result="success"}'
         )
-        eventually("a pass", lambda: process.metrics()[done] >= 1)
+        eventually("a reconcile", lambda: process.metrics()[done] >= 1)
 
     assert world.writes_since(mark) == []
     assert condition(world.must_get("llsd", "demo"), "Ready")["status"] == "True"

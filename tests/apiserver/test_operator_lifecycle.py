@@ -66,25 +66,25 @@ def test_resource_becomes_ready_with_few_requests_and_says_what_it_is(world: Wor
     )
 
 
-def test_another_pass_over_an_unchanged_world_writes_nothing(
+def test_another_reconcile_over_an_unchanged_world_writes_nothing(
     world: World, operator: OperatorProcess
 ) -> None:
     world.secret()
     world.resource()
     world.wait_ready()
     eventually("both Events", lambda: len(world.events()) == 2)
-    passes = reconciles(operator, world)
+    before = reconciles(operator, world)
     mark = world.plane.audit.mark()
 
     world.patch("llsd", "demo", {"metadata": {"annotations": {"touched": "yes"}}})
     world.patch("service", "demo-service", {"metadata": {"annotations": {"touched": "yes"}}})
 
-    eventually("another pass", lambda: reconciles(operator, world) > passes)
+    eventually("another reconcile", lambda: reconciles(operator, world) > before)
     assert world.writes_since(mark) == []
 
 
 def reconciles(operator: OperatorProcess, world: World, name: str = "") -> int:
-    """Passes over one or all resources of this namespace that the operator has finished."""
+    """Reconciles over one or all resources of this namespace that the operator has finished."""
     return sum(
         record.get("event") == "Reconciled"
         and record.get("namespace") == world.namespace
@@ -325,7 +325,7 @@ def test_config_map_of_a_user_wakes_the_resource_that_names_it_and_nobody_else(
         world.wait_ready(f"{name}-user")
     eventually("both Events of the other", lambda: len(world.events("other-user")) == 2)
     before = world.must_get("deployment", "named-user")["metadata"]["generation"]
-    passes = reconciles(operator, world, "other-user")
+    reconciled = reconciles(operator, world, "other-user")
 
     world.patch("configmap", "named", {"data": {"k": "2"}})
 
@@ -333,4 +333,4 @@ def test_config_map_of_a_user_wakes_the_resource_that_names_it_and_nobody_else(
         return int(world.must_get("deployment", "named-user")["metadata"]["generation"])
 
     eventually("its user is woken", lambda: generation() > before)
-    assert reconciles(operator, world, "other-user") == passes
+    assert reconciles(operator, world, "other-user") == reconciled

@@ -65,7 +65,7 @@ def test_restart_over_an_unchanged_world_writes_nothing_and_only_lists(
             'controller_runtime_reconcile_total{controller="llamastackdistribution",'
             'result="success"}'
         )
-        eventually("a pass over each", lambda: second.metrics()[done] >= 5)
+        eventually("a reconcile over each", lambda: second.metrics()[done] >= 5)
         requests = world.requests_since(mark)
 
     assert world.writes_since(mark) == []

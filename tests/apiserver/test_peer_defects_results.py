@@ -128,15 +128,15 @@ def test_bundle_of_many_keys_is_written_once_and_its_rotation_rolls_once(
     before = generations(world)
 
     for number in range(12):
-        seen = passes(world, operator)
+        seen = reconciles(world, operator)
 
         def again(seen: int = seen) -> bool:
-            return passes(world, operator) > seen
+            return reconciles(world, operator) > seen
 
         touch = {"metadata": {"annotations": {"touched": str(number)}}}
         world.patch("service", "demo-service", touch)
         world.patch("llsd", "demo", {"metadata": {"labels": {"touched": str(number)}}})
-        eventually("a pass", again)
+        eventually("a reconcile", again)
     assert generations(world) == before
 
     world.patch("configmap", metadata["name"], {"data": {"z.crt": certificate("another")}})
@@ -145,7 +145,7 @@ def test_bundle_of_many_keys_is_written_once_and_its_rotation_rolls_once(
     assert generations(world)[0] == before[0] + 1
 
 
-def passes(world: World, operator: OperatorProcess) -> int:
+def reconciles(world: World, operator: OperatorProcess) -> int:
     return sum(
         record.get("event") == "Reconciled" and record.get("namespace") == world.namespace
         for record in operator.records()

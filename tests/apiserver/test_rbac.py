@@ -164,7 +164,8 @@ def everything_comes(world: World) -> None:
 
 
 def everything_is_found_again(world: World) -> None:
-    """Get and patch: a child without its label is not in the cache, so it is looked at and mended.
+    """Get and patch: a child without its label is not in the cache, so it is looked at and
+    repaired.
 
     The admission of the API server refuses nothing of that, so an administrator can do it, too.
     """

@@ -147,7 +147,7 @@ def test_operator_that_restarts_writes_nothing(kwok_plane: ControlPlane, kubecon
         again.wait_ready()
         again.wait_logged("Started workers")
         name = 'controller_runtime_reconcile_total{controller="llamastackdistribution",result="%s"}'
-        eventually("a pass", lambda: again.metrics().get(name % "success", 0) >= 1)
+        eventually("a reconcile", lambda: again.metrics().get(name % "success", 0) >= 1)
         again.terminate()
 
     own = [r for r in world.writes_since(mark) if r.namespace == world.namespace]

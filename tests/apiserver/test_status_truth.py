@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.conditions import condition
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from hack.cluster.errors import ClusterError
 from hack.cluster.plane import ControlPlane
 from tests.support.operator_process import OperatorProcess
@@ -86,7 +86,7 @@ def test_ready_is_never_said_of_a_generation_before_it_is_rolled_out(
         live = [d for at, d in deployments if at < version][-1]
         wanted = (cr["spec"].get("workload") or {}).get("overrides", {}).get("annotations", {})
         assert wanted.items() <= (live["spec"]["template"]["metadata"]["annotations"]).items()
-        assert assess(live).state is State.COMPLETE
+        assert assess(live).state is RolloutState.COMPLETE
     assert said >= 5, "each generation that was waited for became Ready"
 
 

@@ -74,7 +74,7 @@ def test_what_an_upgrade_cannot_generate_any_more_is_left_running(
 
     with operator(kubeconfig, table(tmp_path, None)):
         answer = eventually("it is noticed", lambda: with_reason(world, "UpgradeConfigFailure"))
-        # Another event: the reason is no matter of the first pass alone.
+        # Another event: the reason is no matter of the first reconcile alone.
         world.patch("llsd", "demo", {"metadata": {"labels": {"looked": "at"}}})
         world.create("llsd", {**manifest("other"), "spec": SPEC})
         fresh = world.wait_condition("ConfigGenerated", "False", "other")

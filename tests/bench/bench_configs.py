@@ -10,8 +10,8 @@ The bars (NFR-002, tightened): p99 below 20 ms for 5 providers and 10 models, be
 and 50; 1,000 different resources in less than 5 s. Exit code 1 if one is missed.
 
 A resource is measured from the parsed spec to the text, and once more from the object on, which is
-what a new generation of a resource costs the operator. Memory is what tracemalloc counts: `peak` is
-held at most at one time during a generation, `kept` is what is left while somebody holds the
+what a new generation of a resource costs the operator. Memory is what tracemalloc counts: ``peak``
+is held at most at one time during a generation, ``kept`` is what is left while somebody holds the
 result. The catalogue and the bases are read once a process and belong to neither.
 """
 

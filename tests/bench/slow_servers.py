@@ -233,7 +233,7 @@ async def _count_open(relay: FaultProxy, counts: list[int]) -> None:
 
 
 async def _until_at_rest(operator: OperatorProcess, n: int) -> None:
-    """The passes of the restart itself are not what is measured."""
+    """The reconciles of the restart itself are not what is measured."""
     deadline = time.monotonic() + _DEADLINE_S
     while not await asyncio.to_thread(at_rest, operator, n):
         assert time.monotonic() < deadline, "the restart does not end"

@@ -239,7 +239,7 @@ async def until_quiet(operator: OperatorProcess) -> None:
 
 
 def at_rest(operator: OperatorProcess, n: int) -> bool:
-    """Whether so many passes were made and nobody works."""
+    """Whether so many reconciles were made and nobody works."""
     metrics = operator.metrics()
 
     def total(name: str) -> float:

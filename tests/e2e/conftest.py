@@ -111,7 +111,7 @@ def node_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config, node_plane: ControlPlane) -> Iterator[Node]:
-    """A real node with the image `probe.NAME`."""
+    """A real node with the image ``probe.NAME``."""
     obtained = pytestconfig.stash[_obtained]
     if obtained.skip:
         pytest.skip(obtained.skip)

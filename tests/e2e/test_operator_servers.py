@@ -62,8 +62,8 @@ def _named(providers: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def _told(world: World, name: str) -> dict[str, Any] | None:
     """The status, once the operator has asked the server."""
     status: dict[str, Any] = world.must_get("llsd", name)["status"]
-    heard = "providers" in status.get("distributionConfig", {})
-    return status if heard and "llamaStackServerVersion" in status.get("version", {}) else None
+    reported = "providers" in status.get("distributionConfig", {})
+    return status if reported and "llamaStackServerVersion" in status.get("version", {}) else None
 
 
 CHILDREN = 4  # ServiceAccount, Service, ConfigMap, Deployment

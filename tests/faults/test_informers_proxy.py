@@ -338,8 +338,8 @@ async def test_bookmark_reaches_a_write_whose_event_got_lost(world: World) -> No
     world.proxy.add(DropEvents(frozenset({"ADDED"})), verb="watch", times=None)
     # A bookmark comes two seconds before the server's time-out.
     informer = patient(world.source, replace(PAGED, watch_timeout_s=(4, 4)))
-    heard: list[str] = []
-    informer.add_progress_listener(lambda: heard.append(informer.store.seen_up_to))
+    progress: list[str] = []
+    informer.add_progress_listener(lambda: progress.append(informer.store.seen_up_to))
     async with running(informer):
         await until(lambda: world.proxy.open_watches)
         version = world.create("a")["metadata"]["resourceVersion"]
@@ -347,7 +347,7 @@ async def test_bookmark_reaches_a_write_whose_event_got_lost(world: World) -> No
         await until(lambda: informer.store.reached(version), within=30)
         assert world.key("a") not in informer.store
 
-    assert len(heard) >= 2
+    assert len(progress) >= 2
 
 
 async def test_any_number_of_handlers_share_one_watch(world: World) -> None:

@@ -42,7 +42,7 @@ async def started(process: OperatorProcess) -> None:
 async def test_own_write_that_the_watch_does_not_show_yet_is_not_repeated(
     proxy: FaultProxy, world: World, tmp_path: Path
 ) -> None:
-    """(B13) The cache lacks the Deployment, and something else asks for another pass."""
+    """(B13) The cache lacks the Deployment, and something else asks for another reconcile."""
     gate = asyncio.Event()
     hold = HoldEvents(gate, about=b'"name":"demo"')
     proxy.add(hold, verb="watch", path="/deployments$", times=None)
@@ -66,7 +66,7 @@ async def test_own_write_that_the_watch_does_not_show_yet_is_not_repeated(
                 for name, value in process.metrics().items()
             )
 
-        await asyncio.to_thread(eventually, "a pass put off", is_postponed)
+        await asyncio.to_thread(eventually, "a reconcile put off", is_postponed)
         assert proxy.count("create", creates) == 1
 
         gate.set()

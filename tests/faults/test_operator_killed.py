@@ -6,8 +6,8 @@
 One operator serves a resource for each number of writes, each in a namespace of its own. A proxy
 lets that many writes through and then nothing more, so the operator stands in the middle of all of
 them at once when it is killed. Every resource comes twice: the last write was answered, or it was
-carried out and nobody heard of it. What the next operator makes of it is what there is after a calm
-day: every child, none twice, no pod rolled for it.
+carried out and nobody got the answer. What the next operator makes of it is what there is after a
+calm day: every child, none twice, no pod rolled for it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ALL = merged(
 """Also the children that are made of what others wrote: a Secret and a bundle of certificates."""
 
 MOST = len(CHILDREN) + 3
-"""Writes of a pass at most: a child of every kind, the bundle, the status, the field ownership."""
+"""Writes of a reconcile at most: each kind of child, the bundle, the status, field ownership."""
 
 OTHER = merged(
     MINIMAL,
@@ -79,22 +79,22 @@ class Cut:
         plane: where it is.
         namespace: its own.
         number: of writes.
-        heard: whether the last one is answered.
+        answered: whether the last one is answered.
     """
 
-    def __init__(self, plane: ControlPlane, namespace: str, number: int, *, heard: bool) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, number: int, *, answered: bool) -> None:
         self.arena = Arena(plane, namespace)
         self.namespace = namespace
-        self._number, self._heard = number, heard
+        self._number, self._answered = number, answered
         self._rules: list[Rule] = []
 
     def begin(self, proxy: FaultProxy) -> None:
         """From now on so many writes pass."""
-        # Events are written beside the pass, in no order.
+        # Events are written beside the reconcile, in no order.
         path = rf"/namespaces/{self.namespace}/(?!events)"
-        passing = self._number - (not self._heard)
+        passing = self._number - (not self._answered)
         self._rules = []
-        if not self._heard:
+        if not self._answered:
             self._rules.append(proxy.add(Reset(), verb=WRITES, path=path, skip=passing))
         away = Answer(503)
         self._rules.append(proxy.add(away, verb=WRITES, path=path, times=None, skip=passing))
@@ -122,10 +122,10 @@ class Scene:
     def __init__(self, plane: ControlPlane, proxy: FaultProxy, kubeconfig: Path, name: str) -> None:
         self._plane, self._proxy, self._kubeconfig = plane, proxy, kubeconfig
         self.calm = Arena(plane, f"{name}-calm")
-        self.cuts = [Cut(plane, f"{name}-0", 0, heard=True)]
+        self.cuts = [Cut(plane, f"{name}-0", 0, answered=True)]
         for number in range(1, MOST + 1):
-            self.cuts.append(Cut(plane, f"{name}-{number}", number, heard=True))
-            self.cuts.append(Cut(plane, f"{name}-{number}-unheard", number, heard=False))
+            self.cuts.append(Cut(plane, f"{name}-{number}", number, answered=True))
+            self.cuts.append(Cut(plane, f"{name}-{number}-unanswered", number, answered=False))
         for arena in self.arenas:
             arena.prepare([ALL, OTHER])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.llamastack.server.probe_port import Provider, ServerReport
+from controller.llamastack.server.probe_port import ReportedProvider, ServerReport
 from hack.cluster.ports import free_port
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.probing.probe_client import MOST_BYTES, NotAllowed, ProbeClient
@@ -40,31 +40,31 @@ TIMEOUT_S = 0.5
 PATIENT_S = 20.0  # where time is not what is asked about
 
 
-async def heard_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> ServerReport:
-    async with there, ProbeClient(Direct(), timeout_s=timeout_s, user_agent="test/1") as asker:
-        return await asker.ask(there.server)
+async def report_from(there: LlamaServer, timeout_s: float = PATIENT_S) -> ServerReport:
+    async with there, ProbeClient(Direct(), timeout_s=timeout_s, user_agent="test/1") as client:
+        return await client.ask(there.server)
 
 
 async def test_server_tells_its_version_and_providers() -> None:
     there = LlamaServer()
 
-    heard = await heard_from(there)
+    report = await report_from(there)
 
     text = "Provider does not implement it"
-    assert heard == ServerReport(
+    assert report == ServerReport(
         "0.7.3",
         (
-            Provider("inference", "vllm", "remote::vllm", "Not Implemented", text),
-            Provider("safety", "guard", "inline::llama-guard", "Not Implemented", text),
+            ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", text),
+            ReportedProvider("safety", "guard", "inline::llama-guard", "Not Implemented", text),
         ),
     )
-    assert SECRET not in repr(heard)
+    assert SECRET not in repr(report)
 
 
 async def test_nothing_that_could_be_stolen_is_sent() -> None:
     there = LlamaServer()
 
-    await heard_from(there)
+    await report_from(there)
 
     assert sorted(path for path, _ in there.requests) == ["/v1/providers", "/v1/version"]
     for _, headers in there.requests:
@@ -94,34 +94,34 @@ async def test_nothing_that_could_be_stolen_is_sent() -> None:
         (says(PROVIDERS, headers={"Content-Encoding": "gzip"}), ""),
     ],
 )
-async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_heard(
+async def test_wrong_list_is_told_in_a_few_words_and_the_version_is_reported(
     answer: Answer, why: str
 ) -> None:
     timeout_s = TIMEOUT_S if why.startswith("no answer") else PATIENT_S
 
-    heard = await heard_from(LlamaServer(providers=answer), timeout_s)
+    report = await report_from(LlamaServer(providers=answer), timeout_s)
 
-    assert heard.version == "0.7.3"
-    assert (heard.providers is None) == bool(why)
-    assert why in heard.problem
-    assert heard.problem.startswith("could not be asked for its providers: " if why else "")
+    assert report.version == "0.7.3"
+    assert (report.providers is None) == bool(why)
+    assert why in report.problem
+    assert report.problem.startswith("could not be asked for its providers: " if why else "")
 
 
 async def test_both_questions_share_one_deadline() -> None:
     began = time.monotonic()
 
-    heard = await heard_from(LlamaServer(never, never), TIMEOUT_S)
+    report = await report_from(LlamaServer(never, never), TIMEOUT_S)
 
-    assert heard.problem == (
+    assert report.problem == (
         f"could not be asked for its providers and its version: no answer within {TIMEOUT_S} s"
     )
     assert time.monotonic() - began < PATIENT_S / 2
 
 
 async def test_two_different_failures_are_both_told() -> None:
-    heard = await heard_from(LlamaServer(says(b"x", 500), says(b"[]")))
+    report = await report_from(LlamaServer(says(b"x", 500), says(b"[]")))
 
-    assert heard.problem == (
+    assert report.problem == (
         "could not be asked for its providers: it answers 500; "
         "for its version: the answer has no version"
     )
@@ -129,10 +129,10 @@ async def test_two_different_failures_are_both_told() -> None:
 
 async def test_closed_port_is_told_without_an_address() -> None:
     port = free_port()
-    async with ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
-        heard = await asker.ask(server(port=port))
+    async with ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as client:
+        report = await client.ask(server(port=port))
 
-    assert heard.problem.endswith("its version: connection refused")
+    assert report.problem.endswith("its version: connection refused")
 
 
 @pytest.mark.parametrize(
@@ -149,11 +149,11 @@ async def test_whatever_else_listens_is_told(scheme: str, why: str) -> None:
         writer.close()
 
     listener = await asyncio.start_server(babble, "127.0.0.1", 0)
-    async with listener, ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as asker:
+    async with listener, ProbeClient(Direct(), timeout_s=PATIENT_S, user_agent="t") as client:
         port = listener.sockets[0].getsockname()[1]
-        heard = await asker.ask(server(port=port, scheme=scheme))
+        report = await client.ask(server(port=port, scheme=scheme))
 
-    assert heard.problem.endswith(why)
+    assert report.problem.endswith(why)
 
 
 async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
@@ -161,29 +161,29 @@ async def test_certificate_of_any_signer_will_do(tmp_path: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
 
-    heard = await heard_from(LlamaServer(tls=tls))
+    report = await report_from(LlamaServer(tls=tls))
 
-    assert heard.version == "0.7.3"
+    assert report.version == "0.7.3"
 
 
 # --- outside the cluster -----------------------------------------------------------------------
 
 
-async def heard_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, list[str]]:
-    """What is heard from a server behind such an API server, and the paths that were asked for."""
+async def report_through(answer: Answer, tmp_path: Path) -> tuple[ServerReport, list[str]]:
+    """The report of a server behind such an API server, and the paths that were asked for."""
     async with LlamaServer(answer, answer) as api:
         path = kubeconfig_of(f"http://127.0.0.1:{api.port}", tmp_path / "kubeconfig")
         route = route_of("auto", await connect(Source(str(path))))
         assert isinstance(route, ThroughApi)
-        async with ProbeClient(route, timeout_s=PATIENT_S, user_agent="t") as asker:
-            heard = await asker.ask(server(scheme="https"))
-    return heard, [path for path, _ in api.requests]
+        async with ProbeClient(route, timeout_s=PATIENT_S, user_agent="t") as client:
+            report = await client.ask(server(scheme="https"))
+    return report, [path for path, _ in api.requests]
 
 
 async def test_outside_a_cluster_the_proxy_of_the_api_server_leads_there(tmp_path: Path) -> None:
-    heard, paths = await heard_through(answers, tmp_path)
+    report, paths = await report_through(answers, tmp_path)
 
-    assert heard.version == "0.7.3"
+    assert report.version == "0.7.3"
     base = "/api/v1/namespaces/n/services/https:demo-service:8321/proxy/v1"
     assert sorted(paths) == [f"{base}/providers", f"{base}/version"]
 
@@ -195,19 +195,19 @@ def status(code: int) -> Answer:
 
 async def test_refusal_of_the_api_server_is_none_of_the_server(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed):
-        await heard_through(status(403), tmp_path)
+        await report_through(status(403), tmp_path)
 
 
 async def test_refusal_of_the_server_is_told_through_the_proxy_too(tmp_path: Path) -> None:
-    heard, _ = await heard_through(says(b'{"detail":"no"}', 403), tmp_path)
+    report, _ = await report_through(says(b'{"detail":"no"}', 403), tmp_path)
 
-    assert "it asks for credentials" in heard.problem
+    assert "it asks for credentials" in report.problem
 
 
 async def test_server_that_the_api_server_cannot_reach_is_told(tmp_path: Path) -> None:
-    heard, _ = await heard_through(status(503), tmp_path)
+    report, _ = await report_through(status(503), tmp_path)
 
-    assert heard.problem.endswith(": the API server cannot reach it")
+    assert report.problem.endswith(": the API server cannot reach it")
 
 
 async def test_in_a_cluster_the_service_is_asked_unless_told_otherwise(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ async def test_in_a_cluster_the_service_is_asked_unless_told_otherwise(tmp_path:
 
 
 async def test_no_socket_is_left_behind() -> None:
-    await heard_from(LlamaServer(never, without_end), TIMEOUT_S)
+    await report_from(LlamaServer(never, without_end), TIMEOUT_S)
 
     gc.collect()
     await asyncio.sleep(0)

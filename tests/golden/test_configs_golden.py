@@ -3,9 +3,9 @@
 
 """A resource in, a config out, byte for byte.
 
-Each `data/NAME.yaml` is a resource; `data/NAME.config.yaml` is its config, with what comes along as
-comments above it. After a change that is meant, `UPDATE_GOLDEN=1` writes the files anew, and the
-diff is what users will see: every changed byte restarts pods.
+Each ``data/NAME.yaml`` is a resource; ``data/NAME.config.yaml`` is its config, with what comes
+along as comments above it. After a change that is meant, ``UPDATE_GOLDEN=1`` writes the files
+again, and the diff is what users will see: every changed byte restarts pods.
 """
 
 from __future__ import annotations

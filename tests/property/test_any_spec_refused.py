@@ -64,7 +64,7 @@ def places(value: Any, at: Path = ()) -> Iterator[Path]:
             yield from places(child, (*at, key))
 
 
-def judge(spec: AnySpec, resource: Any) -> Plan:
+def offline_plan(spec: AnySpec, resource: Any) -> Plan:
     """The plan for a resource that began as one with this spec."""
     base = None if "name" in spec.sections["distribution"] else base_of(spec.era)
     return make_plan(resource, DISTRIBUTIONS, base=base)
@@ -72,7 +72,7 @@ def judge(spec: AnySpec, resource: Any) -> Plan:
 
 def assert_told(plan: Plan) -> None:
     """A plan has a config, or errors that somebody can act on."""
-    assert plan.generated is not None or plan.errors or plan.waiting
+    assert plan.generated is not None or plan.errors or plan.postponed
     assert bool(plan.errors) == (plan.problem is not None)
     for found in (*plan.errors, *plan.warnings):
         assert found.path.startswith(("spec", "metadata", "apiVersion", "kind"))
@@ -91,7 +91,7 @@ def test_a_damaged_resource_gets_errors_with_paths(spec: AnySpec, data: st.DataO
         resource = put(resource, at, data.draw(_ANYTHING))
     before = repr(resource)
 
-    plan = judge(spec, resource)
+    plan = offline_plan(spec, resource)
 
     assert repr(resource) == before
     assert_told(plan)
@@ -104,7 +104,7 @@ def test_a_resource_without_its_main_parts_gets_errors(spec: AnySpec, key: str, 
     assume((key, new) != ("kind", None))  # absent, which says nothing wrong
     resource, _ = plan_of(spec)
 
-    plan = judge(spec, {**resource, key: new})
+    plan = offline_plan(spec, {**resource, key: new})
 
     assert plan.errors
     assert_told(plan)
@@ -157,7 +157,7 @@ def test_an_unknown_provider_is_told_at_its_name(
     _, at, written = one_provider(data, spec)
     resource, _ = plan_of(spec)
 
-    plan = judge(spec, put(resource, at, {**written, "provider": name}))
+    plan = offline_plan(spec, put(resource, at, {**written, "provider": name}))
 
     assert f"{shown(at)}.provider" in paths(plan)
 
@@ -181,7 +181,7 @@ def test_a_field_of_the_wrong_type_is_told_at_the_field(
     wrong = data.draw(st.sampled_from(_WRONG[field]))
     resource, _ = plan_of(spec)
 
-    plan = judge(spec, put(resource, at, {**written, field: wrong}))
+    plan = offline_plan(spec, put(resource, at, {**written, field: wrong}))
 
     assert any(path.startswith(f"{shown(at)}.{field}") for path in paths(plan)), plan.errors
 
@@ -195,7 +195,7 @@ def test_what_a_provider_requires_is_told_where_it_would_go(
     bare = {key: value for key, value in written.items() if key in {"id", "provider"}}
     resource, _ = plan_of(spec)
 
-    plan = judge(spec, put(resource, at, bare))
+    plan = offline_plan(spec, put(resource, at, bare))
 
     required = _required(spec, section, written["provider"])
     inside = {path.removeprefix(shown(at) + ".") for path in paths(plan)}
@@ -220,7 +220,7 @@ def _required(spec: AnySpec, section: str, name: str) -> set[str]:
 def test_a_wrong_distribution_is_told_there(spec: AnySpec, distribution: Any) -> None:
     resource, _ = plan_of(spec)
 
-    plan = judge(spec, put(resource, ("spec", "distribution"), distribution))
+    plan = offline_plan(spec, put(resource, ("spec", "distribution"), distribution))
 
     assert any(path.startswith("spec.distribution") for path in paths(plan))
 
@@ -232,7 +232,7 @@ def test_a_model_of_a_provider_that_is_not_there_is_told_at_the_model(spec: AnyS
     models = [*spec.sections.get("resources", {}).get("models", []), {"name": "q", "provider": "q"}]
     resources = {**spec.sections.get("resources", {}), "models": models}
 
-    plan = judge(spec, put(resource, ("spec", "resources"), resources))
+    plan = offline_plan(spec, put(resource, ("spec", "resources"), resources))
 
     assert f"spec.resources.models[{len(models) - 1}].provider" in paths(plan)
 
@@ -246,7 +246,7 @@ def test_a_store_without_its_address_is_told_at_the_address(
     resource, _ = plan_of(spec)
     field = "kv.endpoint" if "kv" in storage else "sql.connectionString"
 
-    plan = judge(spec, put(resource, ("spec", "storage"), storage))
+    plan = offline_plan(spec, put(resource, ("spec", "storage"), storage))
 
     assert f"spec.storage.{field}" in paths(plan)
 
@@ -256,4 +256,4 @@ def test_a_resource_as_an_api_server_stores_it_is_no_problem() -> None:
     resource, _ = plan_of(spec)
     stored = json.loads(json.dumps({**resource, "status": {"phase": "Ready"}}))
 
-    assert judge(spec, stored).errors == ()
+    assert offline_plan(spec, stored).errors == ()

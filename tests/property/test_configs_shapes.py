@@ -12,7 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from configs import detection, yaml_reader
-from configs.base import EmbeddedResolver
+from configs.base import EmbeddedBaseConfigs
 from configs.engine import Generated
 from configs.eras import Era
 from configs.errors import ConfigError
@@ -25,7 +25,7 @@ _NAMES = st.sampled_from(sorted(DISTRIBUTIONS.known))
 
 
 def _base(name: str) -> Any:
-    found = EmbeddedResolver().resolve(DISTRIBUTIONS.known[name])
+    found = EmbeddedBaseConfigs().base_of(DISTRIBUTIONS.known[name])
     assert found is not None
     return found
 

@@ -169,7 +169,7 @@ def test_memory_is_bounded_and_keeps_what_was_used_last(keys: list[int], capacit
     assert [key for key in range(21) if recent.get(key) is not None] == sorted(order)
 
 
-def test_event_that_vanished_starts_anew_with_what_was_not_stored() -> None:
+def test_event_that_vanished_starts_again_with_what_was_not_stored() -> None:
     series = Series(occurrence(), "t0", "t0")
     series.seen("t0")
     series.seen("t1")

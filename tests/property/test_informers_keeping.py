@@ -4,7 +4,7 @@
 """A store of objects of interest never holds a ghost, nor an old state, nor a stranger.
 
 Interest comes and goes, live reads are offered late, and the stream is cut and compacted
-meanwhile; what the store holds once it has caught up must be true (B2, B10, `keep`).
+meanwhile; what the store holds once it has caught up must be true (B2, B10, ``keep``).
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from llamastack_operator.probing.schedule import (
     FIRST_REST_S,
     LATER_S,
     MOST_TRIES,
+    REPORTED_AFTER,
     REST_GROWS,
     SPREAD,
-    TOLD_AFTER,
     Schedule,
 )
 from tests.support.llama_servers import server
@@ -34,7 +34,7 @@ UID = server().uid
 
 
 class Asking(RuleBasedStateMachine):
-    """Passes come by, servers answer well, badly or late, pods come and go."""
+    """Reconciles come by, servers answer well, badly or late, pods come and go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,10 +48,10 @@ class Asking(RuleBasedStateMachine):
 
     def look(self, name: str, *, known: bool = False) -> None:
         current = self.world[name]
-        heard = self.schedule.look(current, ready=self.ready[name], known=known, now=self.now)
+        report = self.schedule.look(current, ready=self.ready[name], known=known, now=self.now)
         self.seen[name] = current
         # What is told is of the template that runs, in the words of a server of that template.
-        assert heard is None or heard.problem or heard.version == current.template
+        assert report is None or report.problem or report.version == current.template
 
     @rule(name=st.sampled_from(NAMES), known=st.booleans())
     def pass_comes_by(self, name: str, known: bool) -> None:
@@ -84,8 +84,8 @@ class Asking(RuleBasedStateMachine):
     def somebody_answers(self, pick: int, well: bool) -> None:
         if self.asked:
             asked = self.asked.pop(pick % len(self.asked))
-            heard = replace(WELL, version=asked.template) if well else ILL
-            self.schedule.answered(asked, heard, now=self.now, spread=0.5)
+            report = replace(WELL, version=asked.template) if well else ILL
+            self.schedule.answered(asked, report, now=self.now, spread=0.5)
 
     @rule(name=st.sampled_from(NAMES))
     def resource_goes(self, name: str) -> None:
@@ -244,7 +244,7 @@ def test_silent_server_is_asked_a_few_times_and_left_alone() -> None:
     assert schedule.take(moments[-1] + LATER_S - 1) is None
 
 
-def test_pass_that_comes_by_much_later_is_one_more_try() -> None:
+def test_reconcile_much_later_is_one_more_try() -> None:
     schedule = Schedule()
     look(schedule, server())
     last = fails(schedule, MOST_TRIES, server())[-1]
@@ -261,7 +261,7 @@ def test_failure_is_told_when_it_has_repeated_itself() -> None:
     schedule = Schedule()
     look(schedule, server())
 
-    fails(schedule, TOLD_AFTER - 1, server())
+    fails(schedule, REPORTED_AFTER - 1, server())
     assert look(schedule, server()) is None
     fails(schedule, 1, server())
 
@@ -301,7 +301,7 @@ def test_who_may_not_ask_is_told_nothing_and_knocks_no_more() -> None:
     assert schedule.take(1.0) is None
 
 
-def test_only_another_answer_is_news() -> None:
+def test_only_another_report_queues_the_resource() -> None:
     schedule = Schedule()
     look(schedule, server())
     schedule.take(0.0)

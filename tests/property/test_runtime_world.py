@@ -4,12 +4,12 @@
 """A whole small world around the consistency tracker and the handlers (B13, C3, D5, D6).
 
 An API server that numbers its states, foreigners who change things, watches that lag, lists that
-skip states, answers that come late, passes that write and fail. Hypothesis orders the steps; three
-things must hold whatever the order:
+skip states, answers that come late, reconciles that write and fail. Hypothesis orders the steps;
+three things must hold whatever the order:
 
 - *nothing is lost*: when all is quiet, the world is what the owners ask for;
-- *no pass is blind*: none starts on a cache that lacks a write of its owner, before giving up;
-- *the operator is quiet*: without gaps in the watch, no pass is caused by our own writes.
+- *no reconcile is blind*: none starts on a cache that lacks a write of its owner, before giving up;
+- *the operator is quiet*: without gaps in the watch, no reconcile is caused by our own writes.
 
 The checks are tested, too: each of the seeded bugs at the end has to be found.
 """
@@ -47,7 +47,7 @@ PICKS = st.integers(0, 5)
 
 @given(moves=st.lists(st.tuples(st.sampled_from(MOVES), PICKS), min_size=60, max_size=120))
 @settings(max_examples=150)
-def test_nothing_is_lost_no_pass_is_blind_and_the_operator_is_quiet(
+def test_nothing_is_lost_no_reconcile_is_blind_and_the_operator_is_quiet(
     moves: list[tuple[Callable[[World, int], None], int]],
 ) -> None:
     world = World()
@@ -110,7 +110,7 @@ class DropsWhatWasDeferred(ConsistencyTracker):
 
 
 class NeverDefers(ConsistencyTracker):
-    def in_pass(self, owner: ObjectKey) -> bool:
+    def is_reconciling(self, owner: ObjectKey) -> bool:
         return False
 
 
@@ -129,7 +129,7 @@ class WakesOnEveryEcho(ConsistencyTracker):
 
 class IgnoresWhatListsSkip(ConsistencyTracker):
     def finished(self, owner: ObjectKey) -> int | None:
-        self._passes[owner].unseen.clear()
+        self._running[owner].unseen.clear()
         return super().finished(owner)
 
 

@@ -3,10 +3,10 @@
 
 """No value of a Secret in anything that somebody may read.
 
-The engine is never given one. Two places are: `connection.derive`, whose result is the content of
+The engine is never given one. Two places are: ``connection.derive``, whose result is the content of
 another Secret, and the resolver of Secrets, which judges values and forgets them. What is planted
 here consists of letters that no message of ours has in that order, so that any four characters of
-it in a row are a leak (`LONGEST`).
+it in a row are a leak (``LONGEST``).
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _said_when_refused(storage: StorageSecrets, inputs: Inputs, content: Content
 
 
 def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
-    """Everything that somebody may read about a resource, with the Secrets holding `values`."""
+    """Everything that somebody may read about a resource, with the Secrets holding ``values``."""
     resource, plan = plan_of(spec)
     yield repr(plan)
     generated = plan.generated or spec.generate()
@@ -212,7 +212,7 @@ def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_values_of_secrets_are_in_no_output_of_a_pass(era: str) -> None:
+def test_values_of_secrets_are_in_no_output_of_a_reconcile(era: str) -> None:
     seen = 0
 
     @settings(max_examples=25)

@@ -3,8 +3,8 @@
 
 """Real servers boot on the base config of every distribution, and on a base of every era.
 
-What `/v1/providers` lists is held against the config. It is no proof that a key was understood: the
-server shows ignored ones back. That is what the checks with the server's own classes are for.
+What ``/v1/providers`` lists is held against the config. It is no proof that a key was understood:
+the server shows ignored ones back. That is what the checks with the server's own classes are for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the engine writes, the real server runs: every case of `tests.support.matrix`."""
+"""What the engine writes, the real server runs: every case of ``tests.support.matrix``."""
 
 from __future__ import annotations
 

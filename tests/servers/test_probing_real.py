@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from controller.llamastack.server.probe_port import Provider
+from controller.llamastack.server.probe_port import ReportedProvider
 from hack.servers.bed import Bed
 from hack.servers.endpoint import OpenAIEndpoint
 from hack.servers.minimal import minimal
@@ -32,16 +32,16 @@ async def test_real_server_tells_its_version_and_providers_and_no_secret(
     async with (
         OpenAIEndpoint(api_keys=[TOKEN]) as endpoint,
         LlamaServer(bed, release, minimal(release), {"URL": endpoint.url, "TOKEN": TOKEN}) as real,
-        ProbeClient(Direct(), timeout_s=20.0, user_agent="test") as asker,
+        ProbeClient(Direct(), timeout_s=20.0, user_agent="test") as client,
     ):
         port = URL(real.url).port
         assert port is not None
-        heard = await asker.ask(llama_servers.server(port=port))
+        report = await client.ask(llama_servers.server(port=port))
 
-    assert heard.problem == ""
-    assert heard.version == release.version
-    assert heard.providers is not None
-    vllm = [p for p in heard.providers if p.id == "vllm"]
+    assert report.problem == ""
+    assert report.version == release.version
+    assert report.providers is not None
+    vllm = [p for p in report.providers if p.id == "vllm"]
     text = "Provider does not implement health check"
-    assert vllm == [Provider("inference", "vllm", "remote::vllm", "Not Implemented", text)]
-    assert TOKEN not in repr(heard)
+    assert vllm == [ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", text)]
+    assert TOKEN not in repr(report)

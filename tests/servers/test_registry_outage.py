@@ -38,7 +38,7 @@ def operator_of(kubeconfig: Path, registry: Registry) -> OperatorProcess:
     return OperatorProcess(kubeconfig, f"--registry-plain-http={registry.host}")
 
 
-def passes(operator: OperatorProcess) -> float:
+def reconciles(operator: OperatorProcess) -> float:
     return sum(
         value
         for name, value in operator.metrics().items()
@@ -65,9 +65,9 @@ def test_server_that_runs_outlives_its_registry(
         mark = world.plane.audit.mark()
         with operator_of(kubeconfig, registry) as process:
             process.wait_logged("Failed to read the labels of an image")
-            made = passes(process)
+            made = reconciles(process)
             world.patch("llsd", "demo", {"metadata": {"annotations": {"touched": "yes"}}})
-            eventually("another pass", lambda: passes(process) > made)
+            eventually("another reconcile", lambda: reconciles(process) > made)
             assert world.must_get("llsd", "demo")["status"] == before["status"]
             assert world.writes_since(mark) == []
 

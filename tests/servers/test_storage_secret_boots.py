@@ -146,7 +146,7 @@ async def test_server_keeps_its_state_there_after_a_rotation_of_the_password(
     value = url.format(ENCODED, postgres.port)
     world.patch("secret", "db", {"stringData": {"url": value}})
     eventually(
-        "the Secret is made anew",
+        "the Secret is made again",
         lambda: variables(world)["LLSD_STORAGE_KV_PASSWORD"] == PASSWORD,
     )
 

@@ -9,7 +9,7 @@ Plain HTTP towards the client, any URL towards the server, whose credentials the
         kubeconfig = proxy.write_kubeconfig(tmp_path / "kubeconfig")
         proxy.add(Answer(429, retry_after=7), verb="list", path="/deployments$")
         proxy.add(Reset(after_bytes=300), verb="watch", times=3, skip=1)
-        ...                                    # run whatever is to be tested against `kubeconfig`
+        ...                                    # run whatever is to be tested against ``kubeconfig``
         assert proxy.count("list", "/deployments$") == 2
 
 A rule says which requests (Kubernetes verb, regular expression on the path), how many of them are

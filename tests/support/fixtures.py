@@ -6,7 +6,7 @@
 A control plane is started once for each test process (under xdist: for each worker), when a test
 asks for it first, and every test gets a namespace of its own in it. The programs are obtained
 before the first test runs, because that may take minutes and a test may not. The same goes for the
-servers that a config is proven with (`bed`), and for Redis, PostgreSQL and a registry.
+servers that a config is proven with (``bed``), and for Redis, PostgreSQL and a registry.
 
 Without programs the tests fail, with the line that says what to install: a test that is skipped
 on every machine guards nothing. ``LLAMASTACK_OPERATOR_TESTS=offline`` skips them on purpose.
@@ -158,13 +158,13 @@ def _namespace(plane: ControlPlane) -> Iterator[str]:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A new namespace in `control_plane`, deleted afterwards."""
+    """A new namespace in ``control_plane``, deleted afterwards."""
     yield from _namespace(control_plane)
 
 
 @pytest.fixture
 def kwok_namespace(kwok_plane: ControlPlane) -> Iterator[str]:
-    """A new namespace in `kwok_plane`, deleted afterwards."""
+    """A new namespace in ``kwok_plane``, deleted afterwards."""
     yield from _namespace(kwok_plane)
 
 

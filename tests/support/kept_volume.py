@@ -51,7 +51,7 @@ class SmallBase:
 
     era: Era
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base, whatever the image."""
         apis = _APIS[self.era]
         providers: dict[str, list[Json]] = {
@@ -100,9 +100,9 @@ class KeptVolume:
 
         Args:
             release: that the image holds.
-            models: `spec.resources.models`.
+            models: ``spec.resources.models``.
             inference: id of the inference provider.
-            sections: of the spec; `shields` is the list in `spec.resources`.
+            sections: of the spec; ``shields`` is the list in ``spec.resources``.
         """
         provider = {"id": inference, "provider": "vllm", "endpoint": self.endpoint}
         resources = {"models": list(models), "shields": sections.pop("shields", [])}
@@ -116,7 +116,7 @@ class KeptVolume:
             NAMESPACE,
             spec_of(sections),
             distributions=DISTRIBUTIONS,
-            resolver=SmallBase(era_of(release)),
+            bases=SmallBase(era_of(release)),
             previous=self.current.registry if self.current else None,
         )
         return self.current

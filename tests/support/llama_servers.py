@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Something that answers `/v1/providers` and `/v1/version`, well or badly, on a real socket."""
+"""Something that answers ``/v1/providers`` and ``/v1/version``, well or badly, on a real socket."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class LlamaServer:
     No web framework: it would tidy up after what is meant to be untidy.
 
     Args:
-        providers: how it answers `/v1/providers`.
+        providers: how it answers ``/v1/providers``.
         version: how it answers everything else.
         tls: for https.
     """

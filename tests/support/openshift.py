@@ -4,7 +4,7 @@
 """What an OpenShift cluster has and ours lacks, as far as the operator looks at it.
 
 Routes are a CustomResourceDefinition here and an aggregated API there; fields and defaults are
-those of github.com/openshift/api `route/v1/types.go`, as far as the operator or a test uses them.
+those of github.com/openshift/api ``route/v1/types.go``, as far as the operator or a test uses them.
 """
 
 from __future__ import annotations

@@ -32,13 +32,13 @@ class ProviderMaker:
     """Draws the providers of one spec.
 
     Args:
-        draw: Of Hypothesis.
-        era: Of the base config.
-        release: A server's version: no type is drawn that this one lacks; empty for all of the era.
+        draw: of Hypothesis.
+        era: of the base config.
+        release: a server's version: no type is drawn that this one lacks; empty for all of the era.
 
     Attributes:
-        kinds: Ids and types of what was drawn, by the server's name of the API.
-        env: Variables that must be set for it.
+        kinds: ids and types of what was drawn, by the server's name of the API.
+        env: variables that must be set for it.
     """
 
     def __init__(self, draw: st.DrawFn, era: Era, release: str) -> None:
@@ -54,7 +54,7 @@ class ProviderMaker:
         return self._draw(st.booleans())
 
     def provider(self, section: Section, *, single: bool) -> Json:
-        """One provider of a section; `single` if it will have no other."""
+        """One provider of a section; ``single`` if it will have no other."""
         api = eras.api_of(section, self._era)
         assert api is not None
         types = [kind for kind in embedded().types(self._era, api).values() if self._has(kind)]

@@ -104,8 +104,8 @@ def made_up(name: str, path: str) -> str:
     """A value of a Secret that the server can use where the reference is.
 
     Args:
-        name: Of the variable.
-        path: Of the field with the reference, e.g. `spec.…[0].secretRefs.host.secretKeyRef`.
+        name: of the variable.
+        path: of the field with the reference, e.g. ``spec.…[0].secretRefs.host.secretKeyRef``.
     """
     field = path.removesuffix(".secretKeyRef").rpartition(".")[2]
     if field in {"url", "base_url", "uri", "endpoint"}:

@@ -45,13 +45,13 @@ class Driven:
         zero = Gauges(store_size=int, store_rv_age_s=float, last_event_age_s=float)
         metrics = NO_METRICS.informer("test", zero)
         self.failures: list[str] = []
-        intake = Decoder(
+        decoder = Decoder(
             resource,
             transform=drop_noise,
             metrics=metrics,
             on_error=lambda key, error: self.failures.append(f"{key}: {error}"),
         )
-        self.reflector = Reflector(intake, rng=random.Random(1), metrics=metrics, tuning=tuning)
+        self.reflector = Reflector(decoder, rng=random.Random(1), metrics=metrics, tuning=tuning)
         self.now = 1000.0
 
     def give(self, message: Input) -> tuple[Output, ...]:

@@ -4,7 +4,7 @@
 """A small world around the consistency tracker and the handlers.
 
 An API server that numbers its states, foreigners who change things, watches that lag, lists that
-skip states, answers that come late, passes that write and fail. Every method of :class:`World`
+skip states, answers that come late, reconciles that write and fail. Every method of :class:`World`
 that takes a ``pick`` is a move that may come at any time.
 """
 
@@ -68,7 +68,7 @@ class Watch:
 
 
 @dataclass
-class Pass:
+class Reconcile:
     """A running reconcile: what is still to be written, and what it knows."""
 
     owner: ObjectKey
@@ -107,7 +107,7 @@ class World:
             CHILDREN: Watch([by_owner, by_name]),
         }
         self.version = 100
-        self.passes: dict[ObjectKey, Pass] = {}
+        self.running: dict[ObjectKey, Reconcile] = {}
         self.own_versions: set[int] = set()
         self.writes: list[tuple[ObjectKey, Resource, int, float]] = []
         self.reasons: dict[ObjectKey, int] = {}
@@ -240,19 +240,21 @@ class World:
             assert self.reasons.get(owner), f"{owner} was woken by our own write"
         self.reasons[owner] = 0
         self.tracker.started(owner)
-        self.passes[owner] = self._plan(owner)
+        self.running[owner] = self._plan(owner)
 
     def _check_nothing_own_is_invisible(self, owner: ObjectKey) -> None:
         for writer, resource, version, at in self.writes:
             if writer == owner and self.watches[resource].seen < version:
-                assert at + GIVE_UP_S <= self.queue.now, "a pass started on a stale cache"
+                assert at + GIVE_UP_S <= self.queue.now, "a reconcile started on a stale cache"
                 self.calm = False
 
-    def _plan(self, owner: ObjectKey) -> Pass:
+    def _plan(self, owner: ObjectKey) -> Reconcile:
         cr = self.watches[OWNERS].cache[owner]
         cached = self.watches[CHILDREN].cache
         keys = [child_key(owner, part) for part in PARTS]
-        running = Pass(owner, [], cr["spec"], {k: cached[k]["status"] for k in keys if k in cached})
+        running = Reconcile(
+            owner, [], cr["spec"], {k: cached[k]["status"] for k in keys if k in cached}
+        )
         for key in keys:
             if key not in cached and key.name.endswith(PARTS[1]):  # takes two writes
                 running.steps.append(partial(self._apply_child, running, key))
@@ -261,7 +263,7 @@ class World:
         running.steps.append(partial(self._apply_status, running, cr["status"]))
         return running
 
-    def _apply_child(self, running: Pass, key: ObjectKey) -> None:
+    def _apply_child(self, running: Reconcile, key: ObjectKey) -> None:
         if key in self.watches[CHILDREN].live:
             obj = self._changed(CHILDREN, key, spec=running.spec)
         else:
@@ -283,12 +285,12 @@ class World:
         # harder than it has to be.
         running.statuses.setdefault(key, obj["status"])
 
-    def _apply_status(self, running: Pass, old: dict[str, Any]) -> None:
+    def _apply_status(self, running: Reconcile, old: dict[str, Any]) -> None:
         status = {"spec": running.spec} | {str(k): s for k, s in running.statuses.items()}
         if status != old:
             self._sent(running, OWNERS, self._changed(OWNERS, running.owner, status=status))
 
-    def _sent(self, running: Pass, resource: Resource, obj: dict[str, Any]) -> None:
+    def _sent(self, running: Reconcile, resource: Resource, obj: dict[str, Any]) -> None:
         version = int(obj["metadata"]["resourceVersion"])
         self.own_versions.add(version)
 
@@ -305,8 +307,8 @@ class World:
         running.answer = answer
 
     def pass_goes_on(self, pick: int) -> None:
-        for owner in picked(self.passes, pick):
-            running = self.passes[owner]
+        for owner in picked(self.running, pick):
+            running = self.running[owner]
             if running.answer is not None:
                 running.answer()
                 running.answer = None
@@ -317,15 +319,15 @@ class World:
 
     def pass_fails(self, pick: int) -> None:
         """Also without the answer to its last write: carried out, but nobody knows."""
-        for owner in picked(self.passes, pick):
-            running = self.passes[owner]
+        for owner in picked(self.running, pick):
+            running = self.running[owner]
             if running.answer is not None:
                 self.calm = False
             self._end(running, failed=True)
 
-    def _end(self, running: Pass, *, failed: bool) -> None:
+    def _end(self, running: Reconcile, *, failed: bool) -> None:
         owner, now = running.owner, self.queue.now
-        del self.passes[owner]
+        del self.running[owner]
         if failed:
             self.queue.core.add(owner, now, delay=0.5)
             self.reasons[owner] = self.reasons.get(owner, 0) + 1
@@ -345,11 +347,11 @@ class World:
             for resource in self.watches:
                 while self._undelivered(resource):
                     self._deliver(resource)
-            if self.passes:
+            if self.running:
                 self.pass_goes_on(0)
                 continue
             self.worker_takes_a_key()
-            if not self.passes and not self.queue.core.available:
+            if not self.running and not self.queue.core.available:
                 deadline = self.queue.core.next_deadline()
                 if deadline is None:
                     break

@@ -3,7 +3,7 @@
 
 """Every spec that must become a config: what Hypothesis draws the proof of the engine from.
 
-`any_valid_spec(era)` knows what a user can know: the sections and provider types of the era, what
+``any_valid_spec(era)`` knows what a user can know: the sections and provider types of the era, what
 each type requires, which APIs it cannot be without, what the base has. It does not know how the
 engine does its work, so what it draws is accepted by the engine and by the server, or one of the
 three is wrong. Everything drawn is JSON, so that a spec can be stored and given to another process.
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from api.v1alpha2.providers import SECTIONS
 from configs import connection, eras, references
-from configs.base import BaseConfig, EmbeddedResolver
+from configs.base import BaseConfig, EmbeddedBaseConfigs
 from configs.catalogue import ProviderType, embedded
 from configs.engine import Generated
 from configs.eras import Era
@@ -62,8 +62,8 @@ class AnySpec:
     """A spec of an era.
 
     Attributes:
-        era: Of its base config.
-        sections: Of the spec; JSON.
+        era: of its base config.
+        sections: of the spec; JSON.
     """
 
     era: Era
@@ -113,9 +113,9 @@ def any_valid_spec(draw: st.DrawFn, era: str, release: str = "") -> AnySpec:
     """Specs that the engine must accept.
 
     Args:
-        draw: Of Hypothesis.
-        era: Of the base config, one of `configs.eras.ERAS`.
-        release: A server's version: nothing is drawn that this one lacks; empty for all of the era.
+        draw: of Hypothesis.
+        era: of the base config, one of ``configs.eras.ERAS``.
+        release: a server's version: nothing is drawn that this one lacks; empty for all of the era.
     """
     known = next(item for item in eras.ERAS if item == era)
     names = [name for name, entry in DISTRIBUTIONS.known.items() if entry.era == known]
@@ -137,7 +137,7 @@ class _Base:
         if "image" in distribution:
             return cls(base_of(era), text_of(era))
         resolved = DISTRIBUTIONS.known[distribution["name"]]
-        config = EmbeddedResolver().resolve(resolved)
+        config = EmbeddedBaseConfigs().base_of(resolved)
         assert config is not None
         return cls(config, embedded_text(resolved))
 

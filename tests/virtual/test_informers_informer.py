@@ -284,24 +284,24 @@ async def test_failing_transform_leaves_the_last_good_state() -> None:
 async def test_bookmark_without_events_tells_the_listeners() -> None:
     source = source_of("a")
     informer = informer_of(source)
-    heard: list[str] = []
-    informer.add_progress_listener(lambda: heard.append(informer.store.seen_up_to))
+    progress: list[str] = []
+    informer.add_progress_listener(lambda: progress.append(informer.store.seen_up_to))
     async with running(informer):
-        assert heard == ["101"]
+        assert progress == ["101"]
         source.cluster.elsewhere(50)
         assert not informer.store.reached("151")
         source.cluster.bookmark()
         await until(lambda: informer.store.reached("151"))
 
-    assert heard == ["101", "151"]
+    assert progress == ["101", "151"]
 
 
 async def test_relist_without_changes_tells_the_listeners() -> None:
     source = source_of("a")
     informer = informer_of(source)
-    told, heard = Told(), list[str]()
+    told, progress = Told(), list[str]()
     informer.add_handler(told)
-    informer.add_progress_listener(lambda: heard.append(informer.store.seen_up_to))
+    informer.add_progress_listener(lambda: progress.append(informer.store.seen_up_to))
     async with running(informer):
         source.cluster.elsewhere(50)
         source.cluster.compact()
@@ -310,7 +310,7 @@ async def test_relist_without_changes_tells_the_listeners() -> None:
         source.always = WatchFault()
         await until(lambda: informer.store.reached("151"), within=1000)
 
-    assert heard == ["101", "151"]
+    assert progress == ["101", "151"]
     assert told.log == [("add", "a")]
 
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Informers that hold only what somebody refers to, on virtual time (B10, `keep`)."""
+"""Informers that hold only what somebody refers to, on virtual time (B10, ``keep``)."""
 
 from __future__ import annotations
 

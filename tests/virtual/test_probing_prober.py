@@ -98,7 +98,7 @@ async def bench(**behaviours: Behaviour) -> AsyncIterator[Bench]:
         assert crowd.closed
 
 
-async def test_pass_never_waits_and_is_woken_by_the_answer() -> None:
+async def test_reconcile_never_waits_and_is_woken_by_the_answer() -> None:
     async with bench(a=well) as it:
         assert it.look("a") is None
         assert now() == 0.0

@@ -115,7 +115,7 @@ async def test_nothing_is_reconciled_while_the_guard_says_no_and_nothing_is_lost
 # --- own writes (B13) -----------------------------------------------------------------------
 
 
-async def test_pass_is_put_off_until_the_echo_and_not_a_moment_longer() -> None:
+async def test_reconcile_is_put_off_until_the_echo_and_not_a_moment_longer() -> None:
     setup = Setup(always(Result.done()))
     setup.tracker.wrote(A, PARTS, B, "7", reached=False)
     setup.queue.add(A)
@@ -131,7 +131,7 @@ async def test_pass_is_put_off_until_the_echo_and_not_a_moment_longer() -> None:
     assert setup.metrics.counts["postponed"] == 1
 
 
-async def test_pass_is_not_put_off_for_ever() -> None:
+async def test_reconcile_is_not_put_off_for_ever() -> None:
     setup = Setup(always(Result.done()))
     setup.tracker.wrote(A, PARTS, B, "7", reached=False)
     setup.queue.add(A)
@@ -158,7 +158,7 @@ async def test_put_off_key_keeps_its_priority_when_it_is_woken() -> None:
     assert await setup.queue.get() == (A, 3)
 
 
-async def test_event_left_to_the_end_of_a_pass_causes_another() -> None:
+async def test_event_left_to_the_end_of_a_reconcile_causes_another() -> None:
     async def meets_an_event(key: ObjectKey) -> Result:
         if len(setup.reconciler.calls) == 1:
             assert setup.tracker.defer(key, PARTS, B, "7", priority=0)
@@ -172,10 +172,10 @@ async def test_event_left_to_the_end_of_a_pass_causes_another() -> None:
         await asyncio.sleep(10)
 
     assert setup.reconciler.calls == [(0, A), (1, A)]
-    assert not setup.tracker.in_pass(A)
+    assert not setup.tracker.is_reconciling(A)
 
 
-async def test_event_left_to_the_end_of_a_failing_pass_is_not_lost() -> None:
+async def test_event_left_to_the_end_of_a_failing_reconcile_is_not_lost() -> None:
     async def fails(key: ObjectKey) -> Result:
         if len(setup.reconciler.calls) == 1:
             setup.tracker.defer(key, PARTS, B, "7", priority=0)
@@ -315,6 +315,6 @@ async def test_cancelled_at_any_await_no_key_stays_locked_and_no_worker_alive(st
     assert task.cancelled()
     assert not setup.queue._core.processing
     assert not setup.reconciler.running
-    assert not any(setup.tracker.in_pass(key) for key in (A, B, C))
+    assert not any(setup.tracker.is_reconciling(key) for key in (A, B, C))
     assert setup.metrics.active_now == 0
     assert [t.get_name() for t in asyncio.all_tasks() if "worker" in t.get_name()] == []

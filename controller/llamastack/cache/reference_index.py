@@ -100,7 +100,8 @@ def _found(
 ) -> Iterator[tuple[Resource, ObjectKey]]:
     if isinstance(node, dict):
         yield from _in_fields(node, namespace)
-        # Not needed by a pass, but what a registry refused may be shown to another password.
+        # No reconcile needs them; but with another pull secret a registry may show what it refused
+        # before.
         pulled = node.get("imagePullSecrets") if pull_secrets else None
         for entry in pulled if isinstance(pulled, list) else ():
             yield from _named(SECRET, entry, namespace)

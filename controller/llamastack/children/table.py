@@ -7,7 +7,7 @@ Every child has one fixed name, so what a resource had before an edit is found w
 What pods need to start well is written before the Deployment, the rest beside it: a server does not
 wait for its Ingress, and an autoscaler finds what it scales. What is not wanted any more goes after
 the Deployment stopped using it. The generated ConfigMap is not among them: there are several of it
-(`config_map`).
+(``config_map``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A child needs no write when two things hold: the annotation with the hash of the
 applied is the hash of the one we want (so nothing was dropped from our intent), and every field
 we send has the wanted value in the live object (so nobody changed it). Fields that others set
 and we do not send are none of our business (G10). The alternative, a no-op apply, does not
-change the object either, but costs a round trip and an audit line a child and pass (G5).
+change the object either, but costs a round trip and an audit line a child and reconcile (G5).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _covers(live: Any, wanted: Any, *, field: str) -> bool:
     """Whether every field of ``wanted`` has its value in ``live``.
 
     Both are plain JSON data, so exact types are asked for: this runs for every child in every
-    pass, and the abstract base classes would cost ten times as much.
+    reconcile, and the abstract base classes would cost ten times as much.
     """
     if live == wanted:
         return True

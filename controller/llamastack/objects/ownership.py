@@ -48,7 +48,7 @@ def owner_reference_to(cr: Object) -> dict[str, Any]:
     """The controller reference that children carry.
 
     Always of the storage version, whichever version the resource was read in: the reference must
-    not change between passes.
+    not change between reconciles.
     """
     metadata = cr["metadata"]
     return owner_reference(

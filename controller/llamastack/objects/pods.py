@@ -5,7 +5,7 @@
 
 The pods of our servers are watched by label, but only those in trouble are kept, and of them only
 the trouble: the transform hides a healthy pod, so ten thousand of them cost no memory, and a
-handler hears nothing while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
+handler gets no event while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _trouble(pod: Mapping[str, Any]) -> dict[str, str] | None:
         return _unschedulable(shown(message_of(pod, "PodScheduled")))
     if status.get("phase") == "Failed":
         said = shown(str(status.get("message") or status.get("reason") or "no message"))
-        return _told(Reason.DEPLOYMENT_FAILED, f"a pod failed: {said}")
+        return _trouble_of(Reason.DEPLOYMENT_FAILED, f"a pod failed: {said}")
     return None
 
 
@@ -117,14 +117,14 @@ def _of_container(container: Mapping[str, Any]) -> dict[str, str] | None:
     name = container.get("name", "")
     if reason in _IMAGE:
         image = shown(str(container.get("image", "")))
-        return _told(
+        return _trouble_of(
             Reason.IMAGE_PULL_FAILED,
             # Without the kubelet's text, which alternates between the error and the back-off.
             f"image {image} of container {name} cannot be pulled: check its name and tag, and "
             f"spec.workload.overrides.imagePullSecrets if the registry asks for a password",
         )
     if reason in _CONFIG:
-        return _told(
+        return _trouble_of(
             Reason.CONTAINER_CONFIG_ERROR,
             f"container {name} cannot be made: {message or reason}: check the Secrets, ConfigMaps "
             "and the command that the pod uses",
@@ -139,35 +139,37 @@ def _of_container(container: Mapping[str, Any]) -> dict[str, str] | None:
 def _ended(name: str, ended: Mapping[str, Any]) -> dict[str, str]:
     code = ended.get("exitCode")
     if ended.get("reason") == "OOMKilled":
-        return _told(
+        return _trouble_of(
             Reason.OUT_OF_MEMORY,
             f"container {name} ran out of memory: raise spec.workload.resources.limits.memory",
         )
     log = str(ended.get("message") or "")
     said = cause(log)
     if said:
-        return _told(Reason.CRASH_LOOP, f"container {name} ends: {said}: {hint(log)}")
+        return _trouble_of(Reason.CRASH_LOOP, f"container {name} ends: {said}: {hint(log)}")
     if code == _KILLED:
-        return _told(
+        return _trouble_of(
             Reason.CRASH_LOOP,
             f"container {name} was killed: its probes fail, or the node is short of something; "
             "see the events of the pod",
         )
-    return _told(Reason.CRASH_LOOP, f"container {name} ends with exit status {code}: {hint(log)}")
+    return _trouble_of(
+        Reason.CRASH_LOOP, f"container {name} ends with exit status {code}: {hint(log)}"
+    )
 
 
 def _unschedulable(message: str) -> dict[str, str]:
     if _VOLUME.search(message):
-        return _told(
+        return _trouble_of(
             Reason.VOLUME_PENDING,
             f"a pod waits for its volume: {message}: check the claim and its storage class",
         )
-    return _told(
+    return _trouble_of(
         Reason.UNSCHEDULABLE,
         f"no node takes a pod: {message}: lower spec.workload.resources, change the placement, or "
         "add nodes",
     )
 
 
-def _told(reason: Reason, message: str) -> dict[str, str]:
+def _trouble_of(reason: Reason, message: str) -> dict[str, str]:
     return {"reason": str(reason), "message": message}

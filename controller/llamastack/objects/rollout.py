@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 
-class State(Enum):
+class RolloutState(Enum):
     """How far a rollout is."""
 
     ABSENT = "Absent"
@@ -43,7 +43,7 @@ class Rollout:
         minimum_available: whether enough replicas serve by the Deployment's own rule.
     """
 
-    state: State
+    state: RolloutState
     reason: str
     message: str
     available: int = 0
@@ -65,14 +65,16 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
         pods: those of its pods that are in trouble.
     """
     if deployment is None:
-        return Rollout(State.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet")
+        return Rollout(
+            RolloutState.ABSENT, Reason.DEPLOYMENT_PENDING, "The Deployment does not exist yet"
+        )
     status = deployment.get("status") or {}
     wanted = deployment["spec"].get("replicas", 1)
     available = int(status.get("availableReplicas") or 0)
     minimum = is_true(deployment, "Available")
     state, reason, message = _progress(deployment, status, wanted, available)
     rollout = Rollout(state, reason, message, available, minimum)
-    return rollout if state is State.COMPLETE else _explained(rollout, pods)
+    return rollout if state is RolloutState.COMPLETE else _explained(rollout, pods)
 
 
 def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
@@ -82,31 +84,31 @@ def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
     message = f"{rollout.message}; {trouble['message']}"
     if rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
         return replace(rollout, message=message)
-    state = State.PROGRESSING if trouble["reason"] in _MAY_PASS else State.STUCK
+    state = RolloutState.PROGRESSING if trouble["reason"] in _MAY_PASS else RolloutState.STUCK
     return replace(rollout, state=state, reason=trouble["reason"], message=message)
 
 
 def _progress(
     deployment: Object, status: dict[str, Any], wanted: int, available: int
-) -> tuple[State, str, str]:
+) -> tuple[RolloutState, str, str]:
     serving = f"{available} of {wanted} replicas are available"
     if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
-        return State.PROGRESSING, Reason.PROGRESSING, serving
+        return RolloutState.PROGRESSING, Reason.PROGRESSING, serving
     if is_true(deployment, "ReplicaFailure"):
         text = message_of(deployment, "ReplicaFailure") or "no message"
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in text else Reason.DEPLOYMENT_FAILED
-        return State.STUCK, reason, f"{serving}; pods cannot be created: {text}"
+        return RolloutState.STUCK, reason, f"{serving}; pods cannot be created: {text}"
     if condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         hint = "see the events and logs of its pods"
         return (
-            State.STUCK,
+            RolloutState.STUCK,
             Reason.PROGRESS_DEADLINE_EXCEEDED,
             f"{serving}; the rollout is stuck: {hint}",
         )
     updated = int(status.get("updatedReplicas") or 0)
     total = int(status.get("replicas") or 0)
     if updated < wanted or total > updated or available < wanted:
-        return State.PROGRESSING, Reason.PROGRESSING, serving
+        return RolloutState.PROGRESSING, Reason.PROGRESSING, serving
     if wanted == 0:
-        return State.COMPLETE, Reason.SCALED_TO_ZERO, "Scaled to zero: no server runs"
-    return State.COMPLETE, Reason.DEPLOYMENT_READY, serving
+        return RolloutState.COMPLETE, Reason.SCALED_TO_ZERO, "Scaled to zero: no server runs"
+    return RolloutState.COMPLETE, Reason.DEPLOYMENT_READY, serving

@@ -3,10 +3,10 @@
 
 """The operator's ConfigMap takes effect while the operator runs.
 
-A handler of the informer of that one object. What changed is put where passes read it, plans that
-were made without it are forgotten, and then everything is looked at, behind whatever is urgent: the
-passes find out by themselves whom it concerns, so that an image rolls those who use it and nobody
-else. Passes read both in one go, because all of this runs in one thread.
+A handler of the informer of that one object. What changed is put where reconciles read it, plans
+that were made without it are forgotten, and then everything is looked at, behind whatever is
+urgent: the reconciles find out by themselves whom it concerns, so that an image rolls those who use
+it and nobody else. Reconciles read both in one go, because all of this runs in one thread.
 
 If the first content ever seen is wrong there is no last good one to keep, and defaults in its place
 would replace images and take policies away in the whole cluster. Then nothing holds, and whoever
@@ -67,7 +67,7 @@ class LiveConfig:
         self._recorder = recorder
         self._options = options
         self._config: OperatorConfig | None = None
-        self._told = ""  # version of the object whose mistakes were told
+        self._reported_version = ""  # version of the object whose mistakes were told
         self.problem = "the ConfigMap was not read yet"
 
     @property
@@ -117,9 +117,9 @@ class LiveConfig:
 
     def _tell(self, obj: Object, errors: tuple[str, ...], warnings: tuple[str, ...]) -> None:
         version = obj["metadata"].get("resourceVersion", "")
-        if version == self._told:
+        if version == self._reported_version:
             return
-        self._told = version
+        self._reported_version = version
         stays = (
             "What was last read holds until it is corrected"
             if self._config

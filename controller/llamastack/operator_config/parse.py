@@ -3,9 +3,9 @@
 
 """The operator's own ConfigMap: what an administrator may say to a running operator. Pure.
 
-Name and keys are the Go operator's, so its ConfigMap goes on working: `featureFlags` and
-`image-overrides`, each a YAML document. A key is taken as a whole or not at all: with a mistake in
-one, that one stays as it was when it was last good, and the other is taken. What is merely not
+Name and keys are the Go operator's, so its ConfigMap goes on working: ``featureFlags`` and
+``image-overrides``, each a YAML document. A key is taken as a whole or not at all: with a mistake
+in one, that one stays as it was when it was last good, and the other is taken. What is merely not
 known is told and left out, so that the ConfigMap of a newer operator does not stop an older one.
 """
 

@@ -3,12 +3,13 @@
 
 """Base configs out of image labels, as the reconciler asks for them: without ever waiting. Pure.
 
-Reading labels takes a registry, which may be slow, silent or hostile. A pass that waited for one
-would hold a worker, and a few such resources would stop the reconciliation of all others (FR-027j).
-So a question is answered at once with what is known by now. If that is `Pending`, the asker's key
-is queued again when the answer has arrived, and the pass ends with what runs left as it is.
+Reading labels takes a registry, which may be slow, silent or hostile. A reconcile that waited for
+one would hold a worker, and a few such resources would stop the reconciliation of all others
+(FR-027j). So a question is answered at once with what is known so far. If that is ``Pending``, the
+asker's key is queued again when the answer has arrived, and the reconcile ends with what runs left
+as it is.
 
-What an answer means for a resource is decided here as well (`decide`), because it is easy to get
+What an answer means for a resource is decided here as well (``decide``), because it is easy to get
 wrong: a registry that is away for an hour must neither stop nor change a server that runs.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which image, and with whose eyes it is looked at.
+    """Which image, and with whose pull secrets it is read.
 
     Attributes:
         image: as the spec, or an administrator, wrote it.
@@ -101,7 +102,7 @@ class NoImageConfigs:
     """For where no registry may be asked: no image has labels."""
 
     def lookup(self, question: Question, *, asker: ObjectKey, credentials: str) -> Answer:
-        """See `ImageConfigs.lookup`."""
+        """See ``ImageConfigs.lookup``."""
         return Unlabelled()
 
 
@@ -121,7 +122,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Postpone:
     """Leave everything as it is for now.
 
     Attributes:
@@ -152,7 +153,7 @@ class Refuse:
     retry_in_s: float
 
 
-Decision: TypeAlias = Use | Wait | Refuse
+Decision: TypeAlias = Use | Postpone | Refuse
 
 _STEPS: Final = (
     ConditionType.CONFIG_GENERATED,
@@ -195,7 +196,7 @@ def decide(answer: Answer, cr: Mapping[str, Any], question: Question, *, named: 
         case Unlabelled():
             return Use()
         case Pending():
-            return Wait(_settled(cr, question), f"Reading the labels of image {question.image}")
+            return Postpone(_settled(cr, question), f"Reading the labels of image {question.image}")
         case Failed():
             return _failed(answer, cr, question, named=named)
 
@@ -205,7 +206,7 @@ def _failed(answer: Failed, cr: Mapping[str, Any], question: Question, *, named:
     unread = answer.reason == Reason.IMAGE_CONFIG_UNAVAILABLE
     # The answer of an earlier process is as good as it was; a failure now does not change it.
     if unread and labelled and _settled(cr, question):
-        return Wait(settled=True, message=answer.message, retry_in_s=answer.retry_in_s)
+        return Postpone(settled=True, message=answer.message, retry_in_s=answer.retry_in_s)
     if unread and named and not labelled:
         return Use(
             note=f"The labels of image {question.image} could not be read, so the configuration "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.objects.kinds import SERVICE_ACCOUNT
 from controller.llamastack.objects.problem import Problem
-from controller.llamastack.planning.image_configs import Refuse, Use, Wait, decide
+from controller.llamastack.planning.image_configs import Postpone, Refuse, Use, decide
 from controller.llamastack.planning.registry_state import recorded
 from controller.llamastack.planning.upgrade import blame
 from informers.ports import ObjectKey, key_of
@@ -67,9 +67,9 @@ class ImageAwarePlanner:
                 return replace(plan, note=use.note, retry_in_s=use.retry_in_s)
             case Use(base=base):
                 return self._planner.plan(obj, registry, base)
-            case Wait() as wait:
+            case Postpone() as wait:
                 return replace(
-                    plan, generated=None, problem=None, waiting=wait, retry_in_s=wait.retry_in_s
+                    plan, generated=None, problem=None, postponed=wait, retry_in_s=wait.retry_in_s
                 )
             case Refuse() as refusal:
                 message = f"spec.distribution: {refusal.message}"

@@ -18,13 +18,13 @@ from api.v1alpha2.references import (
 )
 from api.validation import validate
 from configs import registry_key
-from configs.base import EmbeddedResolver
+from configs.base import EmbeddedBaseConfigs
 from configs.distributions import Distributions
 from configs.engine import Generated, Target, generate_for, target_of
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.objects.problem import Problem
-from controller.llamastack.planning.image_configs import Question, Wait, question_of
+from controller.llamastack.planning.image_configs import Postpone, Question, question_of
 from controller.llamastack.planning.unsupported import own_references, unsupported
 from controller.llamastack.render import names
 
@@ -51,7 +51,7 @@ class Plan:
         warnings: what works, but perhaps not as meant.
         question: about the image, whose labels may hold the base config; the rest of the plan is
             what holds if they do not.
-        waiting: why there is no configuration yet, as long as that is so.
+        postponed: why there is no configuration yet, as long as that is so.
         note: what was used instead of the image's own config, and why.
         retry_in_s: look again then; ``None`` if an event will tell.
     """
@@ -64,14 +64,14 @@ class Plan:
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
     question: Question | None = None
-    waiting: Wait | None = None
+    postponed: Postpone | None = None
     note: str = ""
     retry_in_s: float | None = None
 
     @property
     def is_resolvable(self) -> bool:
         """Whether it can be found out what the spec refers to, and is worth it."""
-        return self.cr is not None and self.waiting is None
+        return self.cr is not None and self.postponed is None
 
     @property
     def converted(self) -> frozenset[str]:
@@ -115,7 +115,7 @@ def make_plan(
             cr.metadata.name,
             cr.metadata.namespace,
             cr.spec,
-            resolver=EmbeddedResolver() if base is None else _Given(base),
+            bases=EmbeddedBaseConfigs() if base is None else _FixedBaseConfig(base),
             previous=registry_key.load(registry) if registry else None,
         )
     except ConfigError as error:
@@ -126,13 +126,13 @@ def make_plan(
     return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
 
 
-class _Given:
-    """A resolver that knows the answer."""
+class _FixedBaseConfig:
+    """A source that has one base config for everything."""
 
     def __init__(self, base: BaseConfig) -> None:
         self._base = base
 
-    def resolve(self, resolved: Resolved) -> BaseConfig:
+    def base_of(self, resolved: Resolved) -> BaseConfig:
         return self._base
 
 

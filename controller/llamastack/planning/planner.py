@@ -3,10 +3,10 @@
 
 """Plans, remembered for a while.
 
-Parsing, validating and generating a configuration is by far the dearest part of a pass, and its
-result depends on the spec and on the distributions alone, so it is not repeated at every event of
-a child. The plans themselves are made by :mod:`controller.llamastack.planning.plan`, which neither
-remembers nor logs: commands that make one plan need no more.
+Parsing, validating and generating a configuration is by far the most expensive part of a reconcile,
+and its result depends on the spec and on the distributions alone, so it is not repeated at every
+event of a child. The plans themselves are made by :mod:`controller.llamastack.planning.plan`, which
+neither remembers nor logs: commands that make one plan need no more.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REMEMBERED = 256
-"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make anew, and the few passes that
-one resource needs come close together; so the busiest are kept, not all."""
+"""Plans that are kept. A plan takes 16 KiB to keep and 1 ms to make again, and the few reconciles
+that one resource needs come close together; so those used last are kept, not all."""
 
 
 _Version: TypeAlias = tuple[str, int, str]
@@ -44,7 +44,7 @@ def _name_of(base: BaseConfig | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """A plan before it was carried out, and after: the same, but that a new registry is no news.
+    """A plan before and after it was carried out: after, its registry does not count as reset.
 
     Attributes:
         before: state of the registry that the plan was made from.
@@ -70,8 +70,8 @@ class _Remembered:
             before, plan, after, replace(plan, generated=replace(generated, registry_reset=()))
         )
 
-    def plan(self, registry: str) -> Plan | None:
-        """The plan for a state; ``None`` if it has to be made anew."""
+    def plan_for(self, registry: str) -> Plan | None:
+        """The plan for a state; ``None`` if it has to be made again."""
         if registry == self.after:
             return self.settled
         return self.first if registry == self.before else None
@@ -102,7 +102,7 @@ class Planner:
         metadata = obj["metadata"]
         version = metadata["uid"], metadata.get("generation", 0), _name_of(base)
         remembered = self._plans.get(version)
-        plan = remembered.plan(registry) if remembered else None
+        plan = remembered.plan_for(registry) if remembered else None
         if plan is None:
             plan = make_plan(obj, self._distributions, registry, base)
             self._warn_once(version, plan)
@@ -115,7 +115,7 @@ class Planner:
         return self._distributions
 
     def use(self, distributions: Distributions) -> None:
-        """Names mean something else from now on: plans are made anew."""
+        """Names mean something else from now on: plans are made again."""
         self._distributions = distributions
         self._plans = LruCache(self._remembered)
 
@@ -133,6 +133,4 @@ class Planner:
         if plan.warnings and self._warned.get(uid) != version:
             self._warned[uid] = version
             for warning in plan.warnings:
-                log.warning(
-                    "Found something questionable", path=warning.path, detail=warning.message
-                )
+                log.warning("Resource has warnings", path=warning.path, detail=warning.message)

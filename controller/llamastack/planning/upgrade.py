@@ -40,7 +40,7 @@ def blame(plan: Plan, cr: Mapping[str, Any]) -> Plan:
 
     Args:
         plan: for the resource's spec, before anything but spec and operator had a part in it.
-        cr: the resource with the status that the last pass wrote.
+        cr: the resource with the status that the last reconcile wrote.
     """
     if plan.problem is None or plan.question is not None or not _was_fine(cr):
         return plan

@@ -47,7 +47,7 @@ class Part:
         config_map: which.
         key: of it.
         content: its certificates, or why they cannot be used.
-        named: whether the resource names it; what is only found there is not the user's to mend,
+        named: whether the resource names it; what is only found there is not the user's to fix,
             so it is left out if it cannot be used.
     """
 

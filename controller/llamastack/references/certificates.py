@@ -3,10 +3,10 @@
 
 """Certificates out of a text in PEM form. Pure.
 
-What goes into a bundle is what was understood, written anew: only the certificates, without the
+What goes into a bundle is what was parsed, encoded again: only the certificates, without the
 text around them. A private key is refused and never shown, nor is anything else of the text: a
 message names a place and a cause. Work is linear in the text, and comes in two steps, so that a
-caller with other things to do can take the dear one, decoding, in slices.
+caller with other things to do can do the expensive one, decoding, in slices.
 """
 
 from __future__ import annotations

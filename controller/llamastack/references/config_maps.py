@@ -3,8 +3,8 @@
 
 """Which referenced ConfigMaps are there, with which content, without keeping the content.
 
-A ConfigMap is read once per version, like a Secret (``findings``): what stays is a
-:class:`ConfigMapSummary`: uid, resourceVersion, and a digest of each key. Out of the findings come
+A ConfigMap is read once per version, like a Secret (``read_cache``): what stays is a
+:class:`ConfigMapSummary`: uid, resourceVersion, and a digest of each key. From the summaries follow
 
 * the problems: a ConfigMap or a key that is missing (FR-073, FR-074), or that is in a namespace
   that the resource may not reach into (R-D12);
@@ -104,7 +104,7 @@ class Judgement:
 
     @property
     def record(self) -> str:
-        """What a Deployment made from it says of it, for `recorded`."""
+        """What a Deployment made from it says of it, for ``recorded``."""
         parts = (self.versions_hash, self.content_hash, self.config_digest)
         return "/".join(parts) if self.versions_hash else ""
 
@@ -117,7 +117,7 @@ class Judgement:
 
 
 class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
-    """VersionedReadCache by ConfigMap, shared by all resources that refer to it.
+    """Summaries by ConfigMap, shared by all resources that refer to it.
 
     Args:
         metadata: the cached metadata of a referenced ConfigMap, whoever made it.
@@ -175,21 +175,21 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
         named = sorted({_key(namespace, reference) for reference in refs})
         # What a resource may not name is not even looked at: its absence would tell, too.
         keys = [key for key in named if self._reach.covers(namespace, key.namespace)]
-        findings = dict(zip(keys, await self.findings(keys), strict=True))
-        judgement = judge(namespace, refs, findings)
+        summaries = dict(zip(keys, await self.summaries(keys), strict=True))
+        judgement = judge(namespace, refs, summaries)
         if not configs or judgement.problems:
             return judgement
         config = await self._config(configs[0])
         return replace(judgement, config=config, config_digest=config.digest if config else "")
 
     async def _config(self, key: ObjectKey) -> Examined | None:
-        finding = await self.finding(key)
-        if finding.config is None and not finding.missing:
+        summary = await self.summary(key)
+        if summary.config is None and not summary.missing:
             # Until now it was something else to everybody, e.g. a volume.
             self.forget(key)
             self._configs.add(key)
-            finding = await self.finding(key)
-        return finding.config
+            summary = await self.summary(key)
+        return summary.config
 
     def forget(self, key: ObjectKey) -> None:
         """See :meth:`VersionedReadCache.forget`."""
@@ -197,52 +197,52 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
         self._configs.discard(key)
 
     async def _examine(self, obj: Object | None) -> ConfigMapSummary:
-        finding = _look(obj)
+        summary = _look(obj)
         if obj is None or key_of(obj) not in self._configs:
-            return finding
+            return summary
         raw = text_of(obj, CONFIG_KEY)
         if raw is None:
-            return finding
+            return summary
         # Reading YAML takes a tenth of a second for ten kilobytes.
-        return replace(finding, config=await asyncio.to_thread(override.examine, raw))
+        return replace(summary, config=await asyncio.to_thread(override.examine, raw))
 
 
 def judge(
     namespace: str,
     references: tuple[ConfigMapReference, ...],
-    findings: Mapping[ObjectKey, ConfigMapSummary],
+    summaries: Mapping[ObjectKey, ConfigMapSummary],
 ) -> Judgement:
-    """Pure: what the findings mean for the references; all problems at once.
+    """Pure: what the summaries mean for the references; all problems at once.
 
     Args:
         namespace: of the resource.
         references: to judge.
-        findings: of each ConfigMap that is referred to and may be.
+        summaries: of each ConfigMap that is referred to and may be.
     """
     problems = tuple(
         (reason, FieldError(reference.path, message))
         for reference in references
-        for reason, message in _problem(namespace, reference, findings)
+        for reason, message in _problem(namespace, reference, summaries)
     )
     used = {
-        (reference.name, reference.key): findings[key]
+        (reference.name, reference.key): summaries[key]
         for reference in references
         if reference.in_pod
-        and (key := _key(namespace, reference)) in findings
+        and (key := _key(namespace, reference)) in summaries
         # What is elsewhere reaches the pod as a copy with a name of its own.
         and key.namespace == namespace
     }
-    seen = {key: (found.uid, found.resource_version) for key, found in findings.items()}
+    seen = {key: (found.uid, found.resource_version) for key, found in summaries.items()}
     return Judgement(problems, _content_hash(used), _versions_hash(seen))
 
 
 def _problem(
-    namespace: str, reference: ConfigMapReference, findings: Mapping[ObjectKey, ConfigMapSummary]
+    namespace: str, reference: ConfigMapReference, summaries: Mapping[ObjectKey, ConfigMapSummary]
 ) -> Iterator[tuple[Reason, str]]:
     where = _key(namespace, reference)
-    finding = findings.get(where)
+    summary = summaries.get(where)
     key, tail = reference.key, f"Referenced by: {reference.path}"
-    if finding is None:
+    if summary is None:
         yield (
             Reason.CROSS_NAMESPACE_REFERENCE,
             f'ConfigMap "{where.name}" in namespace "{where.namespace}" is not read, because the '
@@ -250,11 +250,11 @@ def _problem(
             f'"{namespace}", or ask for an operator with --allow-cross-namespace-config that '
             f"watches both. {tail}",
         )
-    elif finding.missing:
+    elif summary.missing:
         if not reference.optional:
             text = f'ConfigMap "{where.name}" not found in namespace "{where.namespace}". {tail}'
             yield Reason.CONFIG_MAP_NOT_FOUND, text
-    elif key and key not in finding.digests and not reference.optional:
+    elif key and key not in summary.digests and not reference.optional:
         text = f'Key "{key}" not found in ConfigMap "{where.name}/{where.namespace}". {tail}'
         yield Reason.CONFIG_MAP_KEY_NOT_FOUND, text
 
@@ -289,9 +289,9 @@ def _content_hash(used: Mapping[tuple[str, str], ConfigMapSummary]) -> str:
     if not used:
         return ""
     lines = [
-        f"{name} {part} {finding.digests.get(part, '-')}"
-        for (name, key), finding in sorted(used.items(), key=lambda item: item[0])
-        for part in ([key] if key else sorted(finding.digests))
+        f"{name} {part} {summary.digests.get(part, '-')}"
+        for (name, key), summary in sorted(used.items(), key=lambda item: item[0])
+        for part in ([key] if key else sorted(summary.digests))
     ]
     return _digest("\n".join(lines))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OverrideLocation:
     """Where the user's configuration is.
 
     Attributes:
@@ -29,12 +29,14 @@ class Source:
     elsewhere: bool
 
 
-def source_of(spec: Spec, namespace: str) -> Source | None:
+def override_location_of(spec: Spec, namespace: str) -> OverrideLocation | None:
     """The ConfigMap that a spec names; None for another source of configuration."""
     if spec.override_config is None:
         return None
     home = spec.override_config.config_map_namespace or namespace
-    return Source(ObjectKey(home, spec.override_config.config_map_name), home != namespace)
+    return OverrideLocation(
+        ObjectKey(home, spec.override_config.config_map_name), home != namespace
+    )
 
 
 @dataclass(frozen=True, slots=True)

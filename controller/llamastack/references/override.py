@@ -1,14 +1,14 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The user's own configuration (`spec.overrideConfig`) on its way into the pod.
+"""The user's own configuration (``spec.overrideConfig``) on its way into the pod.
 
 A ConfigMap in the resource's namespace is mounted as it is: whoever writes it writes the server's
 configuration. One in another namespace cannot be mounted; where the administrator allows it (R-D12)
 its content is copied to an immutable ConfigMap of ours, with the names, the owner and the pruning
 of generated ones (R-D3), so that the copy cannot change under a running server either.
 
-Only what the text is counts here; that it is there was found out before (`resolving`).
+Only what the text is counts here; that it is there was found out before (``resolving``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from controller.llamastack.children.config_map import in_place
 from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.references.config_maps import text_of
-from controller.llamastack.references.configuration import Configuration, Source, source_of
+from controller.llamastack.references.configuration import (
+    Configuration,
+    OverrideLocation,
+    override_location_of,
+)
 from informers.errors import ApiError
 from informers.ports import key_of
 
@@ -68,7 +72,7 @@ class Overrides:
         Raises:
             ApiError: the content cannot be read.
         """
-        source = source_of(plan.cr.spec, key_of(cr).namespace) if plan.cr else None
+        source = override_location_of(plan.cr.spec, key_of(cr).namespace) if plan.cr else None
         generated = plan.generated
         if generated is None or source is None or references is None or not references.ok:
             return Configuration(generated, plan.problem)
@@ -76,15 +80,20 @@ class Overrides:
             # Nothing changed since it was judged: what was said of it then still holds.
             known = replace(generated, config_hash=references.override_digest)
             return await self._mounted(cr, source, known)
-        return await self._judged(cr, plan, generated, source, references.override)
+        return await self._checked(cr, plan, generated, source, references.override)
 
-    async def _judged(
-        self, cr: Object, plan: Plan, generated: Generated, source: Source, found: Examined
+    async def _checked(
+        self,
+        cr: Object,
+        plan: Plan,
+        generated: Generated,
+        source: OverrideLocation,
+        found: Examined,
     ) -> Configuration:
         spec = plan.cr.spec if plan.cr else None
         tls = spec.networking.tls if spec else None
         try:
-            era, note = override.judge(found, generated.era, https=bool(tls and tls.enabled))
+            era, note = override.check(found, generated.era, https=bool(tls and tls.enabled))
         except ConfigError as error:
             return Configuration(
                 problem=Problem(error.reason, "; ".join(str(e) for e in error.errors))
@@ -93,7 +102,7 @@ class Overrides:
         return await self._mounted(cr, source, known, text=described(source, era, note))
 
     async def _mounted(
-        self, cr: Object, source: Source, generated: Generated, text: str = ""
+        self, cr: Object, source: OverrideLocation, generated: Generated, text: str = ""
     ) -> Configuration:
         if not source.elsewhere:
             return Configuration(generated, config_map_name=source.key.name, text=text)
@@ -106,7 +115,7 @@ class Overrides:
         return Configuration(replace(generated, config_yaml=raw.decode()), text=text)
 
 
-def described(source: Source, era: str | None, note: str) -> str:
+def described(source: OverrideLocation, era: str | None, note: str) -> str:
     """What is said of a configuration that is the user's own.
 
     Args:

@@ -3,9 +3,9 @@
 
 """What is known of objects of users, without keeping what is in them.
 
-An object is read once a version: ``GET``, look at it, keep the finding, forget the content. A watch
-on metadata tells when a finding is out of date, so an object that was missing is noticed the moment
-it appears. Findings are shared by all resources that refer to the object.
+An object is read once a version: ``GET``, summarise it, keep the summary, forget the content. A
+watch on metadata tells when a summary is out of date, so an object that was missing is noticed the
+moment it appears. Summaries are shared by all resources that refer to the object.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class _Read:
 
 
 class VersionedReadCache(Generic[F]):
-    """VersionedReadCache by object, of one kind.
+    """Summaries by object, of one kind.
 
     Args:
         resource: the kind.
         writer: for live reads.
-        look: from the live object, or ``None`` if there is none, to what shall be remembered.
+        look: makes the summary of a live object, or of ``None`` if there is none.
     """
 
     def __init__(
@@ -48,49 +48,49 @@ class VersionedReadCache(Generic[F]):
         self._writer = writer
         self._look = look
         # With the resourceVersion, empty for an object that is not there.
-        self._findings: dict[ObjectKey, tuple[str, F]] = {}
+        self._summaries: dict[ObjectKey, tuple[str, F]] = {}
         self._reads: dict[ObjectKey, list[_Read]] = {}
 
     def changed(self, key: ObjectKey, resource_version: str) -> None:
         """An object was created, changed or deleted (then with an empty version)."""
-        found = self._findings.get(key)
+        found = self._summaries.get(key)
         if found is not None and found[0] != resource_version:
-            del self._findings[key]
+            del self._summaries[key]
         for read in self._reads.get(key, ()):
             read.overtaken = True
 
     def forget(self, key: ObjectKey) -> None:
         """Nobody refers to the object any more; memory follows references, not the cluster."""
-        self._findings.pop(key, None)
+        self._summaries.pop(key, None)
 
-    async def finding(self, key: ObjectKey) -> F:
+    async def summary(self, key: ObjectKey) -> F:
         """What is known of an object; read if it is not known yet.
 
         Raises:
             ApiError: it could not be read for another reason than that it is not there.
         """
-        found = self._findings.get(key)
+        found = self._summaries.get(key)
         return found[1] if found is not None else (await self.read(key))[1]
 
-    async def findings(self, keys: Iterable[ObjectKey]) -> list[F]:
+    async def summaries(self, keys: Iterable[ObjectKey]) -> list[F]:
         """Likewise of many; those that are not known yet are read side by side.
 
         Raises:
             ApiError: one could not be read; the others are, all the same.
         """
-        return [unwrap(result) for result in await gather_settled(*map(self.finding, keys))]
+        return [unwrap(result) for result in await gather_settled(*map(self.summary, keys))]
 
     def unknown(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
         """Those of the objects that would have to be read."""
-        return [key for key in keys if key not in self._findings]
+        return [key for key in keys if key not in self._summaries]
 
     def known(self, key: ObjectKey) -> F | None:
         """What is known of an object; ``None`` if it would have to be read."""
-        found = self._findings.get(key)
+        found = self._summaries.get(key)
         return found[1] if found is not None else None
 
     async def read(self, key: ObjectKey) -> tuple[Object | None, F]:
-        """The live object, for a look at more than a finding, and the finding; known from now on.
+        """The live object and its summary, which is known from now on.
 
         Raises:
             ApiError: it could not be read for another reason than that it is not there.
@@ -99,18 +99,18 @@ class VersionedReadCache(Generic[F]):
         self._reads.setdefault(key, []).append(read)
         try:
             obj = await self._get(key)
-            finding = await self._examine(obj)
+            summary = await self._examine(obj)
         finally:
             self._reads[key].remove(read)
             if not self._reads[key]:
                 del self._reads[key]
-        # An answer that a change overtook serves this pass only: that change has queued another.
+        # An answer that a change overtook serves this reconcile only: the change queued the next.
         if not read.overtaken:
-            self._findings[key] = (versions(obj)[1] if obj else "", finding)
-        return obj, finding
+            self._summaries[key] = (versions(obj)[1] if obj else "", summary)
+        return obj, summary
 
     async def _examine(self, obj: Object | None) -> F:
-        """For those who need longer than an event loop may be held up."""
+        """Overridden by caches whose summaries take longer than the event loop may be blocked."""
         return self._look(obj)
 
     async def _get(self, key: ObjectKey) -> Object | None:

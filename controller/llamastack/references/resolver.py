@@ -80,7 +80,7 @@ class ReferenceResolver:
     async def read_ahead(self, key: ObjectKey) -> None:
         """Read a Secret; why that is not possible is told when it is needed."""
         with contextlib.suppress(ApiError):
-            await self._secrets.finding(key)
+            await self._secrets.summary(key)
 
     async def resolve(self, cr: Object, deployment: Object | None, plan: Plan) -> Resolution:
         """Check everything that the resource refers to.
@@ -144,7 +144,7 @@ def with_storage(found: Resolution, storage: Prepared) -> Resolution:
         reason = Reason.SECRET_VALUE_NOT_USABLE
         return replace(found, reason=reason, errors=storage.errors)
     if found.ok and storage.moving:
-        # It came while this pass looked: that event has queued another pass.
+        # It came while this reconcile looked: that event has queued another reconcile.
         return replace(found, reason=Reason.SECRET_RESOLUTION_FAILED, errors=(_MOVING,))
     return replace(found, storage=storage)
 
@@ -161,7 +161,7 @@ def _of_template(live: Object | None, name: str) -> str:
 
 
 def _already_resolved(cr: Object) -> bool:
-    """Whether a pass over this very generation found everything usable."""
+    """Whether a reconcile over this very generation found everything usable."""
     return is_true_now(cr, ConditionType.SECRETS_RESOLVED)
 
 

@@ -5,7 +5,7 @@
 
 A Secret is read once per version: ``GET``, look for the keys, judge whether the server would
 take the values, forget them. What stays is a :class:`SecretSummary`: uid, resourceVersion and key
-names. A watch on metadata tells when a finding is out of date, so a missing Secret is noticed the
+names. A watch on metadata tells when a summary is out of date, so a missing Secret is noticed the
 moment it appears (FR-073, FR-074) and a rotated one rolls the pods (R-D16).
 """
 
@@ -55,7 +55,7 @@ class SecretSummary:
 
 
 class SecretResolver(VersionedReadCache[SecretSummary]):
-    """VersionedReadCache by Secret, shared by all resources that refer to it.
+    """Summaries by Secret, shared by all resources that refer to it.
 
     Args:
         metadata: cache of the metadata of referenced Secrets.
@@ -71,8 +71,8 @@ class SecretResolver(VersionedReadCache[SecretSummary]):
 
         What was read may be newer than the cache; it is not known any more once that moves on.
         """
-        if (finding := self.known(key)) is not None:
-            return finding.uid, finding.resource_version
+        if (summary := self.known(key)) is not None:
+            return summary.uid, summary.resource_version
         meta = self._metadata.get(key)
         return versions(meta) if meta is not None else None
 
@@ -111,7 +111,7 @@ class SecretResolver(VersionedReadCache[SecretSummary]):
         """
         refs = tuple(references)
         names = sorted({reference.name for reference in refs})
-        found = await self.findings(ObjectKey(namespace, name) for name in names)
+        found = await self.summaries(ObjectKey(namespace, name) for name in names)
         return judge(namespace, refs, dict(zip(names, found, strict=True)), converted=converted)
 
 
@@ -146,16 +146,16 @@ def _hash(of: dict[str, tuple[str, str]]) -> str:
 def judge(
     namespace: str,
     references: tuple[SecretReference, ...],
-    findings: dict[str, SecretSummary],
+    summaries: dict[str, SecretSummary],
     *,
     converted: frozenset[str] = frozenset(),
 ) -> Resolution:
-    """Pure: what the findings mean for the references; all problems at once.
+    """Pure: what the summaries mean for the references; all problems at once.
 
     Args:
         namespace: of the resource.
         references: to judge.
-        findings: by name of the Secret, one for each that is referred to.
+        summaries: by name of the Secret, one for each that is referred to.
         converted: paths of references whose values go through the server's own substitution,
             which turns digits into numbers; the server then refuses to start.
     """
@@ -163,11 +163,11 @@ def judge(
         (reason, FieldError(reference.path, message))
         for reference in references
         for reason, message in _problem(
-            namespace, reference, findings[reference.name], reference.path in converted
+            namespace, reference, summaries[reference.name], reference.path in converted
         )
     ]
     in_pod = {reference.name for reference in references if reference.in_pod}
-    used = {n: (f.uid, f.resource_version) for n, f in findings.items() if n in in_pod}
+    used = {n: (f.uid, f.resource_version) for n, f in summaries.items() if n in in_pod}
     return Resolution(
         reason=problems[0][0] if problems else Reason.SECRETS_RESOLVED,
         errors=tuple(error for _, error in problems),
@@ -176,19 +176,19 @@ def judge(
 
 
 def _problem(
-    namespace: str, reference: SecretReference, finding: SecretSummary, converted: bool
+    namespace: str, reference: SecretReference, summary: SecretSummary, converted: bool
 ) -> Iterator[tuple[Reason, str]]:
     name, key = reference.name, reference.key
     tail = f"Referenced by: {reference.path}"
-    if finding.missing:
+    if summary.missing:
         if not reference.optional:
             text = f'Secret "{name}" not found in namespace "{namespace}". {tail}'
             yield Reason.SECRET_NOT_FOUND, text
-    elif key and key not in finding.keys:
+    elif key and key not in summary.keys:
         if not reference.optional:
             text = f'Key "{key}" not found in Secret "{name}/{namespace}". {tail}'
             yield Reason.SECRET_KEY_NOT_FOUND, text
-    elif converted and key in finding.unusable:
+    elif converted and key in summary.unusable:
         yield (
             Reason.SECRET_VALUE_NOT_USABLE,
             f'The value of key "{key}" in Secret "{name}" cannot reach the server as a string: it '

@@ -8,7 +8,7 @@ variables (``configs.connection``). Three questions are answered here without a 
 
 * What is it made from? A hash of the sources' uid and resourceVersion and of what becomes of them
   (:func:`state_of`). It stands on the Secret and on the pod template: the first says whether the
-  Secret is out of date, the second makes the pods start anew with what it holds by now.
+  Secret is out of date, the second makes the pods start again with what it holds now.
 * Did somebody change it? The API server keeps who wrote which field (``managedFields``), and a
   field that somebody else changed is not ours any more. So the names of the keys that we hold
   prove the content, also after a restart and without keeping or comparing a value
@@ -44,14 +44,14 @@ HELD: Final = "held"
 PIECE: Final = 4
 """Characters of a value in a row that no message may repeat."""
 
-_METHOD: Final = "1"  # of making the parts; another one makes every Secret anew
+_METHOD: Final = "1"  # of making the parts; another one makes every Secret again
 _DATA: Final = "f:data"
 _FORM: Final = "Write it as postgresql://user:password@host/database"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is to be written. Lives as long as a pass, and is never shown.
+    """What is to be written. Lives as long as a reconcile, and is never shown.
 
     Attributes:
         state: what it is made from; see :func:`state_of`.

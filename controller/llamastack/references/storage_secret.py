@@ -4,10 +4,10 @@
 """Keeps the Secret ``<name>-storage-env`` (R-D16a, FR-053): read, derive, write, forget.
 
 A source is read by a live GET, and only if the Secret is not made from its present version; then
-the values live in local variables until the end of that pass. No value is in a field, a status, a
-log or an exception: ``Content`` does not show what it has, and an answer that quotes it is left
-out. The Secret is written before the Deployment that uses it, and its keys go, or all of it, after
-the last pod that uses them: a container that restarts reads them again.
+the values live in local variables until the end of that reconcile. No value is in a field, a
+status, a log or an exception: ``Content`` does not show what it has, and an answer that quotes it
+is left out. The Secret is written before the Deployment that uses it, and its keys go, or all of
+it, after the last pod that uses them: a container that restarts reads them again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.writer import Applied
 from controller.llamastack.objects.kinds import FIELD_MANAGER, SECRET
 from controller.llamastack.objects.ownership import check_writable
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.references.read_cache import versions
 from controller.llamastack.references.storage_content import (
     NO_STORAGE,
@@ -126,7 +126,7 @@ class StorageSecrets:
         Args:
             inputs: what is asked for.
             content: what it shall hold.
-            deployment: as it was before this pass.
+            deployment: as it was before this reconcile.
 
         Raises:
             ResourceConflict: a Secret of that name belongs to somebody else.
@@ -153,7 +153,8 @@ class StorageSecrets:
         try:
             applied = await self._writer.apply(SECRET, body, manager=FIELD_MANAGER)
         except ImmutableField:
-            # Somebody made it immutable; pods read it by name when they start, so it can be anew.
+            # Somebody made it immutable; pods read it by name when they start, so it can be
+            # replaced.
             await self._writer.delete(SECRET, child.key, uid=live["metadata"]["uid"])
             return await self._create(child)
         if applied["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
@@ -220,4 +221,4 @@ def _has_pods(deployment: Object | None) -> bool:
 
 def _rolled_out(deployment: Object) -> bool:
     """Whether there is no pod of an older template."""
-    return not _has_pods(deployment) or assess(deployment).state is State.COMPLETE
+    return not _has_pods(deployment) or assess(deployment).state is RolloutState.COMPLETE

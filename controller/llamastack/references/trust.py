@@ -4,11 +4,11 @@
 """Which certificates the server of a resource shall trust, with as little reading as possible.
 
 They come from the ConfigMap that the resource names, and from ``odh-trusted-ca-bundle`` where its
-namespace has one. The ConfigMap that they are joined into says on itself what it was made from and
-what it came to, so as long as uid and resourceVersion of the sources are the same there is nothing
-to read, after a restart neither. Otherwise sources are read, once for all resources that have the
-same, and what was found in them is remembered within a fixed room: of a thousand bundles only the
-digests stay.
+namespace has one. Annotations of the ConfigMap that they are joined into say what it was made from
+and what was wrong with it, so as long as uid and resourceVersion of the sources are the same
+nothing is read, not even after a restart. Otherwise the sources are read, once for all resources
+that name the same, and what was found in them is remembered in bounded memory: of a thousand
+bundles only the digests stay.
 """
 
 from __future__ import annotations
@@ -140,10 +140,10 @@ class TrustResolver:
         """Stands for the sources as they are now; empty if that is not known without reading."""
         found: list[tuple[str, str]] = []
         for source in sources:
-            finding = self._config_maps.known(source.key)
+            summary = self._config_maps.known(source.key)
             meta = self._caches.config_map(source.key)
-            if finding is not None and not finding.missing:
-                found.append((finding.uid, finding.resource_version))
+            if summary is not None and not summary.missing:
+                found.append((summary.uid, summary.resource_version))
             elif meta is not None:
                 found.append(versions(meta))
             else:

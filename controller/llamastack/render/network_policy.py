@@ -51,7 +51,7 @@ def render(inputs: Inputs) -> Child | None:
 
 
 def note(inputs: Inputs) -> str:
-    """What to know of `allowedFrom` that has no effect; empty if it has."""
+    """What to know of ``allowedFrom`` that has no effect; empty if it has."""
     if inputs.options.network_policies or inputs.spec.networking.allowed_from is None:
         return ""
     return (

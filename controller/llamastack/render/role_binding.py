@@ -4,7 +4,7 @@
 """The RoleBinding that lets pods of OpenShift have the user id that they name.
 
 Only where all of this is so: the ClusterRole of OpenShift exists, an administrator gave the
-operator the right to bind it (`deploy/openshift-anyuid`), and pods name an id at all, which by
+operator the right to bind it (``deploy/openshift-anyuid``), and pods name an id at all, which by
 default they do not on OpenShift. Only the account that is the resource's own gets it: who may write
 a resource must not choose whom the operator gives a right to. docs/decisions/0017 has the reasons.
 """

@@ -5,7 +5,7 @@
 
 A resource that names an ingress class means the controller of that class, so it gets its Ingress
 there, too. Where the server itself speaks TLS the router hands connections through, or, with a
-certificate for clients, encrypts anew. What others write into the Route stays theirs, as with the
+certificate for clients, encrypts again. What others write into the Route stays theirs, as with the
 Ingress; what the API server would default is written out, so that an edit can take it back.
 """
 

@@ -6,11 +6,10 @@
 A node, a zone or a region that fails should take as few of them along as possible, but no pod
 should wait for a better place: everything is a preference, never a demand.
 
-A single pod gets the same preferences, which it has nobody to keep apart from. The Go operator
-gives them to two replicas and more (P-A4), so that there the second replica is the end of the first
-one: any change of a template restarts all pods, and scaling must not. The price is one rolling
-update at the take-over, which is allowed (R-D10), and that a rollout of a single pod prefers
-another node.
+A single pod gets the same preferences, although there is no other pod to keep apart from. The Go
+operator adds them from the second replica on (P-A4), so scaling from one to two changes the pod
+template and restarts the first pod; here scaling restarts nothing. The price is one rolling update
+at the take-over, which is allowed (R-D10), and that a rollout of a single pod prefers another node.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
 
 """How a pod ends, so that nobody who asks it meanwhile is turned away.
 
-When a pod is deleted, its server gets SIGTERM in the same moment in which everybody else begins to
-hear that the pod is no endpoint any more. A Llama Stack server closes its port at once; kube-proxy,
-ingress controllers and service meshes hear of it some tenths of a second later, seconds on a busy
-cluster, and send requests until then: one in a few hundred was refused in each roll of a real
-server. So the pod waits before SIGTERM, and serves while it waits.
+When a pod is deleted, its server gets SIGTERM at the moment at which the pod is removed from the
+endpoints of its Service. A Llama Stack server closes its port at once; kube-proxy, ingress
+controllers and service meshes notice some tenths of a second later, seconds on a busy cluster, and
+send requests until then: one in a few hundred was refused in each roll of a real server. So the pod
+waits before SIGTERM, and serves while it waits.
 
 It waits by ``preStop.sleep`` (KEP-3960), which needs no program in the image. It is there from
 Kubernetes 1.30 on, like the admission policies.
@@ -40,7 +40,7 @@ def lifecycle(given: int | None) -> dict[str, Any]:
     whoever gives it none at all wants the pod gone.
 
     Args:
-        given: see `grace_period`.
+        given: see ``grace_period``.
     """
     seconds = min(DRAIN_S, grace_period(given) // 2)
     return {"lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else {}

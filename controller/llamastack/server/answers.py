@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The bodies of ``/v1/providers`` and ``/v1/version``: bytes become findings, or nothing. Pure.
+"""The bodies of ``/v1/providers`` and ``/v1/version``: bytes become a report, or nothing. Pure.
 
 Servers of many releases answer, and anything may listen on a port: what is not understood is said
 to be so and never an exception of another kind. Only the fields named here are taken. A provider's
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from controller.llamastack.server.probe_port import Provider
+from controller.llamastack.server.probe_port import ReportedProvider
 
 MOST_PROVIDERS: Final = 200  # the largest distribution has some forty
 LONGEST_WORD: Final = 253
@@ -35,8 +35,8 @@ class ShapeUnknown(ValueError):
     """The answer is not what servers answer; says in a few words what it is instead."""
 
 
-def providers(body: bytes) -> tuple[Provider, ...]:
-    """The providers that a server lists, sorted, so that another order is no news.
+def providers(body: bytes) -> tuple[ReportedProvider, ...]:
+    """The providers that a server lists, sorted, so that another order is no change.
 
     Understood: ``{"data": [...]}`` (all current releases), a bare list, and a map of API names to
     lists (early releases). An item without API, id and type is left out.
@@ -44,7 +44,7 @@ def providers(body: bytes) -> tuple[Provider, ...]:
     Raises:
         ShapeUnknown: it is none of these.
     """
-    found: list[Provider] = []
+    found: list[ReportedProvider] = []
     number = 0
     for api, item in _items(_decoded(body)):
         number += 1
@@ -95,7 +95,7 @@ def _items(data: Any) -> Iterator[tuple[str, Any]]:
         yield from ((api, item) for item in entries)
 
 
-def _provider(api: str, item: Any) -> Provider | None:
+def _provider(api: str, item: Any) -> ReportedProvider | None:
     if not isinstance(item, dict):
         return None
     api = _word(item.get("api") or api)
@@ -103,7 +103,7 @@ def _provider(api: str, item: Any) -> Provider | None:
     if not (api and name and kind):
         return None
     health, message = _health(item.get("health"))
-    return Provider(api, name, kind, health, message)
+    return ReportedProvider(api, name, kind, health, message)
 
 
 def _health(value: Any) -> tuple[str, str]:

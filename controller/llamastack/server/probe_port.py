@@ -4,13 +4,14 @@
 """What running servers say of themselves, as the reconciler asks for it: without ever waiting.
 
 Only a running server knows its version and which providers it ended up with. It may be slow,
-silent or wrong, so a pass never talks to it (the Go operator did, in its only worker: thirty dead
-servers stopped all others for five minutes). A pass says which server there is, and is told at
-once what was heard of it so far; when something else is heard the resource is queued again.
+silent or wrong, so a reconcile never talks to it (the Go operator did, in its only worker: thirty
+dead servers stopped all others for five minutes). A reconcile says which server there is, and gets
+at once the last report, if there is one; when the report changes the resource is queued again.
 
-What was heard belongs to one pod template (`template`): with another one it is another server, and
-nothing of it holds any more. And it is heard again only on an occasion (`occasion`): a rollout
-ended, pods went or came. Nothing is asked periodically, so an idle cluster stays idle. Pure.
+A report belongs to one pod template (``template``): with another one it is another server, and
+nothing of the report holds any more. And a server is asked again only on an occasion
+(``occasion``): a rollout ended, pods went or came. Nothing is asked periodically, so an idle
+cluster stays idle. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from api.conditions import condition
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.render import names
 from informers.ports import ObjectKey, key_of
 
@@ -34,7 +35,7 @@ _HASH = 10  # hexadecimal digits; it only has to differ from the one before
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ReportedProvider:
     """A provider as a server lists it; never with its configuration, which may hold secrets.
 
     Attributes:
@@ -63,7 +64,7 @@ class ServerReport:
     """
 
     version: str = ""
-    providers: tuple[Provider, ...] | None = None
+    providers: tuple[ReportedProvider, ...] | None = None
     problem: str = ""
 
 
@@ -73,7 +74,7 @@ class Server:
 
     Attributes:
         uid: of the resource.
-        key: of the resource; queued again when something else was heard.
+        key: of the resource; queued again when the report changes.
         service: name of the Service in front of it, in the resource's namespace.
         address: cluster IP of that Service: no name has to be resolved.
         port: of that Service.
@@ -92,11 +93,11 @@ class Server:
     occasion: str
 
 
-class Servers(Protocol):
-    """Knows what servers said."""
+class ServerProber(Protocol):
+    """Asks servers in the background, and knows their last reports."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """What was heard of this server; never waits.
+        """The last report of this server; never waits.
 
         Args:
             server: as it is now.
@@ -115,19 +116,19 @@ class Servers(Protocol):
         ...
 
 
-class NoServers:
+class NoProber:
     """For where servers are not to be asked."""
 
     def look(self, server: Server, *, ready: bool, known: bool) -> ServerReport | None:
-        """See `Servers.look`."""
+        """See ``ServerProber.look``."""
         return None
 
     def awaited_s(self, uid: str) -> float:
-        """See `Servers.awaited_s`."""
+        """See ``ServerProber.awaited_s``."""
         return 0.0
 
     def forget(self, uid: str) -> None:
-        """See `Servers.forget`."""
+        """See ``ServerProber.forget``."""
 
 
 def template_of(deployment: Object | None) -> str:
@@ -151,7 +152,7 @@ def server_of(inputs: Inputs, deployment: Object, service: Object | None) -> Ser
     """The server of a resource; None while it has no address.
 
     Args:
-        inputs: of this pass.
+        inputs: of this reconcile.
         deployment: live.
         service: live, as cached.
     """
@@ -173,7 +174,7 @@ def server_of(inputs: Inputs, deployment: Object, service: Object | None) -> Ser
 
 def is_ready(deployment: Object) -> bool:
     """Whether every pod that is wanted serves with the current template, and there is one."""
-    return not runs_none(deployment) and assess(deployment).state is State.COMPLETE
+    return not runs_none(deployment) and assess(deployment).state is RolloutState.COMPLETE
 
 
 def _occasion(deployment: Object, template: str) -> str:

@@ -3,11 +3,11 @@
 
 """What the status says of the running server: version, providers, and a sentence. Pure.
 
-The status is also the memory: what was heard is written down with the name of the pod template
-that it belongs to (``distributionConfig.podTemplate``). A pass that knows nothing itself, such as
-the first one of a new leader, keeps what is written there, as long as that template is the live
-one. With another template the old server's words are dropped at once, in the write that reports
-the change.
+The status is also the memory: a report is written down with the name of the pod template
+that it belongs to (``distributionConfig.podTemplate``). A reconcile that knows nothing itself, such
+as the first one of a new leader, keeps what is written there, as long as that template is the live
+one. With another template the old server's words are dropped at once, in the write that reports the
+change.
 
 Nothing of it decides whether a resource is ready: a server that cannot be asked may serve its
 clients all the same (it may want credentials that the operator does not have), and it is asked
@@ -22,10 +22,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from controller.llamastack.server.probe_port import Provider, ServerReport, runs_none, template_of
+from controller.llamastack.server.probe_port import (
+    ReportedProvider,
+    ServerReport,
+    runs_none,
+    template_of,
+)
 from informers.ports import Object
 
-NOT_TOLD: Final = frozenset({"", "Not Implemented"})
+UNREPORTED_HEALTH: Final = frozenset({"", "Not Implemented"})
 """Words that say nothing; all releases since 0.3 say the second of every provider."""
 NAMES_SHOWN: Final = 3
 
@@ -35,7 +40,7 @@ PASSED: Final = f"{_ASKED}: the process serves requests. {SILENT}"
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class OperatorFacts:
     """What the operator knows by itself.
 
     Attributes:
@@ -48,103 +53,107 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class CurrentReport:
     """What is to be said of the server that runs.
 
     Attributes:
-        template: whose words they are; empty if nothing was heard.
-        heard: the words.
-        kept: whether they are those of the old status.
+        template: pod template of the server that it is of; empty if there is no report.
+        report: its report.
+        kept: whether it is the report in the old status.
     """
 
     template: str = ""
-    heard: ServerReport = field(default_factory=ServerReport)
+    report: ServerReport = field(default_factory=ServerReport)
     kept: bool = False
 
 
-def account(
-    old: Mapping[str, Any], deployment: Object | None, heard: ServerReport | None
-) -> Account:
-    """What is heard now, else what is written and still holds, else nothing.
+def current_report(
+    old: Mapping[str, Any], deployment: Object | None, report: ServerReport | None
+) -> CurrentReport:
+    """The report of now, else the one in the status if it still holds, else none.
 
     Args:
         old: the status so far.
         deployment: live, or None.
-        heard: in this pass.
+        report: that this reconcile got.
     """
     if deployment is None or runs_none(deployment):
-        return Account()
+        return CurrentReport()
     template = template_of(deployment)
-    if heard is not None:
-        return Account(template, heard)
+    if report is not None:
+        return CurrentReport(template, report)
     if (old.get("distributionConfig") or {}).get("podTemplate") != template:
-        return Account()
-    return Account(template, _written(old), kept=True)
+        return CurrentReport()
+    return CurrentReport(template, _written(old), kept=True)
 
 
 def is_known(old: Mapping[str, Any], deployment: Object) -> bool:
     """Whether the status has all that the server could say."""
-    found = account(old, deployment, None)
-    return bool(found.heard.version) and found.heard.providers is not None
+    found = current_report(old, deployment, None)
+    return bool(found.report.version) and found.report.providers is not None
 
 
-def described(found: Account, about: About, cr: Object, *, now: str) -> dict[str, Any]:
+def described(
+    found: CurrentReport, operator_facts: OperatorFacts, cr: Object, *, now: str
+) -> dict[str, Any]:
     """``version`` and ``distributionConfig`` of the status.
 
     Args:
         found: what is to be said of the server.
-        about: what we know by ourselves.
+        operator_facts: what we know by ourselves.
         cr: with its status so far.
         now: RFC 3339; when a version changed, if one did.
     """
     old: Mapping[str, Any] = cr.get("status") or {}
     result: dict[str, Any] = {}
-    version = _versions(found, about, old.get("version") or {}, now)
+    version = _versions(found, operator_facts, old.get("version") or {}, now)
     if version:
         result["version"] = version
     config: dict[str, Any] = {}
     distribution = (cr.get("spec") or {}).get("distribution") or {}
-    if about.distributions:
+    if operator_facts.distributions:
         config["activeDistribution"] = str(distribution.get("name") or "custom")
-        config["availableDistributions"] = dict(about.distributions)
+        config["availableDistributions"] = dict(operator_facts.distributions)
     if found.template:
         config["podTemplate"] = found.template
-        if found.heard.providers is not None:
-            config["providers"] = [_provider(p) for p in found.heard.providers]
+        if found.report.providers is not None:
+            config["providers"] = [_provider(p) for p in found.report.providers]
     if config:
         result["distributionConfig"] = config
     return result
 
 
-def sentence(found: Account) -> str | None:
+def sentence(found: CurrentReport) -> str | None:
     """What ``HealthCheck`` says of a server whose probe passes; None to leave it as it is."""
-    heard = found.heard
-    if heard.problem:
-        return f"{_ASKED}, but {heard.problem}. {SILENT}"
+    report = found.report
+    if report.problem:
+        return f"{_ASKED}, but {report.problem}. {SILENT}"
     if not found.template:
         return PASSED
-    if heard.providers is None or not heard.version:
-        return None  # it was not to be heard, and the old status says why
-    number = len(heard.providers)
+    if report.providers is None or not report.version:
+        return None  # it did not answer, and the old status says why
+    number = len(report.providers)
     listed = f"{_ASKED} and lists {number} provider{'' if number == 1 else 's'}"
-    return f"{listed}. {_health(heard.providers)}"
+    return f"{listed}. {_health(report.providers)}"
 
 
-def _health(providers: tuple[Provider, ...]) -> str:
-    told = [p for p in providers if p.health not in NOT_TOLD]
-    if not told:
+def _health(providers: tuple[ReportedProvider, ...]) -> str:
+    reported = [p for p in providers if p.health not in UNREPORTED_HEALTH]
+    if not reported:
         return SILENT
-    counts = Counter(p.health for p in told)
+    counts = Counter(p.health for p in reported)
     words = ", ".join(f"{word} of {number}" for word, number in sorted(counts.items()))
-    bad = [f"{p.api}/{p.id}" for p in told if p.health != "OK"]
+    bad = [f"{p.api}/{p.id}" for p in reported if p.health != "OK"]
     names = ", ".join(bad[:NAMES_SHOWN]) + (", ..." if len(bad) > NAMES_SHOWN else "")
     return f"When it was asked it reported {words}" + (f" ({names})" if bad else "")
 
 
-def _versions(found: Account, about: About, before: Mapping[str, Any], now: str) -> dict[str, Any]:
+def _versions(
+    found: CurrentReport, operator_facts: OperatorFacts, before: Mapping[str, Any], now: str
+) -> dict[str, Any]:
     versions = {
-        "operatorVersion": about.operator_version,
-        "llamaStackServerVersion": found.heard.version,
+        "operatorVersion": operator_facts.operator_version,
+        "llamaStackServerVersion": found.report.version,
     }
     result: dict[str, Any] = {name: text for name, text in versions.items() if text}
     if not result:
@@ -154,7 +163,7 @@ def _versions(found: Account, about: About, before: Mapping[str, Any], now: str)
     return result
 
 
-def _provider(provider: Provider) -> dict[str, Any]:
+def _provider(provider: ReportedProvider) -> dict[str, Any]:
     """Never with its configuration."""
     result: dict[str, Any] = {
         "api": provider.api,
@@ -168,7 +177,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
 
 
 def _written(old: Mapping[str, Any]) -> ServerReport:
-    """The words in a status, as they were heard."""
+    """The report that a status holds."""
     listed = old["distributionConfig"].get("providers")
     return ServerReport(
         version=str((old.get("version") or {}).get("llamaStackServerVersion", "")),
@@ -176,9 +185,9 @@ def _written(old: Mapping[str, Any]) -> ServerReport:
     )
 
 
-def _read(item: Mapping[str, Any]) -> Provider:
+def _read(item: Mapping[str, Any]) -> ReportedProvider:
     health = item.get("health") or {}
-    return Provider(
+    return ReportedProvider(
         str(item.get("api", "")),
         str(item.get("provider_id", "")),
         str(item.get("provider_type", "")),

@@ -1,4 +1,4 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What users are told: conditions, Events, endpoints."""
+"""What is reported to users: conditions, Events, endpoints."""

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 FIELD = "spec.workload.storage"
 
-BOUND_TOLD_S = 20.0
-"""Binding is a matter of seconds and of half a dozen updates, none of which is news (`is_news`):
-pods that start within this time after them tell it in the same write. What is still to be said
-then is said without them."""
+BOUND_REPORT_DELAY_S = 20.0
+"""For how long the status need not say that a claim is bound. Binding takes seconds and half a
+dozen updates, and the pods start soon after it: what they change goes into the same write. When the
+time is over it is written without them."""
 
 REFUSAL_RECHECK_S = 60.0  # the class that forbids to grow, or the quota, is not watched
 
@@ -53,7 +53,7 @@ _PROVISIONERS = (
 """Annotations with which the cluster asks a provisioner for a volume."""
 
 
-class State(Enum):
+class ClaimState(Enum):
     """What a claim means for the pods."""
 
     READY = "Ready"
@@ -63,7 +63,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClaimVerdict:
     """About a claim.
 
     Attributes:
@@ -72,14 +72,14 @@ class Verdict:
         message: for people, with what to do where something is wrong.
     """
 
-    state: State
+    state: ClaimState
     reason: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What a pass knows of the data volume.
+    """What a reconcile knows of the data volume.
 
     Attributes:
         asked: by the spec; ``None`` if it asks for no volume.
@@ -92,8 +92,8 @@ class Volume:
     failure: str = ""
 
 
-def judge(volume: Volume, pods: Iterable[Object] = ()) -> Verdict | None:
-    """The verdict; ``None`` where there is no volume, or where this pass cannot tell.
+def assess_claim(volume: Volume, pods: Iterable[Object] = ()) -> ClaimVerdict | None:
+    """The verdict; ``None`` where there is no volume, or where this reconcile cannot tell.
 
     Args:
         volume: what is known of it.
@@ -105,30 +105,30 @@ def judge(volume: Volume, pods: Iterable[Object] = ()) -> Verdict | None:
     if claim is None:
         if not volume.failure:
             return None
-        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, volume.failure)
+        return ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_FAILED, volume.failure)
     broken = _broken(asked, claim, volume.failure)
     if broken:
         return broken
     if not is_bound(claim):
         return _waiting(claim, pods)
     if exceeds(_size(asked), requested(claim)):
-        return None  # no pass has asked for the size yet
+        return None  # no reconcile has asked for the size yet
     if capacity(claim) and exceeds(requested(claim), capacity(claim)):
         return _growing(claim)
-    return Verdict(State.READY, Reason.STORAGE_READY, _bound(claim))
+    return ClaimVerdict(ClaimState.READY, Reason.STORAGE_READY, _bound(claim))
 
 
-def _broken(asked: VolumeStorage, claim: Object, failure: str) -> Verdict | None:
+def _broken(asked: VolumeStorage, claim: Object, failure: str) -> ClaimVerdict | None:
     name = claim["metadata"]["name"]
     if claim["metadata"].get("deletionTimestamp"):
         text = (
             f'PersistentVolumeClaim "{name}" is being deleted, its data with it: that ends when no '
             "pod uses it, and a new claim is made then"
         )
-        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+        return ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_FAILED, text)
     refused = "; ".join(_refused(asked, claim, failure))
     if refused:
-        return Verdict(State.BROKEN, Reason.STORAGE_CHANGE_REFUSED, refused)
+        return ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_CHANGE_REFUSED, refused)
     phase = (claim.get("status") or {}).get("phase")
     if phase == "Lost":
         text = (
@@ -136,7 +136,7 @@ def _broken(asked: VolumeStorage, claim: Object, failure: str) -> Verdict | None
             f'"{claim["spec"].get("volumeName", "")}": restore that volume from a backup, or '
             f"delete the claim to start with an empty one"
         )
-        return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+        return ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_FAILED, text)
     return None
 
 
@@ -172,11 +172,13 @@ def next_look_s(volume: Volume | None, cr: Object, now: str) -> float | None:
         return REFUSAL_RECHECK_S
     if not is_bound(volume.claim) or not _is_pending(cr):
         return None
-    return max(1.0, BOUND_TOLD_S - _bound_for_s(volume.claim, cr, now))
+    return max(1.0, BOUND_REPORT_DELAY_S - _bound_for_s(volume.claim, cr, now))
 
 
-def worth_telling(verdict: Verdict | None, volume: Volume, cr: Object, now: str) -> Verdict | None:
-    """The verdict, or what was said before, for a moment.
+def worth_reporting(
+    verdict: ClaimVerdict | None, volume: Volume, cr: Object, now: str
+) -> ClaimVerdict | None:
+    """The verdict, or for some seconds what the status says already.
 
     A new claim is bound while the pods start; to write the status for that alone would cost every
     resource a request more (the bar is five besides its children).
@@ -184,15 +186,15 @@ def worth_telling(verdict: Verdict | None, volume: Volume, cr: Object, now: str)
     Args:
         verdict: on the claim, while the pods are not ready yet.
         volume: that it is about.
-        cr: the resource with the status of the last pass.
+        cr: the resource with the status of the last reconcile.
         now: RFC 3339.
     """
-    if verdict is None or verdict.state is not State.READY or volume.claim is None:
+    if verdict is None or verdict.state is not ClaimState.READY or volume.claim is None:
         return verdict
-    if not _is_pending(cr) or _bound_for_s(volume.claim, cr, now) >= BOUND_TOLD_S:
+    if not _is_pending(cr) or _bound_for_s(volume.claim, cr, now) >= BOUND_REPORT_DELAY_S:
         return verdict
     before = _condition(cr)
-    return Verdict(State.WAITING, str(before["reason"]), str(before["message"]))
+    return ClaimVerdict(ClaimState.WAITING, str(before["reason"]), str(before["message"]))
 
 
 def _is_pending(cr: Object) -> bool:
@@ -210,24 +212,24 @@ def _condition(cr: Object) -> Mapping[str, Any]:
     return condition(cr, ConditionType.STORAGE_READY)
 
 
-def is_news(old: Object, new: Object) -> bool:
-    """Whether an update of a claim can change what a pass would do or has to report at once.
+def needs_reconcile(old: Object, new: Object) -> bool:
+    """Whether an update of a claim can change what a reconcile would do or has to report at once.
 
     Binding takes half a dozen updates, between the binder, the scheduler and the provisioner. All
     that follows from it is a line in the status, which can wait for the pods that it lets start.
     """
-    before, after = _told(old), _told(new)
+    before, after = _reported_fields(old), _reported_fields(new)
     return _of_metadata_and_spec(old) != _of_metadata_and_spec(new) or (
         before != after and not (before[0] == "Pending" and after[0] == "Bound")
     )
 
 
-def is_step(old: Object, new: Object) -> bool:
+def may_change_status(old: Object, new: Object) -> bool:
     """Whether an update can change what is said of a claim, sooner or later."""
-    return _told(old) != _told(new) or _provisioner(old) != _provisioner(new)
+    return _reported_fields(old) != _reported_fields(new) or _provisioner(old) != _provisioner(new)
 
 
-def _told(claim: Object) -> tuple[Any, ...]:
+def _reported_fields(claim: Object) -> tuple[Any, ...]:
     status = claim.get("status") or {}
     return (
         status.get("phase"),
@@ -261,7 +263,7 @@ def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]
     """What the spec says and the claim does not follow; what it leaves open is no contradiction."""
     name, spec = claim["metadata"]["name"], claim["spec"]
     gain = "to start with an empty volume" if spec.get("volumeName") else "as it holds no data yet"
-    anew = f"or delete the claim, {gain}: kubectl delete pvc {name}"
+    start_again = f"or delete the claim, {gain}: kubectl delete pvc {name}"
     if failure and same_quantity(_size(asked), requested(claim)):
         yield f"{FIELD}: {name} was left as it is: {shown(failure)}"
     elif failure:
@@ -281,13 +283,13 @@ def _refused(asked: VolumeStorage, claim: Object, failure: str) -> Iterator[str]
         back = f'set it to "{has}"' if has else "remove it"
         yield (
             f'{FIELD}.storageClassName: {name} has {current} and cannot change to "{wanted}": '
-            f"{back}, {anew}"
+            f"{back}, {start_again}"
         )
     modes = spec.get("accessModes") or ()
     if "access_modes" in asked.model_fields_set and set(access_modes(asked)) != set(modes):
         yield (
             f"{FIELD}.accessModes: {name} has {', '.join(modes)} and cannot change to "
-            f"{', '.join(access_modes(asked))}: set it back, {anew}"
+            f"{', '.join(access_modes(asked))}: set it back, {start_again}"
         )
 
 
@@ -298,7 +300,7 @@ def _cannot_shrink(asked: str, claim: Object) -> bool:
     return not (capacity(claim) and exceeds(asked, capacity(claim)))
 
 
-def _waiting(claim: Object, pods: Iterable[Object]) -> Verdict:
+def _waiting(claim: Object, pods: Iterable[Object]) -> ClaimVerdict:
     name = claim["metadata"]["name"]
     look = f"kubectl describe pvc {name}"
     storage_class = claim["spec"].get("storageClassName")
@@ -317,7 +319,9 @@ def _waiting(claim: Object, pods: Iterable[Object]) -> Verdict:
         )
     trouble = _trouble(pods)
     text = f'PersistentVolumeClaim "{name}" is Pending: {why}'
-    return Verdict(State.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text)
+    return ClaimVerdict(
+        ClaimState.WAITING, Reason.STORAGE_PENDING, f"{text}; {trouble}" if trouble else text
+    )
 
 
 def _provisioner(claim: Object) -> str:
@@ -336,7 +340,7 @@ def _trouble(pods: Iterable[Object]) -> str:
     return ""
 
 
-def _growing(claim: Object) -> Verdict:
+def _growing(claim: Object) -> ClaimVerdict:
     name = claim["metadata"]["name"]
     text = f'PersistentVolumeClaim "{name}" grows from {capacity(claim)} to {requested(claim)}'
     found = {c.get("type"): c for c in conditions_of(claim) if c.get("status") == "True"}
@@ -349,12 +353,12 @@ def _growing(claim: Object) -> Verdict:
                 f"{text}, which failed: {said}: see kubectl describe pvc {name}; a smaller {FIELD}"
                 f".size above {capacity(claim)} can be tried instead"
             )
-            return Verdict(State.BROKEN, Reason.STORAGE_FAILED, text)
+            return ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_FAILED, text)
     if "FileSystemResizePending" in found:
         text += ": its file system grows next, with some drivers only when the pod is restarted"
     else:
         text += f"; if it takes long: kubectl describe pvc {name}"
-    return Verdict(State.GROWING, Reason.STORAGE_RESIZING, text)
+    return ClaimVerdict(ClaimState.GROWING, Reason.STORAGE_RESIZING, text)
 
 
 def _bound(claim: Object) -> str:

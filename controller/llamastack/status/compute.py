@@ -1,10 +1,10 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What we tell the user: facts of one pass in, a complete status out. Pure.
+"""What we tell the user: facts of one reconcile in, a complete status out. Pure.
 
 Each condition answers one question, carries the generation it speaks of, and moves its
-``lastTransitionTime`` only when its answer changes (G9). ``Ready`` sums up; its reason is the
+``lastTransitionTime`` only when its value changes (G9). ``Ready`` sums up; its reason is the
 reason of the first thing that stands in the way, so that one look at it is enough.
 """
 
@@ -22,9 +22,9 @@ from api.conditions import (
     without_conditions,
 )
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
-from controller.llamastack.objects.rollout import Rollout, State, assess
+from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
-from controller.llamastack.server.status import PASSED, account, described, sentence
+from controller.llamastack.server.status import PASSED, current_report, described, sentence
 from controller.llamastack.status import claim
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
     from api.conditions import ConditionStatus
     from configs.engine import Generated
-    from controller.llamastack.planning.image_configs import Wait
-    from controller.llamastack.server.status import Account
+    from controller.llamastack.planning.image_configs import Postpone
+    from controller.llamastack.server.status import CurrentReport
     from controller.llamastack.status.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConditionValue:
     """The answer of one condition."""
 
     status: ConditionStatus
@@ -47,28 +47,28 @@ class Answer:
 
 
 def compute(facts: Facts) -> dict[str, Any]:
-    """The whole status; what could not be looked at in this pass is carried over."""
+    """The whole status; what could not be looked at in this reconcile is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
     rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
-    server = account(old, facts.deployment, facts.server_report)
-    answers = _answers(facts, rollout, server)
+    server = current_report(old, facts.deployment, facts.server_report)
+    values = _condition_values(facts, rollout, server)
     gone = _not_asked_for(facts)
     conditions = without_conditions(conditions_of(facts.cr), gone)
-    for kind, found in answers.items():
+    for kind, found in values.items():
         if found is None and condition(facts.cr, kind):
             continue
-        answer = found or Answer("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")
+        value = found or ConditionValue("Unknown", Reason.NOT_EVALUATED, "Not looked at yet")
         conditions = set_condition(
             conditions,
             type=kind,
-            status=answer.status,
-            reason=answer.reason,
-            message=answer.message,
+            status=value.status,
+            reason=value.reason,
+            message=value.message,
             observed_generation=facts.generation,
             now=facts.now,
         )
     status: dict[str, Any] = {
-        "phase": _phase(facts, rollout, answers),
+        "phase": _phase(facts, rollout, values),
         "observedGeneration": facts.generation,
         "conditions": conditions,
         "availableReplicas": rollout.available,
@@ -81,27 +81,29 @@ def compute(facts: Facts) -> dict[str, Any]:
     route_url = old.get("routeURL") if facts.route_url is None else facts.route_url
     if route_url:
         status["routeURL"] = route_url
-    status.update(described(server, facts.about, facts.cr, now=facts.now))
+    status.update(described(server, facts.operator_facts, facts.cr, now=facts.now))
     status.update(_resolved(facts, old))
     return status
 
 
-def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answer | None]:
-    """Answers by condition type; ``None`` where this pass cannot tell."""
+def _condition_values(
+    facts: Facts, rollout: Rollout, server: CurrentReport
+) -> dict[str, ConditionValue | None]:
+    """Answers by condition type; ``None`` where this reconcile cannot tell."""
     config = _config(facts)
     secrets = _secrets(facts)
-    volume = claim.judge(facts.volume, facts.pods) if facts.volume else None
-    if facts.volume and rollout.state is State.PROGRESSING:
-        volume = claim.worth_telling(volume, facts.volume, facts.cr, facts.now)
+    volume = claim.assess_claim(facts.volume, facts.pods) if facts.volume else None
+    if facts.volume and rollout.state is RolloutState.PROGRESSING:
+        volume = claim.worth_reporting(volume, facts.volume, facts.cr, facts.now)
     updated = _updated(facts)
-    available = Answer(
+    available = ConditionValue(
         "True" if rollout.minimum_available else "False",
         Reason.MINIMUM_REPLICAS_AVAILABLE
         if rollout.minimum_available
         else Reason.MINIMUM_REPLICAS_UNAVAILABLE,
         rollout.message,
     )
-    answers: dict[str, Answer | None] = {
+    values: dict[str, ConditionValue | None] = {
         ConditionType.CONFIG_GENERATED: config,
         ConditionType.SECRETS_RESOLVED: secrets,
         ConditionType.DEPLOYMENT_UPDATED: updated,
@@ -112,7 +114,7 @@ def _answers(facts: Facts, rollout: Rollout, server: Account) -> dict[str, Answe
         ConditionType.STORAGE_READY: _storage(volume),
         ConditionType.READY: _ready(facts, rollout, (config, secrets, updated), volume),
     }
-    return {kind: answer for kind, answer in answers.items() if kind not in _not_asked_for(facts)}
+    return {kind: value for kind, value in values.items() if kind not in _not_asked_for(facts)}
 
 
 def _not_asked_for(facts: Facts) -> frozenset[str]:
@@ -124,19 +126,19 @@ def _not_asked_for(facts: Facts) -> frozenset[str]:
     return frozenset() if asked else frozenset({ConditionType.STORAGE_READY})
 
 
-def _config(facts: Facts) -> Answer | None:
-    if facts.config_wait is not None:
-        return _awaited(facts.config_wait)
+def _config(facts: Facts) -> ConditionValue | None:
+    if facts.config_postponed is not None:
+        return _awaited(facts.config_postponed)
     if facts.config_problem is not None:
-        return Answer("False", facts.config_problem.reason, facts.config_problem.message)
+        return ConditionValue("False", facts.config_problem.reason, facts.config_problem.message)
     generated = facts.generated
     if generated is None:
         return None
     if generated.source == "override":
         text = facts.override_text
-        return Answer("True", Reason.OVERRIDE_CONFIG, text) if text else None
+        return ConditionValue("True", Reason.OVERRIDE_CONFIG, text) if text else None
     if generated.config_yaml is None:
-        return Answer(
+        return ConditionValue(
             "True", Reason.DISTRIBUTION_DEFAULT, "The image runs with its own configuration"
         )
     providers = _counted(generated.provider_count, "provider")
@@ -144,19 +146,23 @@ def _config(facts: Facts) -> Answer | None:
     text = f"Generated config.yaml with {counts}"
     if facts.config_note:
         text += f". {facts.config_note}"
-    return Answer("True", Reason.CONFIG_GENERATED, text)
+    return ConditionValue("True", Reason.CONFIG_GENERATED, text)
 
 
-def _awaited(wait: Wait) -> Answer | None:
+def _awaited(wait: Postpone) -> ConditionValue | None:
     """Nothing new while the configuration in force is for this very spec."""
-    return None if wait.settled else Answer("Unknown", Reason.IMAGE_CONFIG_PENDING, wait.message)
+    return (
+        None
+        if wait.settled
+        else ConditionValue("Unknown", Reason.IMAGE_CONFIG_PENDING, wait.message)
+    )
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _secrets(facts: Facts) -> Answer | None:
+def _secrets(facts: Facts) -> ConditionValue | None:
     resolution = facts.resolution
     if resolution is None:
         return None
@@ -164,47 +170,53 @@ def _secrets(facts: Facts) -> Answer | None:
         text = "Every referenced Secret and ConfigMap is there, with its keys"
         if resolution.trust.note:
             text += f". {resolution.trust.note}"
-        return Answer("True", resolution.reason, text)
-    return Answer("False", resolution.reason, "; ".join(e.message for e in resolution.errors))
+        return ConditionValue("True", resolution.reason, text)
+    return ConditionValue(
+        "False", resolution.reason, "; ".join(e.message for e in resolution.errors)
+    )
 
 
-def _updated(facts: Facts) -> Answer | None:
+def _updated(facts: Facts) -> ConditionValue | None:
     if facts.deleting:
         return None
-    if facts.config_wait is not None:
-        return _awaited(facts.config_wait)
+    if facts.config_postponed is not None:
+        return _awaited(facts.config_postponed)
     if facts.update_problem is not None:
-        return Answer("False", facts.update_problem.reason, facts.update_problem.message)
+        return ConditionValue("False", facts.update_problem.reason, facts.update_problem.message)
     kept = "what runs was left as it is" if facts.deployment else "nothing was created"
     if facts.config_problem is not None:
-        return Answer("False", Reason.DEPLOYMENT_NOT_UPDATED, f"No configuration: {kept}")
+        return ConditionValue("False", Reason.DEPLOYMENT_NOT_UPDATED, f"No configuration: {kept}")
     if facts.resolution is not None and not facts.resolution.ok:
-        return Answer(
+        return ConditionValue(
             "False",
             Reason.DEPLOYMENT_NOT_UPDATED,
             f"What the spec refers to cannot be used: {kept}",
         )
     if facts.deployment is None:
         return None
-    return Answer("True", Reason.DEPLOYMENT_UPDATED, "The Deployment has the current configuration")
+    return ConditionValue(
+        "True", Reason.DEPLOYMENT_UPDATED, "The Deployment has the current configuration"
+    )
 
 
-def _deployment_ready(rollout: Rollout) -> Answer:
-    done = rollout.state is State.COMPLETE
-    return Answer("True" if done else "False", rollout.reason, rollout.message)
+def _deployment_ready(rollout: Rollout) -> ConditionValue:
+    done = rollout.state is RolloutState.COMPLETE
+    return ConditionValue("True" if done else "False", rollout.reason, rollout.message)
 
 
-def _health(facts: Facts, rollout: Rollout, server: Account) -> Answer:
+def _health(facts: Facts, rollout: Rollout, server: CurrentReport) -> ConditionValue:
     """What the probes of the pods say, and what the server said when it was asked.
 
     The answer goes by the probes alone. ``/v1/health`` is a constant: 200 with every backend dead.
     """
     if rollout.available and not facts.deleting:
         text = sentence(server) or _kept(facts)
-        return Answer("True", Reason.HEALTH_CHECK_PASSED, text)
-    if rollout.state is State.STUCK:
-        return Answer("False", Reason.HEALTH_CHECK_FAILED, f"No server answers: {rollout.message}")
-    return Answer("Unknown", Reason.HEALTH_CHECK_PENDING, "No server answers its probe yet")
+        return ConditionValue("True", Reason.HEALTH_CHECK_PASSED, text)
+    if rollout.state is RolloutState.STUCK:
+        return ConditionValue(
+            "False", Reason.HEALTH_CHECK_FAILED, f"No server answers: {rollout.message}"
+        )
+    return ConditionValue("Unknown", Reason.HEALTH_CHECK_PENDING, "No server answers its probe yet")
 
 
 def _kept(facts: Facts) -> str:
@@ -214,20 +226,20 @@ def _kept(facts: Facts) -> str:
     return PASSED
 
 
-def _service(facts: Facts) -> Answer | None:
+def _service(facts: Facts) -> ConditionValue | None:
     if not facts.service_url:
-        return None  # what stands in the way of another child says nothing about the Service
+        return None  # what stands in the way of another child says nothing of the Service
     text = f"The Service exists: {facts.service_url}"
     if facts.network_note:
         text += f". {facts.network_note}"
-    return Answer("True", Reason.SERVICE_READY, text)
+    return ConditionValue("True", Reason.SERVICE_READY, text)
 
 
-def _storage(volume: claim.Verdict | None) -> Answer | None:
+def _storage(volume: claim.ClaimVerdict | None) -> ConditionValue | None:
     if volume is None:
         return None
-    bound = volume.state is claim.State.READY
-    return Answer("True" if bound else "False", volume.reason, volume.message)
+    bound = volume.state is claim.ClaimState.READY
+    return ConditionValue("True" if bound else "False", volume.reason, volume.message)
 
 
 _OF_THE_VOLUME = frozenset({Reason.PROGRESSING, Reason.VOLUME_PENDING})
@@ -237,53 +249,53 @@ _OF_THE_VOLUME = frozenset({Reason.PROGRESSING, Reason.VOLUME_PENDING})
 def _ready(
     facts: Facts,
     rollout: Rollout,
-    steps: tuple[Answer | None, ...],
-    volume: claim.Verdict | None,
-) -> Answer:
+    steps: tuple[ConditionValue | None, ...],
+    volume: claim.ClaimVerdict | None,
+) -> ConditionValue:
     if facts.deleting:
-        return Answer("False", Reason.DELETING, "The resource is being deleted")
+        return ConditionValue("False", Reason.DELETING, "The resource is being deleted")
     problem = facts.update_problem
     if problem is not None:
-        return Answer("False", problem.reason, problem.message)
+        return ConditionValue("False", problem.reason, problem.message)
     for step in steps:
         if step is not None and step.status != "True":
-            return Answer(step.status, step.reason, step.message)
-    if volume is not None and volume.state is claim.State.BROKEN:
-        return Answer("False", volume.reason, volume.message)
-    if rollout.state is not State.COMPLETE:
-        waits = volume is not None and volume.state is claim.State.WAITING
+            return ConditionValue(step.status, step.reason, step.message)
+    if volume is not None and volume.state is claim.ClaimState.BROKEN:
+        return ConditionValue("False", volume.reason, volume.message)
+    if rollout.state is not RolloutState.COMPLETE:
+        waits = volume is not None and volume.state is claim.ClaimState.WAITING
         cause = volume if volume and waits and rollout.reason in _OF_THE_VOLUME else rollout
-        return Answer("False", cause.reason, cause.message)
-    if volume is not None and volume.state is claim.State.GROWING:
-        return Answer("False", volume.reason, volume.message)
-    return Answer("True", Reason.ALL_READY, rollout.message)
+        return ConditionValue("False", cause.reason, cause.message)
+    if volume is not None and volume.state is claim.ClaimState.GROWING:
+        return ConditionValue("False", volume.reason, volume.message)
+    return ConditionValue("True", Reason.ALL_READY, rollout.message)
 
 
-def _phase(facts: Facts, rollout: Rollout, answers: Mapping[str, Answer | None]) -> str:
-    ready = answers[ConditionType.READY]
+def _phase(facts: Facts, rollout: Rollout, values: Mapping[str, ConditionValue | None]) -> str:
+    ready = values[ConditionType.READY]
     if facts.deleting:
         return Phase.TERMINATING
     if ready is not None and ready.status == "True":
         return Phase.READY
     problem = facts.update_problem
-    # What the next try may mend is no failure: the phase goes by the pods then.
+    # What a retry may fix is no failure: the phase goes by the pods then.
     passing = problem is not None and not problem.permanent
-    refused = not passing and any(a and a.status == "False" for a in _steps(answers))
-    storage = answers.get(ConditionType.STORAGE_READY)
+    refused = not passing and any(a and a.status == "False" for a in _steps(values))
+    storage = values.get(ConditionType.STORAGE_READY)
     broken = storage is not None and storage.reason in _BROKEN
-    if refused or broken or rollout.state is State.STUCK:
+    if refused or broken or rollout.state is RolloutState.STUCK:
         return Phase.FAILED
-    return Phase.PENDING if rollout.state is State.ABSENT else Phase.INITIALIZING
+    return Phase.PENDING if rollout.state is RolloutState.ABSENT else Phase.INITIALIZING
 
 
 _BROKEN = frozenset({Reason.STORAGE_FAILED, Reason.STORAGE_CHANGE_REFUSED})
 
 
-def _steps(answers: Mapping[str, Answer | None]) -> tuple[Answer | None, ...]:
+def _steps(values: Mapping[str, ConditionValue | None]) -> tuple[ConditionValue | None, ...]:
     return (
-        answers[ConditionType.CONFIG_GENERATED],
-        answers[ConditionType.SECRETS_RESOLVED],
-        answers[ConditionType.DEPLOYMENT_UPDATED],
+        values[ConditionType.CONFIG_GENERATED],
+        values[ConditionType.SECRETS_RESOLVED],
+        values[ConditionType.DEPLOYMENT_UPDATED],
     )
 
 

@@ -77,7 +77,7 @@ def between(
     Args:
         old: the status before; empty for a new resource.
         new: the status after.
-        deployment_changed: whether this pass wrote the Deployment.
+        deployment_changed: whether this reconcile wrote the Deployment.
         registry_reset: what made the configuration use a new registry.
         config_note: what was used instead of the image's own config, and why.
         network_note: which restriction has no effect, and why.
@@ -110,7 +110,7 @@ def between(
     trouble = _condition(new, ConditionType.DEPLOYMENT_READY)
     if trouble.get("status") == "False" and trouble.get("reason") in _TROUBLES:
         before = _condition(old, ConditionType.DEPLOYMENT_READY)
-        # By reason: the count of replicas in the message moves without being news.
+        # By reason: the count of replicas in the message moves without being worth an Event.
         if before.get("reason") != trouble["reason"]:
             events.append(
                 Transition("Warning", trouble["reason"], "StartPods", str(trouble["message"]))

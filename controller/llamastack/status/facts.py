@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM
-from controller.llamastack.server.status import About
+from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.endpoints import UNKNOWN
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from configs.engine import Generated
     from controller.llamastack.cache.observed import Observed
     from controller.llamastack.objects.problem import Problem
-    from controller.llamastack.planning.image_configs import Wait
+    from controller.llamastack.planning.image_configs import Postpone
     from controller.llamastack.planning.plan import Plan
     from controller.llamastack.references.configuration import Configuration
     from controller.llamastack.references.resolution import Resolution
@@ -36,7 +36,7 @@ class Facts:
         now: RFC 3339, for transitions.
         generated: the configuration, unless that failed.
         config_problem: why there is none.
-        config_wait: why there is none yet.
+        config_postponed: why there is none yet.
         config_note: what should be known of the one there is.
         override_text: what is to be said of the user's own configuration; empty if there is none,
             or if nothing changed since something was said of it.
@@ -50,14 +50,14 @@ class Facts:
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
         network_note: what should be known of who may connect.
         server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
-        about: what the operator knows by itself.
+        operator_facts: what the operator knows by itself.
     """
 
     cr: Object
     now: str
     generated: Generated | None = None
     config_problem: Problem | None = None
-    config_wait: Wait | None = None
+    config_postponed: Postpone | None = None
     config_note: str = ""
     override_text: str = ""
     resolution: Resolution | None = None
@@ -70,7 +70,7 @@ class Facts:
     route_url: str | None = None
     network_note: str = ""
     server_report: ServerReport | None = None
-    about: About = field(default_factory=About)
+    operator_facts: OperatorFacts = field(default_factory=OperatorFacts)
 
     @property
     def generation(self) -> int:
@@ -90,7 +90,7 @@ def facts_of(
     configuration: Configuration,
     outcome: Outcome,
     *,
-    about: About,
+    operator_facts: OperatorFacts,
     endpoints: Endpoints = UNKNOWN,
     server_report: ServerReport | None = None,
 ) -> Facts:
@@ -102,7 +102,7 @@ def facts_of(
         references: what it refers to; ``None`` if that was not looked at.
         configuration: what the server is to run with.
         outcome: of the writes; of none, if there was nothing to write from.
-        about: what the operator knows by itself.
+        operator_facts: what the operator knows by itself.
         endpoints: how the server is reached.
         server_report: what the server said of itself.
     """
@@ -111,7 +111,7 @@ def facts_of(
         now=observed.now,
         generated=configuration.generated,
         config_problem=configuration.problem,
-        config_wait=plan.waiting,
+        config_postponed=plan.postponed,
         config_note=plan.note,
         override_text=configuration.text,
         resolution=references,
@@ -124,18 +124,18 @@ def facts_of(
         route_url=endpoints.route_url,
         network_note=endpoints.network_note,
         server_report=server_report,
-        about=about,
+        operator_facts=operator_facts,
     )
 
 
-def facts_of_deletion(observed: Observed, about: About) -> Facts:
+def facts_of_deletion(observed: Observed, operator_facts: OperatorFacts) -> Facts:
     """Of a resource that is being deleted nothing is asked any more."""
     return Facts(
         cr=observed.cr,
         now=observed.now,
         deployment=observed.deployment,
         pods=observed.pods,
-        about=about,
+        operator_facts=operator_facts,
     )
 
 

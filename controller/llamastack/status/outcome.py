@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What became of the children in one pass, and what a failure among them means. Pure."""
+"""What became of the children in one reconcile, and what a failure among them means. Pure."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Outcome:
     """What became of the children.
 
     Attributes:
-        deployment: live, whether written in this pass or not.
-        deployment_changed: whether this pass wrote it.
+        deployment: live, whether written in this reconcile or not.
+        deployment_changed: whether this reconcile wrote it.
         config_map_name: of the configuration that it uses; empty if it could not be written.
         volume: what is known of the data volume; ``None`` likewise.
         problem: why something is not as it should be.
-        error: to be raised when the status is written, so that the pass is tried again.
+        error: to be raised when the status is written, so that the reconcile is tried again.
         recheck_s: when to look again although no event asks for it.
     """
 
@@ -63,7 +63,7 @@ class Failure:
     """A write that failed.
 
     Attributes:
-        error: one of `STEP_ERRORS`.
+        error: one of ``STEP_ERRORS``.
         kind: of the child.
     """
 
@@ -93,7 +93,7 @@ def failed(outcome: Outcome, failure: Failure) -> Outcome:
             reason = Reason.RECONCILE_FAILED
             permanent = isinstance(error, Forbidden | Invalid | MalformedApply)
             found = replace(outcome, error=error)
-    # What the next try may mend says nothing yet of the volume, or of whatever it is about.
+    # What a retry may fix says nothing yet of the volume, or of another child.
     kind = failure.kind if permanent else ""
     problem = Problem(reason, str(error), permanent, kind, beside=outcome.is_written)
     return replace(found, problem=problem)

@@ -53,7 +53,7 @@ def _status_of(error: Exception) -> int:
 
 
 def default_directory() -> Path:
-    """Where `up` keeps control plane and node; short, for the sockets in it."""
+    """Where ``up`` keeps control plane and node; short, for the sockets in it."""
     return Path(tempfile.gettempdir()) / f"llamastack-node-{os.getuid()}"
 
 

@@ -231,8 +231,8 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {{
 """
 
 
-def plan(layout: Layout, libraries: Mapping[str, str]) -> Json:
-    """What the node's first process does (`inside`)."""
+def first_process(layout: Layout, libraries: Mapping[str, str]) -> Json:
+    """What the node's first process does (``inside``)."""
     network, program = layout.network, layout.program
     places = [str(layout.programs[name].parent) for name in ("nft", "runc", "kubelet")]
     path = ":".join([*dict.fromkeys(places), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])

@@ -7,7 +7,7 @@
 
 It makes the mounts that keep this machine as it is, waits for its network interface, starts the
 programs of the plan, and reaps what they leave. If one of the programs ends, so does the node: a
-test then hears of it by a line in the log, and not by a time-out.
+test then learns of it by a line in the log, and not by a time-out.
 
 What stays in here: ``/run``, ``/var/lib`` and ``/var/log`` are empty file systems in memory,
 because programs insist on such places, and names are those of the cluster alone. The kubelet sets a

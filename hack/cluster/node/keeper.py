@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Cleans up after whoever started a node, as `hack.cluster.keeper` does for a plane."""
+"""Cleans up after whoever started a node, as ``hack.cluster.keeper`` does for a plane."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 """One real node: started beside a control plane, given images, and ended.
 
 Starting takes two to three seconds. The first process is made with namespaces of its own, then
-gets its end of the network, and starts everything else (`inside`); the kubelet registers itself.
+gets its end of the network, and starts everything else (``inside``); the kubelet registers itself.
 
-Images are never pulled: `Node.load` puts an archive into containerd, and Pods use it with
+Images are never pulled: ``Node.load`` puts an archive into containerd, and Pods use it with
 ``imagePullPolicy`` IfNotPresent or Never. A tag other than ``latest`` has the former by default.
 """
 
@@ -80,7 +80,7 @@ class Node:
 
     Args:
         plane: the running control plane, with a scheduler.
-        programs: where each program is (`programs.obtain`).
+        programs: where each program is (``programs.obtain``).
         options: what the node is like.
 
     Attributes:
@@ -223,7 +223,7 @@ class Node:
         """Make a server that listens on this machine's loopback reachable for Pods.
 
         Args:
-            port: of the server; it is the same at `host`.
+            port: of the server; it is the same at ``host``.
 
         Raises:
             ClusterError: the port is taken there.
@@ -282,7 +282,9 @@ class Node:
     def _start_inside(self, layout: config.Layout) -> Program:
         plan = layout.conf / "plan.json"
         libraries = library_environment(self._binaries)
-        plan.write_text(json.dumps(config.plan(layout, libraries), indent=2), encoding="utf-8")
+        plan.write_text(
+            json.dumps(config.first_process(layout, libraries), indent=2), encoding="utf-8"
+        )
         words = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         module = "hack.cluster.node.inside"
         return self._start("node", ["unshare", *words, sys.executable, "-m", module, str(plan)])

@@ -3,7 +3,7 @@
 
 """The node's programs: by download where the control plane's come so, else built from source.
 
-The ladder is the control plane's (`hack.cluster.binaries`) with two differences. Nothing
+The ladder is the control plane's (``hack.cluster.binaries``) with two differences. Nothing
 is taken from the machine but runc, because a kubelet or containerd that was set up for something
 else says nothing about ours. And only the Kubernetes programs are looked for among the releases:
 a node needs Go in any case, for the programs that are published nowhere, and everything else is

@@ -5,7 +5,7 @@
 
 The node's namespaces, and all that is in them, end with its first process. A pair of interfaces, if
 it was not given to the node yet, and the cgroups do not. The record lies in the node's directory
-beside the one of its processes (`hack.cluster.state`), so another process can sweep it.
+beside the one of its processes (``hack.cluster.state``), so another process can sweep it.
 """
 
 from __future__ import annotations

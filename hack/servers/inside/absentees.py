@@ -5,7 +5,7 @@
 
 A provider's module may import at its top what only running it needs. To know the keys of its
 config, none of that has to work, so whatever is missing is replaced by something that has every
-attribute. Used by `checker`.
+attribute. Used by ``checker``.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 
 """Inside a server's environment: an encoding of single bytes instead of a downloaded vocabulary.
 
-With a vector_io provider llama-stack loads tiktoken's `cl100k_base` when it boots, and dies where
+With a vector_io provider llama-stack loads tiktoken's ``cl100k_base`` when it boots, and dies where
 the internet is out of reach. Tests are about configs and not about how text is cut, so a server
 that is started with ``LLAMASTACK_BED_TOKENIZER=bytes`` gets an encoding that needs no download.
-`byte_tokenizer.pth`, which Python reads as it starts, imports this.
+``byte_tokenizer.pth``, which Python reads as it starts, imports this.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 
 """Inside a server's environment: checks configs with the server's own classes and functions.
 
-Started by `validator` as ``python checker.py MODULE``, where MODULE is ``llama_stack`` or ``ogx``.
-Each line of standard input is a question in JSON, each line of standard output its answer.
+Started by ``validator`` as ``python checker.py MODULE``, where MODULE is ``llama_stack`` or
+``ogx``. Each line of standard input is a question in JSON, each line of standard output its answer.
 
 What the server itself does when it starts is done with its own code as far as nothing is created:
 substitution of the environment, parsing, the registry of providers, the order in which they are
-resolved (`core.resolver`), the classes of their configs. Beyond that, keys are compared with the
+resolved (``core.resolver``), the classes of their configs. Beyond that, keys are compared with the
 fields of those classes, because pydantic ignores what it does not know.
 """
 
@@ -364,7 +364,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             result = answer(server, json.loads(line))
-        except Exception as error:  # noqa: BLE001 - the other side has to hear of it
+        except Exception as error:  # noqa: BLE001 - the other side has to learn of it
             result = {"crash": _said(error)}
         out.write(json.dumps(result) + "\n")
         out.flush()

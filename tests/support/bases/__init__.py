@@ -46,7 +46,7 @@ class LabelResolver:
     def __init__(self, era: Era) -> None:
         self._era: Era = era
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base."""
         return base_of(self._era)
 
@@ -58,5 +58,5 @@ def generate_on(era: Era, **sections: Any) -> Generated:
         NAMESPACE,
         spec_of({"distribution": {"image": IMAGE}, **sections}),
         distributions=DISTRIBUTIONS,
-        resolver=LabelResolver(era),
+        bases=LabelResolver(era),
     )

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path) -> None:
-    """Write `tls.crt` and `tls.key` for 127.0.0.1, signed by itself, good for a day."""
+    """Write ``tls.crt`` and ``tls.key`` for 127.0.0.1, signed by itself, good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "llama-stack")])
     now = datetime.datetime.now(datetime.UTC)

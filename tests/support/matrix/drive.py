@@ -23,7 +23,7 @@ from aiohttp import ClientError, web
 
 from api.v1alpha2 import parse
 from configs import connection, engine, eras, yaml_reader
-from configs.base import EmbeddedResolver
+from configs.base import EmbeddedBaseConfigs
 from configs.defaults import DATA_VARIABLE, FILES_VARIABLE
 from configs.distributions import Distributions
 from configs.engine import Generated
@@ -44,9 +44,9 @@ from tests.support.matrix.probes import EMBEDDING, MODEL
 NAME, NAMESPACE = "demo", "team-a"
 
 _DISTRIBUTIONS = Distributions.load()
-_BOOT_S = 240.0  # several workers on a busy machine are killed and started anew for a while
+_BOOT_S = 240.0  # several workers on a busy machine are killed and started again for a while
 _LISTINGS, _LISTING_S = 40, 0.25
-"""A server lists its models anew while it already answers, and is incomplete meanwhile."""
+"""A server lists its models again while it already answers, and is incomplete meanwhile."""
 
 
 class Endpoint(OpenAIEndpoint):
@@ -59,7 +59,7 @@ class Endpoint(OpenAIEndpoint):
 
 
 class Driver:
-    """Drives cases; a context manager. `drive` may be called from several threads.
+    """Drives cases; a context manager. ``drive`` may be called from several threads.
 
     Args:
         bed: the installed servers.
@@ -169,9 +169,9 @@ def generate(case: Case, sections: Json) -> Generated:
         "metadata": {"name": NAME, "namespace": NAMESPACE},
         "spec": {"distribution": named, **sections},
     }
-    resolver = EmbeddedResolver() if case.distribution else _labels(case.release)
+    source = EmbeddedBaseConfigs() if case.distribution else _labels(case.release)
     return engine.generate(
-        NAME, NAMESPACE, parse(obj).spec, distributions=_DISTRIBUTIONS, resolver=resolver
+        NAME, NAMESPACE, parse(obj).spec, distributions=_DISTRIBUTIONS, bases=source
     )
 
 

@@ -232,7 +232,7 @@ def _disabled(release: Release) -> Iterator[Case]:
 def _server(release: Release) -> Iterator[Case]:
     secure = {"tls": {"enabled": True, "secretName": "certificate"}}
     yield Case("server", "TLS", release, _spec(networking=secure), (chat(PROVIDER),), tls=True)
-    if release.era != "0.4":  # there a worker that takes 5 s to start is killed and started anew
+    if release.era != "0.4":  # there a worker that takes 5 s to start is killed and started again
         spec = _spec(workload={"workers": 2})
         yield Case("server", "two workers", release, spec, (chat(PROVIDER),))
     # Before 0.7 only the traces of an instrumented process are sent, and the image does that.

@@ -39,7 +39,7 @@ def tables(outcomes: Iterable[Outcome]) -> str:
     """Markdown: a table a group, a row a case, a column a release.
 
     Raises:
-        ValueError: an outcome is a failure; what does not work is not documented, but mended.
+        ValueError: an outcome is a failure; what does not work is not documented, but fixed.
     """
     by_heading: dict[str, dict[str, dict[str, Outcome]]] = {}
     for outcome in outcomes:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pydantic's JSON schema becomes a structural one: a test a row of the table in `api.schema`."""
+"""Pydantic's JSON schema becomes a structural one: a test a row of the table in ``api.schema``."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LATER = "0.5-0.6 0.7 ogx"
 
 
 class Row(NamedTuple):
-    """A short name; all but `having` is of 0.7.
+    """A short name; all but ``having`` is of 0.7.
 
     Attributes:
         section: of the spec.

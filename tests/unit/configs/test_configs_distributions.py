@@ -11,7 +11,7 @@ import pytest
 
 from api.v1alpha2 import ConfigSource, Reason
 from api.v1alpha2.distribution import Distribution
-from configs.base import EmbeddedResolver, read_base
+from configs.base import EmbeddedBaseConfigs, read_base
 from configs.distributions import BadTable, Distributions
 from configs.errors import ConfigError
 from hack.root import ROOT
@@ -92,14 +92,14 @@ def test_an_image_resolves_to_itself_without_a_base() -> None:
     resolved = DISTRIBUTIONS.resolve(Distribution(image="example.com/mine:1"))
 
     assert (resolved.image, resolved.base, resolved.name) == ("example.com/mine:1", None, "custom")
-    assert EmbeddedResolver().resolve(resolved) is None
+    assert EmbeddedBaseConfigs().base_of(resolved) is None
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if DISTRIBUTIONS.known[n].base])
 def test_every_embedded_base_is_read_and_is_of_its_era(name: str) -> None:
     resolved = DISTRIBUTIONS.known[name]
 
-    base = EmbeddedResolver().resolve(resolved)
+    base = EmbeddedBaseConfigs().base_of(resolved)
 
     assert base is not None
     assert (base.era, base.version, base.source) == (resolved.era, 2, ConfigSource.EMBEDDED)

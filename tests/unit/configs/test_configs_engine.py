@@ -41,7 +41,7 @@ class _Fixed:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base."""
         return read_base(self._text, source=ConfigSource.OCI_LABEL)
 
@@ -49,7 +49,7 @@ class _Fixed:
 def on(text: str, **sections: Any) -> engine.Generated:
     """What a base out of an image label and a spec come to."""
     spec = spec_of({"distribution": {"image": "example.com/i:1"}, **sections})
-    return engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS, resolver=_Fixed(text))
+    return engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS, bases=_Fixed(text))
 
 
 def values(found: engine.Generated) -> dict[str, str]:

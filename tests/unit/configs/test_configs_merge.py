@@ -31,7 +31,7 @@ class _Fixed:
     def __init__(self, text: str, era: Era | None) -> None:
         self._base = read_base(text, source=ConfigSource.OCI_LABEL, era=era)
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base."""
         return self._base
 
@@ -39,8 +39,8 @@ class _Fixed:
 def on(text: str, *, era: Era | None = None, **sections: Any) -> Generated:
     """What a base and a spec come to."""
     spec = spec_of({"distribution": {"image": "example.com/i:1"}, **sections})
-    resolver = _Fixed(text, era)
-    return engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS, resolver=resolver)
+    bases = _Fixed(text, era)
+    return engine.generate("n", "ns", spec, distributions=DISTRIBUTIONS, bases=bases)
 
 
 def data_of(text: str, *, era: Era | None = None, **sections: Any) -> dict[str, Any]:

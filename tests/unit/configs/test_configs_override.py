@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from api.v1alpha2 import Reason
 from configs.errors import ConfigError
-from configs.override import MAX_BYTES, PATH, examine, judge
+from configs.override import MAX_BYTES, PATH, check, examine
 
 STARTER = resources.files("configs").joinpath("data/base/starter.yaml").read_bytes()
 OLD = b"version: 2\nproviders: {}\nmetadata_store: {type: sqlite}\n"
@@ -23,7 +23,7 @@ ERA_0_4 = resources.files("configs").joinpath("data/base/meta-reference-gpu.yaml
 
 def refusal(raw: bytes, era: str | None = "0.7") -> tuple[str, str]:
     with pytest.raises(ConfigError) as raised:
-        judge(examine(raw), era)  # type: ignore[arg-type]
+        check(examine(raw), era)  # type: ignore[arg-type]
     (error,) = raised.value.errors
     assert error.path == PATH
     assert error.hint
@@ -31,7 +31,7 @@ def refusal(raw: bytes, era: str | None = "0.7") -> tuple[str, str]:
 
 
 def test_config_of_the_image_is_taken_without_a_word() -> None:
-    assert judge(examine(STARTER), "0.7") == ("0.7", "")
+    assert check(examine(STARTER), "0.7") == ("0.7", "")
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_config_before_0_4_is_refused_for_an_image_that_is_known_to_be_later() -
 
 
 def test_config_before_0_4_is_left_to_an_image_that_is_not_known() -> None:
-    assert judge(examine(OLD), None) == (None, "")
+    assert check(examine(OLD), None) == (None, "")
 
 
 def test_config_of_another_era_is_pointed_out_and_not_refused() -> None:
-    era, note = judge(examine(ERA_0_4), "0.7")
+    era, note = check(examine(ERA_0_4), "0.7")
 
     assert era == "0.4"
     assert note.startswith("It looks like one for servers of 0.4, and the image's is 0.7")
@@ -90,8 +90,8 @@ def test_config_without_certificate_is_pointed_out_where_https_is_asked_for() ->
         else (STARTER.replace(b"server:", b"server:\n  tls_certfile: /x", 1))
     )
 
-    assert "server.tls_certfile" in judge(examine(STARTER), "0.7", https=True)[1]
-    assert judge(examine(with_tls), "0.7", https=True)[1] == ""
+    assert "server.tls_certfile" in check(examine(STARTER), "0.7", https=True)[1]
+    assert check(examine(with_tls), "0.7", https=True)[1] == ""
 
 
 def test_digest_is_of_the_bytes() -> None:
@@ -126,4 +126,4 @@ def test_no_shape_is_too_odd_to_be_judged(data: object) -> None:
 
     assert examined.reason is None
     if not examined.marks:
-        assert judge(examined, "0.7", https=True)[0] is not None
+        assert check(examined, "0.7", https=True)[0] is not None

@@ -205,7 +205,7 @@ class _Fixed:
     def __init__(self, base: BaseConfig) -> None:
         self._base = base
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         return self._base
 
 
@@ -240,7 +240,7 @@ def on_base(
         NAMESPACE,
         spec_of({"disabled": ["telemetry"]}),
         distributions=DISTRIBUTIONS,
-        resolver=_Fixed(base),
+        bases=_Fixed(base),
         previous=previous.registry if previous else None,
     )
 
@@ -341,7 +341,7 @@ def many(count: int, value: str = "") -> list[Registration]:
     return [Registration(f"model vllm/{number:0200}", digest(value)) for number in range(count)]
 
 
-def test_state_stays_small_by_starting_anew_when_too_much_came_and_went() -> None:
+def test_state_stays_small_by_starting_again_when_too_much_came_and_went() -> None:
     previous = RegistryState(4, {item.identifier: item.digest for item in many(140)})
     new = [Registration(f"shield {number:0200}", "x") for number in range(50)]
     state, reset = next_state(previous, new)

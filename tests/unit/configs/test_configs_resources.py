@@ -56,7 +56,7 @@ class _Fixed:
     def __init__(self, text: str, era: Any) -> None:
         self._base = read_base(text, source=ConfigSource.OCI_LABEL, era=era)
 
-    def resolve(self, resolved: Resolved) -> BaseConfig | None:
+    def base_of(self, resolved: Resolved) -> BaseConfig | None:
         """The base."""
         return self._base
 
@@ -64,7 +64,7 @@ class _Fixed:
 def on_old(text: str = OLD, era: str = "0.5-0.6", **sections: Any) -> Generated:
     """What a base of an earlier era and a spec come to."""
     return engine.generate(
-        "demo", "ns", spec_of(sections), distributions=DISTRIBUTIONS, resolver=_Fixed(text, era)
+        "demo", "ns", spec_of(sections), distributions=DISTRIBUTIONS, bases=_Fixed(text, era)
     )
 
 

@@ -190,7 +190,7 @@ def _exists(path: str) -> bool:
 
 
 def _model(annotation: Any) -> Any:
-    """The model in an annotation such as `Tls | None`; the annotation if there is none."""
+    """The model in an annotation such as ``Tls | None``; the annotation if there is none."""
     found = [kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")]
     return found[0] if found else annotation
 

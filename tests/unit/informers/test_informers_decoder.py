@@ -119,8 +119,8 @@ def test_object_without_a_key_is_counted_and_skipped(raw: Any) -> None:
 
 def test_events_are_decoded_and_counted_by_type() -> None:
     metrics = Counting()
-    intake = make_intake(metrics)
-    decoded = [intake.event(event(member.value, WEB)) for member in EventType]
+    decoder = make_intake(metrics)
+    decoded = [decoder.event(event(member.value, WEB)) for member in EventType]
 
     assert [each.type for each in decoded if each] == list(EventType)
     assert metrics.events == [member.value for member in EventType]
@@ -148,10 +148,10 @@ def test_cluster_scoped_object_has_an_empty_namespace() -> None:
 
 def test_key_is_made_of_the_strings_that_a_transform_shares() -> None:
     """Else each of ten thousand objects keeps a copy of its namespace."""
-    intake = make_intake(Counting(), transform=Sharing())
+    decoder = make_intake(Counting(), transform=Sharing())
 
     first, second = (
-        intake.admit(orjson.loads(b'{"metadata": {"name": "%s", "namespace": "team"}}' % name))
+        decoder.admit(orjson.loads(b'{"metadata": {"name": "%s", "namespace": "team"}}' % name))
         for name in (b"a", b"b")
     )
 
@@ -165,10 +165,10 @@ def test_failing_transform_skips_its_object_and_nothing_else() -> None:
         return {"ok": 1 / obj["n"], "metadata": obj["metadata"]}
 
     metrics, failures = Counting(), list[str]()
-    intake = make_intake(metrics, failures, transform=fragile)
+    decoder = make_intake(metrics, failures, transform=fragile)
 
-    assert intake.admit({"n": 0, "metadata": {"name": "bad"}}) is None
-    assert intake.admit({"n": 1, "metadata": {"name": "good"}}) is not None
+    assert decoder.admit({"n": 0, "metadata": {"name": "bad"}}) is None
+    assert decoder.admit({"n": 1, "metadata": {"name": "good"}}) is not None
     assert failures == ["bad: division by zero"]
     assert metrics.skipped == 1
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Rules of the store that a single example shows best (B1, B2, B7, B10, B13, `keep`)."""
+"""Rules of the store that a single example shows best (B1, B2, B7, B10, B13, ``keep``)."""
 
 from __future__ import annotations
 

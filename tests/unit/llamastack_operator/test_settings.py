@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     _unknown_word: Level = setting("--x", values.choice("loud"), default="", text="")  # type: ignore[arg-type]
 
 
-def test_every_flag_is_heard() -> None:
+def test_every_flag_is_honoured() -> None:
     settings = read(
         *("--kubeconfig", "k", "--context", "c", "--namespace", "a", "--namespace=b"),
         *("--leader-elect", "--leader-elect-namespace", "l", "--workers", "3"),

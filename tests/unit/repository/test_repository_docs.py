@@ -76,6 +76,30 @@ def test_every_test_that_is_named_as_proof_exists(page: Path) -> None:
     assert missing == []
 
 
+def test_every_folder_of_the_product_has_a_row_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `([\w/]+)` \|", text[text.index("By folder:") :], re.MULTILINE))
+    packages = ("api", "configs", "controller", "informers", "llamastack_operator", "workqueue")
+
+    folders = {
+        str(module.parent.relative_to(ROOT))
+        for package in packages
+        for module in (ROOT / package).rglob("*.py")
+        if module.name != "__init__.py"
+    }
+
+    assert folders - rows == set()
+
+
+def test_glossary_is_in_alphabetical_order() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    glossary = text[text.index("## Glossary") : text.index("## Tags")]
+    words = re.findall(r"^\| ([\w ]+) \|", glossary, re.MULTILINE)[1:]
+
+    assert words == sorted(words)
+    assert len(words) > 1
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     pages = {path.name for path in folder.glob("[0-9]*.md")}

@@ -33,9 +33,9 @@ class Tag:
     """A tag that a text names.
 
     Attributes:
-        line: Where it stands, from 1.
-        name: The tag itself.
-        is_cited: Whether it is spelled as tags are.
+        line: where it stands, from 1.
+        name: the tag itself.
+        is_cited: whether it is spelled as tags are.
     """
 
     line: int

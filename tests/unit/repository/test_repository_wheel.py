@@ -69,7 +69,7 @@ def test_wheel_carries_the_licence_and_the_command(wheel: Path) -> None:
 
 
 def test_flat_names_belong_to_our_distribution_alone(wheel: Path, tmp_path: Path) -> None:
-    """A dependency that ships a top-level `api` would silently take its place, or lose it."""
+    """A dependency that ships a top-level ``api`` would silently take its place, or lose it."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
 

@@ -143,7 +143,9 @@ def test_waiting_ends_after_the_last_write_grew_old(
     assert counts.given_up == 2
 
 
-def test_echo_that_comes_after_giving_up_is_news(tracker: ConsistencyTracker, time: Time) -> None:
+def test_echo_that_comes_after_giving_up_counts_as_foreign(
+    tracker: ConsistencyTracker, time: Time
+) -> None:
     wrote(tracker, "11")
     time.now = 5.0
     tracker.wait_for(OWNER)
@@ -216,7 +218,7 @@ def test_two_own_writes_of_one_object_echo_one_after_the_other(
         assert tracker.observed(PARTS, PART, version) == Echo(writer=OWNER)
 
 
-def test_write_of_one_owner_is_news_for_another(tracker: ConsistencyTracker) -> None:
+def test_write_of_one_owner_is_foreign_to_another(tracker: ConsistencyTracker) -> None:
     wrote(tracker, "11", owner=OTHER)
 
     assert tracker.observed(PARTS, PART, "11").writer == OTHER
@@ -287,8 +289,8 @@ def test_writer_of_what_no_event_ever_showed_is_woken_though_it_does_not_wait(
 # --- the watch is faster than the answer ----------------------------------------------------
 
 
-def test_event_is_not_deferred_outside_a_pass(tracker: ConsistencyTracker) -> None:
-    assert not tracker.in_pass(OWNER)
+def test_event_is_not_deferred_outside_a_reconcile(tracker: ConsistencyTracker) -> None:
+    assert not tracker.is_reconciling(OWNER)
     assert not tracker.defer(OWNER, PARTS, PART, "11", priority=0)
 
 
@@ -349,7 +351,7 @@ def test_too_many_deferred_events_wake_instead(tracker: ConsistencyTracker) -> N
     assert not tracker.defer(OWNER, PARTS, PART, "one more", priority=0)
 
 
-def test_write_that_a_list_skipped_during_the_pass_wakes_its_owner(
+def test_write_that_a_list_skipped_during_the_reconcile_wakes_its_owner(
     tracker: ConsistencyTracker,
 ) -> None:
     tracker.started(OWNER)

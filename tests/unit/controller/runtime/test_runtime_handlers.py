@@ -260,7 +260,9 @@ def test_foreign_change_wakes(queue: Added, tracker: ConsistencyTracker) -> None
     assert queue == [(OWNER, 0)]
 
 
-def test_event_during_a_pass_is_left_to_its_end(queue: Added, tracker: ConsistencyTracker) -> None:
+def test_event_during_a_reconcile_is_left_to_its_end(
+    queue: Added, tracker: ConsistencyTracker
+) -> None:
     handler = parts_handler(queue, tracker)
     tracker.started(OWNER)
 
@@ -271,7 +273,7 @@ def test_event_during_a_pass_is_left_to_its_end(queue: Added, tracker: Consisten
     assert tracker.finished(OWNER) is None
 
 
-def test_event_during_a_pass_that_cannot_be_ours_is_not_left(
+def test_event_during_a_reconcile_that_cannot_be_ours_is_not_left(
     queue: Added, tracker: ConsistencyTracker
 ) -> None:
     handler = parts_handler(queue, tracker)

@@ -214,7 +214,7 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    """What `| head -1` does, with more output than a pipe holds, line by line."""
+    """What ``| head -1`` does, with more output than a pipe holds, line by line."""
     path = tmp_path / "many.yaml"
     names = (HEAD.replace("name: d}", f"name: {'d' * 30}{i:03}}}") for i in range(400))
     path.write_text("---\n".join(f"{text}  disabled: [a, b, c]\n" for text in names))

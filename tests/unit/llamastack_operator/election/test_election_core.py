@@ -92,7 +92,7 @@ def test_foreign_lease_expires_by_our_clock_only() -> None:
     assert isinstance(election.read(ancient, 115.0, "t"), Update)
 
 
-def test_renewal_of_the_holder_starts_its_term_anew() -> None:
+def test_renewal_of_the_holder_starts_its_term_again() -> None:
     election = Election("me", Timings())
     election.read(lease(OTHER), 0.0, "t")
     election.read(lease(replace(OTHER, renew_time="r1")), 14.0, "t")
@@ -234,7 +234,7 @@ def test_renewal_answered_after_the_deadline_is_a_lost_term() -> None:
     assert isinstance(election.written(lease(claim.record, "2"), 22.0), Stop)
 
 
-def test_lease_won_by_an_answer_that_came_too_late_is_claimed_anew() -> None:
+def test_lease_won_by_an_answer_that_came_too_late_is_claimed_again() -> None:
     election = Election("me", Timings())
     election.wake(0.0, "t0")
     claim = election.read(None, 0.0, "t0")

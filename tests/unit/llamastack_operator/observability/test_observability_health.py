@@ -114,7 +114,7 @@ def test_two_checks_of_one_name_are_refused() -> None:
         checks.add("x", lambda: None)
 
 
-async def test_checks_are_asked_anew_each_time() -> None:
+async def test_checks_are_asked_again_each_time() -> None:
     problems = ["starting", None]
     readyz = Checks()
     readyz.add("start", lambda: problems.pop(0))

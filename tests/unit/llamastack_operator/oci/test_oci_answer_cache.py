@@ -82,7 +82,7 @@ def test_image_without_labels_is_an_answer() -> None:
     assert ask(answers, now=2) == (Unlabelled(), False)
 
 
-def test_tag_is_asked_for_anew_when_stale_and_the_old_answer_holds_meanwhile() -> None:
+def test_tag_is_asked_for_again_when_stale_and_the_old_answer_holds_meanwhile() -> None:
     answers = AnswerCache()
     ask(answers, now=0)
     answers.found(IMAGE, content("old"), now=0)
@@ -92,7 +92,7 @@ def test_tag_is_asked_for_anew_when_stale_and_the_old_answer_holds_meanwhile() -
     assert isinstance(answer, Known)
     assert start
 
-    assert answers.found(IMAGE, content("old"), now=TAG_FRESH_S + 1) == set(), "no news, no pass"
+    assert answers.found(IMAGE, content("old"), now=TAG_FRESH_S + 1) == set(), "nothing changed"
     assert ask(answers, now=2 * TAG_FRESH_S + 1)[1]
     assert answers.found(IMAGE, content("new"), now=2 * TAG_FRESH_S + 2) == {A}
     answer, _ = ask(answers, now=2 * TAG_FRESH_S + 3)

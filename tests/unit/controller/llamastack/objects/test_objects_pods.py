@@ -13,7 +13,7 @@ import pytest
 from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.pods import TROUBLE, instance_index, keep_trouble, worst
 from controller.llamastack.objects.redaction import MOST_SHOWN, redact, shown
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.objects.termination import cause, hint
 
 PYDANTIC = """Traceback (most recent call last):
@@ -241,7 +241,7 @@ def deployment(available: int = 0, *conditions: dict[str, str]) -> dict[str, Any
 def test_rollout_tells_the_reason_of_its_pods() -> None:
     rollout = assess(deployment(), [keep_trouble(crashed("BoomError: x")) or {}])
 
-    assert rollout.state is State.STUCK
+    assert rollout.state is RolloutState.STUCK
     assert rollout.reason == Reason.CRASH_LOOP
     assert rollout.message.startswith("0 of 1 replicas are available; container llama-stack ends")
 
@@ -252,7 +252,7 @@ def test_what_may_pass_by_itself_is_no_failure() -> None:
 
     rollout = assess(deployment(), [waits or {}])
 
-    assert rollout.state is State.PROGRESSING
+    assert rollout.state is RolloutState.PROGRESSING
     assert rollout.reason == Reason.UNSCHEDULABLE
 
 
@@ -266,7 +266,9 @@ def test_exceeded_deadline_names_the_reason_of_the_pods() -> None:
 
 
 def test_trouble_of_an_old_pod_does_not_spoil_a_complete_rollout() -> None:
-    assert assess(deployment(1), [keep_trouble(crashed("E: x")) or {}]).state is State.COMPLETE
+    assert (
+        assess(deployment(1), [keep_trouble(crashed("E: x")) or {}]).state is RolloutState.COMPLETE
+    )
 
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.v1alpha2.reasons import Reason
-from controller.llamastack.objects.rollout import State, assess
+from controller.llamastack.objects.rollout import RolloutState, assess
 
 
 def deployment(wanted: int = 2, *, conditions: Any = (), **status: Any) -> dict[str, Any]:
@@ -30,20 +30,20 @@ def condition(kind: str, status: str, **more: str) -> dict[str, str]:
 
 
 def test_absent_deployment() -> None:
-    assert assess(None).state is State.ABSENT
+    assert assess(None).state is RolloutState.ABSENT
 
 
 def test_complete_rollout() -> None:
     rollout = assess(deployment(conditions=[condition("Available", "True")]))
 
-    assert rollout.state is State.COMPLETE
+    assert rollout.state is RolloutState.COMPLETE
     assert rollout.minimum_available
     assert rollout.available == 2
     assert rollout.message == "2 of 2 replicas are available"
 
 
 def test_zero_replicas_are_complete() -> None:
-    assert assess(deployment(0)).state is State.COMPLETE
+    assert assess(deployment(0)).state is RolloutState.COMPLETE
 
 
 def test_replicas_of_an_autoscaler_are_the_measure() -> None:
@@ -64,14 +64,14 @@ def test_replicas_of_an_autoscaler_are_the_measure() -> None:
 def test_rollout_under_way_is_not_ready(status: dict[str, Any]) -> None:
     rollout = assess(deployment(**status))
 
-    assert rollout.state is State.PROGRESSING
+    assert rollout.state is RolloutState.PROGRESSING
     assert rollout.reason == Reason.PROGRESSING
 
 
 def test_deployment_nobody_looked_at_yet_is_progressing() -> None:
     fresh = {"metadata": {"generation": 1}, "spec": {"replicas": 1}}
 
-    assert assess(fresh).state is State.PROGRESSING
+    assert assess(fresh).state is RolloutState.PROGRESSING
 
 
 def test_quota_is_named() -> None:
@@ -79,7 +79,7 @@ def test_quota_is_named() -> None:
 
     rollout = assess(deployment(availableReplicas=0, conditions=[failing]))
 
-    assert rollout.state is State.STUCK
+    assert rollout.state is RolloutState.STUCK
     assert "exceeded quota: pods=0" in rollout.message
 
 
@@ -88,6 +88,6 @@ def test_exceeded_deadline_is_stuck_and_says_where_to_look() -> None:
 
     rollout = assess(deployment(availableReplicas=0, conditions=[late]))
 
-    assert rollout.state is State.STUCK
+    assert rollout.state is RolloutState.STUCK
     assert rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
     assert "events and logs" in rollout.message

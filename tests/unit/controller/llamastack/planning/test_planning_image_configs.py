@@ -32,11 +32,11 @@ from controller.llamastack.planning.image_configs import (
     Known,
     NoImageConfigs,
     Pending,
+    Postpone,
     Question,
     Refuse,
     Unlabelled,
     Use,
-    Wait,
     decide,
 )
 from controller.llamastack.planning.image_planner import ImageAwarePlanner
@@ -307,26 +307,26 @@ def test_failure_for_an_image_is_a_problem_that_says_when_to_look_again() -> Non
 
 NEW = resource()
 OLDER = in_force(generation=2)
-KEEP = Wait(settled=True, message="away", retry_in_s=7)
+KEEP = Postpone(settled=True, message="away", retry_in_s=7)
 
 
 @pytest.mark.parametrize(
     ("answer", "cr", "named", "decision"),
     [
-        (Pending(), NEW, False, Wait(False, f"Reading the labels of image {IMAGE}")),
-        (Pending(), OLDER, False, Wait(False, f"Reading the labels of image {IMAGE}")),
-        (Pending(), in_force(), False, Wait(True, f"Reading the labels of image {IMAGE}")),
+        (Pending(), NEW, False, Postpone(False, f"Reading the labels of image {IMAGE}")),
+        (Pending(), OLDER, False, Postpone(False, f"Reading the labels of image {IMAGE}")),
+        (Pending(), in_force(), False, Postpone(True, f"Reading the labels of image {IMAGE}")),
         (
             Pending(),
             in_force(DeploymentUpdated="False"),
             False,
-            Wait(False, f"Reading the labels of image {IMAGE}"),
+            Postpone(False, f"Reading the labels of image {IMAGE}"),
         ),
         (
             Pending(),
             in_force(image="another"),
             True,
-            Wait(False, f"Reading the labels of image {IMAGE}"),
+            Postpone(False, f"Reading the labels of image {IMAGE}"),
         ),
         # A registry that is away does not cast doubt on what is in force …
         (UNREAD, in_force(), False, KEEP),
@@ -369,7 +369,7 @@ DEPLOYMENT = {
 
 
 def test_waiting_is_unknown_and_not_failed() -> None:
-    status = compute(Facts(NEW, "now", config_wait=Wait(False, "Reading")))
+    status = compute(Facts(NEW, "now", config_postponed=Postpone(False, "Reading")))
 
     found = status_of(status)
     for kind in ("ConfigGenerated", "DeploymentUpdated", "Ready"):
@@ -386,7 +386,7 @@ def test_waiting_is_unknown_and_not_failed() -> None:
 def test_waiting_says_nothing_new_of_a_configuration_in_force() -> None:
     cr = in_force()
 
-    status = compute(Facts(cr, "later", config_wait=KEEP, deployment=DEPLOYMENT))
+    status = compute(Facts(cr, "later", config_postponed=KEEP, deployment=DEPLOYMENT))
 
     assert [condition(status_of(status), kind)["status"] for kind in ("ConfigGenerated", "Ready")]
     assert condition(status_of(status), "ConfigGenerated") == condition(cr, "ConfigGenerated")
@@ -398,7 +398,7 @@ def test_waiting_says_nothing_new_of_a_configuration_in_force() -> None:
 
 def test_pods_that_fail_while_waiting_are_told_of() -> None:
     gone = replace(
-        Facts(in_force(), "later", config_wait=KEEP),
+        Facts(in_force(), "later", config_postponed=KEEP),
         deployment={**DEPLOYMENT, "status": {"observedGeneration": 1}},
     )
 

@@ -85,7 +85,7 @@ def registry_of(plan: Plan) -> str:
     return plan.generated.registry.dump()
 
 
-def test_new_registry_is_news_until_the_plan_is_carried_out() -> None:
+def test_new_registry_is_reported_until_the_plan_is_carried_out() -> None:
     planner = Planner(DISTRIBUTIONS)
     before = registry_of(planner.plan(edited(1)))
 

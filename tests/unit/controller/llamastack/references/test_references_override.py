@@ -178,7 +178,7 @@ async def test_content_that_was_not_judged_is_not_copied() -> None:
 async def test_config_map_that_was_a_volume_before_is_read_again_as_a_config() -> None:
     server = Server(config_map())
     resolver = ConfigMapResolver(lambda key: None, server)  # type: ignore[arg-type]
-    await resolver.finding(KEY)
+    await resolver.summary(KEY)
 
     judgement = await resolver.resolve("n", planned(resource()).config_maps)
     again = await resolver.resolve("n", planned(resource()).config_maps)

@@ -131,7 +131,7 @@ async def test_values_that_the_server_would_convert_are_found_and_not_kept(value
     resolution = await secrets.resolve("n", [REF], converted=frozenset({PATH}))
 
     assert resolution.reason == Reason.SECRET_VALUE_NOT_USABLE
-    assert not value or value not in repr(vars(secrets)["_findings"])
+    assert not value or value not in repr(vars(secrets)["_summaries"])
     assert not value or f'"{value}"' not in resolution.errors[0].message
 
 
@@ -183,7 +183,7 @@ async def test_foreign_secrets_leave_no_trace() -> None:
     for number in range(1000):
         secrets.changed(ObjectKey("n", f"foreign-{number}"), "1")
 
-    assert not vars(secrets)["_findings"]
+    assert not vars(secrets)["_summaries"]
     assert not vars(secrets)["_reads"]
 
 
@@ -193,7 +193,7 @@ async def test_finding_of_a_secret_that_nobody_refers_to_is_dropped() -> None:
 
     secrets.forget(ObjectKey("n", "creds"))
 
-    assert not vars(secrets)["_findings"]
+    assert not vars(secrets)["_summaries"]
 
 
 async def test_restart_proves_unchanged_secrets_without_reading_them() -> None:

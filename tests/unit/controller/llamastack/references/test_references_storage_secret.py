@@ -133,7 +133,7 @@ async def test_what_was_read_is_known_to_the_resolver() -> None:
     bench.user_writes(URL, "1")
 
     await bench.prepare()
-    await bench.resolver.finding(ObjectKey("n", "pg"))
+    await bench.resolver.summary(ObjectKey("n", "pg"))
 
     assert bench.server.reads == ["pg"]
 

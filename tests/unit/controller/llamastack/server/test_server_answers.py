@@ -19,11 +19,11 @@ from controller.llamastack.server.answers import (
     providers,
     version,
 )
-from controller.llamastack.server.probe_port import Provider
+from controller.llamastack.server.probe_port import ReportedProvider
 from tests.support.llama_servers import SECRET
 
 VLLM = {"api": "inference", "provider_id": "vllm", "provider_type": "remote::vllm"}
-FOUND = Provider("inference", "vllm", "remote::vllm")
+FOUND = ReportedProvider("inference", "vllm", "remote::vllm")
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=20),

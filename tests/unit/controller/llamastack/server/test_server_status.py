@@ -21,21 +21,21 @@ from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.server.observation import ready_write_delay_s
 from controller.llamastack.server.probe_port import (
-    NoServers,
-    Provider,
+    NoProber,
+    ReportedProvider,
     ServerReport,
     is_ready,
     server_of,
     template_of,
 )
-from controller.llamastack.server.status import PASSED, About, is_known
+from controller.llamastack.server.status import PASSED, OperatorFacts, is_known
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.facts import Facts
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
-ABOUT = About("1.2.3", {"starter": "example.org/starter:1"})
-VLLM = Provider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
-HEARD = ServerReport("0.7.3", (VLLM, Provider("safety", "guard", "inline::guard")))
+OPERATOR_FACTS = OperatorFacts("1.2.3", {"starter": "example.org/starter:1"})
+VLLM = ReportedProvider("inference", "vllm", "remote::vllm", "Not Implemented", "Not there")
+REPORT = ServerReport("0.7.3", (VLLM, ReportedProvider("safety", "guard", "inline::guard")))
 ILL = ServerReport(problem="could not be asked for its providers: it answers 500", version="0.7.3")
 
 
@@ -71,7 +71,7 @@ FACTS = Facts(
     resolution=Resolution(Reason.SECRETS_RESOLVED, (), "h"),
     deployment=deployment(),
     service_url="http://x",
-    about=ABOUT,
+    operator_facts=OPERATOR_FACTS,
 )
 
 
@@ -80,12 +80,12 @@ def health_of(status: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def after(status: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """The status of a later pass that heard nothing itself, unless told."""
+    """The status of a later reconcile that got no report, unless one is given."""
     return compute(replace(FACTS, cr=cr(status), now=LATER, **changed))
 
 
-def test_what_was_heard_is_in_the_status() -> None:
-    status = compute(replace(FACTS, server_report=HEARD))
+def test_report_is_in_the_status() -> None:
+    status = compute(replace(FACTS, server_report=REPORT))
 
     assert status["version"] == {
         "operatorVersion": "1.2.3",
@@ -113,7 +113,7 @@ def test_what_was_heard_is_in_the_status() -> None:
     )
 
 
-def test_operator_says_its_version_before_anything_is_heard() -> None:
+def test_operator_says_its_version_before_any_server_reports() -> None:
     status = compute(FACTS)
 
     assert status["version"] == {"operatorVersion": "1.2.3", "lastUpdated": NOW}
@@ -129,15 +129,15 @@ def test_image_is_a_custom_distribution() -> None:
     assert status["distributionConfig"]["activeDistribution"] == "custom"
 
 
-@pytest.mark.parametrize("heard", [HEARD, ILL, ServerReport("0.7.3", ())])
-def test_new_leader_that_knows_nothing_changes_nothing(heard: ServerReport) -> None:
-    first = compute(replace(FACTS, server_report=heard))
+@pytest.mark.parametrize("report", [REPORT, ILL, ServerReport("0.7.3", ())])
+def test_new_leader_that_knows_nothing_changes_nothing(report: ServerReport) -> None:
+    first = compute(replace(FACTS, server_report=report))
 
     assert after(copy.deepcopy(first)) == first
 
 
 def test_new_template_drops_every_word_of_the_old_server_at_once() -> None:
-    first = compute(replace(FACTS, server_report=HEARD))
+    first = compute(replace(FACTS, server_report=REPORT))
 
     status = after(first, deployment=deployment("i:2", available=0))
 
@@ -159,7 +159,7 @@ def test_new_template_that_serves_already_has_nothing_of_the_old_one_either() ->
 
 
 def test_pods_that_go_and_come_take_no_word_away() -> None:
-    first = compute(replace(FACTS, server_report=HEARD))
+    first = compute(replace(FACTS, server_report=REPORT))
 
     away = after(first, deployment=deployment(available=0))
     back = after(away)
@@ -171,7 +171,7 @@ def test_pods_that_go_and_come_take_no_word_away() -> None:
 
 @pytest.mark.parametrize("live", [None, deployment(replicas=0, available=0)])
 def test_where_no_server_runs_none_is_described(live: dict[str, Any] | None) -> None:
-    first = compute(replace(FACTS, server_report=HEARD))
+    first = compute(replace(FACTS, server_report=REPORT))
 
     status = after(first, deployment=live)
 
@@ -190,8 +190,8 @@ def test_server_that_could_not_be_asked_is_said_so_and_is_ready() -> None:
     assert "providers" not in status["distributionConfig"]
 
 
-def test_failure_replaces_what_was_heard_before() -> None:
-    first = compute(replace(FACTS, server_report=HEARD))
+def test_failure_replaces_the_report_before() -> None:
+    first = compute(replace(FACTS, server_report=REPORT))
 
     status = after(first, server_report=ILL)
 
@@ -209,7 +209,7 @@ def test_failure_replaces_what_was_heard_before() -> None:
     ],
 )
 def test_health_of_providers_is_the_word_of_the_server(words: tuple[str, ...], told: str) -> None:
-    providers = tuple(Provider("a", f"p{n}", "t", word) for n, word in enumerate(words))
+    providers = tuple(ReportedProvider("a", f"p{n}", "t", word) for n, word in enumerate(words))
 
     status = compute(replace(FACTS, server_report=ServerReport("0.2.23", providers)))
 
@@ -218,10 +218,12 @@ def test_health_of_providers_is_the_word_of_the_server(words: tuple[str, ...], t
 
 
 def test_time_of_the_versions_moves_with_them_only() -> None:
-    first = compute(replace(FACTS, server_report=HEARD))
+    first = compute(replace(FACTS, server_report=REPORT))
 
-    assert after(first, server_report=HEARD)["version"]["lastUpdated"] == NOW
-    assert after(first, about=replace(ABOUT, operator_version="2"))["version"] == {
+    assert after(first, server_report=REPORT)["version"]["lastUpdated"] == NOW
+    assert after(first, operator_facts=replace(OPERATOR_FACTS, operator_version="2"))[
+        "version"
+    ] == {
         "operatorVersion": "2",
         "llamaStackServerVersion": "0.7.3",
         "lastUpdated": LATER,
@@ -229,7 +231,7 @@ def test_time_of_the_versions_moves_with_them_only() -> None:
 
 
 def test_status_that_has_it_all_is_known() -> None:
-    whole = compute(replace(FACTS, server_report=HEARD))
+    whole = compute(replace(FACTS, server_report=REPORT))
 
     assert is_known(whole, deployment())
     assert not is_known(whole, deployment("i:2"))
@@ -299,7 +301,7 @@ def test_pod_that_was_replaced_is_an_occasion_though_the_template_is_the_same() 
     assert before.occasion != after.occasion
 
 
-class Awaited(NoServers):
+class Awaited(NoProber):
     """Servers whose first words are expected in a moment."""
 
     def awaited_s(self, uid: str) -> float:
@@ -321,7 +323,7 @@ def test_first_words_are_waited_for() -> None:
         pytest.param(told({}, 2), deployment(), id="the status is of another spec"),
         pytest.param(told({}, 1), None, id="no Deployment"),
         pytest.param(
-            told(compute(replace(FACTS, server_report=HEARD)), 1),
+            told(compute(replace(FACTS, server_report=REPORT)), 1),
             deployment(),
             id="they are written",
         ),

@@ -15,10 +15,10 @@ from api.v1alpha2.reasons import Reason
 from api.v1alpha2.workload import VolumeStorage
 from controller.llamastack.objects.claims import fitted, held, is_single_node
 from controller.llamastack.status.claim import (
-    State,
-    Verdict,
+    ClaimState,
+    ClaimVerdict,
     Volume,
-    judge,
+    assess_claim,
 )
 from tests.support.apicase import with_workload
 from tests.support.claims import claim
@@ -41,8 +41,8 @@ def wanted(size: str = "10Gi", **spec: Any) -> dict[str, Any]:
     }
 
 
-def verdict(live: dict[str, Any] | None, failure: str = "", **storage: Any) -> Verdict:
-    found = judge(Volume(asked(**storage), live, failure))
+def verdict(live: dict[str, Any] | None, failure: str = "", **storage: Any) -> ClaimVerdict:
+    found = assess_claim(Volume(asked(**storage), live, failure))
     assert found is not None
     return found
 
@@ -131,12 +131,12 @@ def test_pods_take_turns_where_one_node_has_the_volume(modes: list[str], *, expe
 
 
 def test_no_volume_asked_for_has_no_verdict() -> None:
-    assert judge(Volume(None, claim())) is None
+    assert assess_claim(Volume(None, claim())) is None
 
 
 def test_bound_claim_is_ready_and_shows_what_it_is() -> None:
-    assert verdict(claim()) == Verdict(
-        State.READY,
+    assert verdict(claim()) == ClaimVerdict(
+        ClaimState.READY,
         Reason.STORAGE_READY,
         'PersistentVolumeClaim "demo-pvc" is bound: 10Gi, ReadWriteOnce',
     )
@@ -145,7 +145,7 @@ def test_bound_claim_is_ready_and_shows_what_it_is() -> None:
 def test_volume_that_is_larger_than_asked_for_is_no_difference() -> None:
     found = verdict(claim("10Gi", capacity="12Gi"))
 
-    assert found.state is State.READY
+    assert found.state is ClaimState.READY
     assert "12Gi, ReadWriteOnce (10Gi were asked for)" in found.message
 
 
@@ -173,7 +173,7 @@ def test_claim_that_outlives_its_resource_is_called_so() -> None:
 def test_pending_claim_says_what_it_waits_for(live: dict[str, Any], words: str) -> None:
     found = verdict(live)
 
-    assert (found.state, found.reason) == (State.WAITING, Reason.STORAGE_PENDING)
+    assert (found.state, found.reason) == (ClaimState.WAITING, Reason.STORAGE_PENDING)
     assert found.message.startswith('PersistentVolumeClaim "demo-pvc" is Pending: ')
     assert words in found.message
 
@@ -188,7 +188,7 @@ def test_pending_claim_quotes_the_scheduler_but_not_about_other_things() -> None
         {"trouble": {"reason": "VolumePending", "message": "no volume in zone a"}},
     ]
 
-    found = judge(Volume(asked(), claim(phase="Pending")), pods)
+    found = assess_claim(Volume(asked(), claim(phase="Pending")), pods)
 
     assert found is not None
     assert found.message.endswith("; no volume in zone a")
@@ -197,29 +197,29 @@ def test_pending_claim_quotes_the_scheduler_but_not_about_other_things() -> None
 def test_lost_claim_needs_a_person() -> None:
     found = verdict(claim(phase="Lost"))
 
-    assert (found.state, found.reason) == (State.BROKEN, Reason.STORAGE_FAILED)
+    assert (found.state, found.reason) == (ClaimState.BROKEN, Reason.STORAGE_FAILED)
     assert 'lost its PersistentVolume "pv-1": restore' in found.message
 
 
 def test_claim_on_its_way_out_is_said() -> None:
     found = verdict(claim(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}))
 
-    assert (found.state, found.reason) == (State.BROKEN, Reason.STORAGE_FAILED)
+    assert (found.state, found.reason) == (ClaimState.BROKEN, Reason.STORAGE_FAILED)
     assert "is being deleted" in found.message
 
 
 def test_claim_that_could_not_be_made_says_why() -> None:
     found = verdict(None, "exceeded quota: small")
 
-    assert found == Verdict(State.BROKEN, Reason.STORAGE_FAILED, "exceeded quota: small")
+    assert found == ClaimVerdict(ClaimState.BROKEN, Reason.STORAGE_FAILED, "exceeded quota: small")
 
 
 def test_claim_that_was_not_looked_at_has_no_verdict() -> None:
-    assert judge(Volume(asked())) is None
+    assert assess_claim(Volume(asked())) is None
 
 
 def test_claim_that_was_not_asked_to_grow_yet_has_no_verdict() -> None:
-    assert judge(Volume(asked(size="20Gi"), claim("10Gi"))) is None
+    assert assess_claim(Volume(asked(size="20Gi"), claim("10Gi"))) is None
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,9 @@ def test_claim_that_was_not_asked_to_grow_yet_has_no_verdict() -> None:
 def test_what_a_claim_cannot_become_is_said_with_the_field_and_the_way_out(
     live: dict[str, Any], storage: dict[str, Any], message: str
 ) -> None:
-    assert verdict(live, **storage) == Verdict(State.BROKEN, Reason.STORAGE_CHANGE_REFUSED, message)
+    assert verdict(live, **storage) == ClaimVerdict(
+        ClaimState.BROKEN, Reason.STORAGE_CHANGE_REFUSED, message
+    )
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_what_a_spec_leaves_open_or_says_in_other_words_is_no_contradiction(
 ) -> None:
     live = claim("20Gi", modes=("ReadOnlyMany", "ReadWriteMany"))
 
-    assert verdict(live, **storage).state is State.READY
+    assert verdict(live, **storage).state is ClaimState.READY
 
 
 def test_all_contradictions_come_at_once() -> None:
@@ -299,7 +301,7 @@ def test_all_contradictions_come_at_once() -> None:
 def test_refused_growth_shows_the_words_of_the_api_server() -> None:
     found = verdict(claim("10Gi"), "the class must support resize", size="20Gi")
 
-    assert (found.state, found.reason) == (State.BROKEN, Reason.STORAGE_CHANGE_REFUSED)
+    assert (found.state, found.reason) == (ClaimState.BROKEN, Reason.STORAGE_CHANGE_REFUSED)
     assert found.message == (
         "spec.workload.storage.size: demo-pvc stays at 10Gi instead of 20Gi: the class must support"
         " resize: use a class that allows expansion, or set the size back"
@@ -317,7 +319,7 @@ def test_other_refusal_of_a_write_is_not_put_on_the_size() -> None:
 def test_growing_volume_is_neither_ready_nor_broken() -> None:
     found = verdict(claim("20Gi", capacity="10Gi"), size="20Gi")
 
-    assert (found.state, found.reason) == (State.GROWING, Reason.STORAGE_RESIZING)
+    assert (found.state, found.reason) == (ClaimState.GROWING, Reason.STORAGE_RESIZING)
     assert "grows from 10Gi to 20Gi; if it takes long: kubectl describe" in found.message
 
 
@@ -326,7 +328,7 @@ def test_file_system_that_has_to_grow_is_said() -> None:
 
     found = verdict(claim("20Gi", capacity="10Gi", conditions=[waits]), size="20Gi")
 
-    assert found.state is State.GROWING
+    assert found.state is ClaimState.GROWING
     assert "only when the pod is restarted" in found.message
 
 
@@ -355,6 +357,6 @@ def test_file_system_that_has_to_grow_is_said() -> None:
 def test_failed_growth_names_its_cause_and_a_way_out(status: dict[str, Any], said: str) -> None:
     found = verdict(claim("20Gi", capacity="10Gi", **status), size="20Gi")
 
-    assert (found.state, found.reason) == (State.BROKEN, Reason.STORAGE_FAILED)
+    assert (found.state, found.reason) == (ClaimState.BROKEN, Reason.STORAGE_FAILED)
     assert f"which failed: {said}: " in found.message
     assert "a smaller spec.workload.storage.size above 10Gi" in found.message

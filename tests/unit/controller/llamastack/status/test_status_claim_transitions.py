@@ -16,14 +16,14 @@ from api.v1alpha2.workload import VolumeStorage
 from controller.llamastack.objects.claims import keep_claim, status_at
 from controller.llamastack.status.claim import (
     REFUSAL_RECHECK_S,
-    State,
-    Verdict,
+    ClaimState,
+    ClaimVerdict,
     Volume,
-    is_news,
-    is_step,
-    judge,
+    assess_claim,
+    may_change_status,
+    needs_reconcile,
     next_look_s,
-    worth_telling,
+    worth_reporting,
 )
 from informers.ports import Object
 from tests.support.apicase import with_workload
@@ -36,8 +36,8 @@ def asked() -> VolumeStorage:
     return found
 
 
-def verdict(live: Object) -> Verdict:
-    found = judge(Volume(asked(), live))
+def verdict(live: Object) -> ClaimVerdict:
+    found = assess_claim(Volume(asked(), live))
     assert found is not None
     return found
 
@@ -74,14 +74,14 @@ def bound_at(time: str) -> Object:
     return keep_claim(copy.deepcopy(noted))
 
 
-def test_bound_claim_is_told_with_the_pods_or_a_while_later() -> None:
+def test_bound_claim_is_reported_with_the_pods_or_a_while_later() -> None:
     cr, volume = pending("2026-01-01T00:00:00Z"), Volume(asked(), bound_at("2026-01-01T00:05:00Z"))
     bound = verdict(claim())
 
-    soon = worth_telling(bound, volume, cr, "2026-01-01T00:05:19Z")
-    later = worth_telling(bound, volume, cr, "2026-01-01T00:05:20Z")
+    soon = worth_reporting(bound, volume, cr, "2026-01-01T00:05:19Z")
+    later = worth_reporting(bound, volume, cr, "2026-01-01T00:05:20Z")
 
-    assert soon == Verdict(State.WAITING, Reason.STORAGE_PENDING, "m")
+    assert soon == ClaimVerdict(ClaimState.WAITING, Reason.STORAGE_PENDING, "m")
     assert later == bound
     assert next_look_s(volume, cr, "2026-01-01T00:05:13Z") == 7.0
     assert next_look_s(volume, cr, "2026-01-01T00:09:00Z") == 1.0, "clocks differ"
@@ -90,8 +90,8 @@ def test_bound_claim_is_told_with_the_pods_or_a_while_later() -> None:
 def test_claim_of_unknown_age_is_told_by_how_long_it_was_waited_for() -> None:
     cr, volume, bound = pending("2026-01-01T00:00:00Z"), Volume(asked(), claim()), verdict(claim())
 
-    assert worth_telling(bound, volume, cr, "2026-01-01T00:00:19Z") != bound
-    assert worth_telling(bound, volume, cr, "2026-01-01T00:00:20Z") == bound
+    assert worth_reporting(bound, volume, cr, "2026-01-01T00:00:19Z") != bound
+    assert worth_reporting(bound, volume, cr, "2026-01-01T00:00:20Z") == bound
 
 
 def test_cache_keeps_when_a_claim_was_bound_and_not_by_whom() -> None:
@@ -103,13 +103,13 @@ def test_cache_keeps_when_a_claim_was_bound_and_not_by_whom() -> None:
     assert keep_claim(claim()) == claim()
 
 
-def test_bad_news_is_told_at_once() -> None:
+def test_trouble_of_a_claim_is_reported_at_once() -> None:
     lost, volume = verdict(claim(phase="Lost")), Volume(asked(), claim())
     cr, now = pending("2026-01-01T00:00:00Z"), "2026-01-01T00:00:01Z"
 
-    assert worth_telling(lost, volume, cr, now) == lost
-    assert worth_telling(None, volume, cr, now) is None
-    assert worth_telling(verdict(claim()), volume, {}, now) == verdict(claim())
+    assert worth_reporting(lost, volume, cr, now) == lost
+    assert worth_reporting(None, volume, cr, now) is None
+    assert worth_reporting(verdict(claim()), volume, {}, now) == verdict(claim())
 
 
 def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
@@ -126,9 +126,9 @@ def changed(obj: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:
         changed(claim(), "status", accessModes=["ReadWriteOnce"]),
     ],
 )
-def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
-    assert not is_news(claim(), new)
-    assert not is_step(claim(), new)
+def test_steps_of_binding_need_no_reconcile(new: dict[str, Any]) -> None:
+    assert not needs_reconcile(claim(), new)
+    assert not may_change_status(claim(), new)
 
 
 @pytest.mark.parametrize(
@@ -147,20 +147,20 @@ def test_steps_of_binding_are_no_news(new: dict[str, Any]) -> None:
         changed(claim(), "metadata", annotations={"llamastack.io/retained-for": "demo"}),
     ],
 )
-def test_what_a_pass_would_act_on_or_report_is_news(new: dict[str, Any]) -> None:
-    assert is_news(claim(), new)
+def test_what_a_reconcile_would_act_on_or_report_needs_one(new: dict[str, Any]) -> None:
+    assert needs_reconcile(claim(), new)
 
 
 def test_binding_itself_can_wait_for_the_pods_but_losing_a_volume_cannot() -> None:
-    assert not is_news(claim(phase="Pending"), claim())
-    assert is_step(claim(phase="Pending"), claim())
-    assert is_news(claim(phase="Pending", storage_class=None), claim(storage_class="fast"))
-    assert is_news(claim(), claim(phase="Lost"))
+    assert not needs_reconcile(claim(phase="Pending"), claim())
+    assert may_change_status(claim(phase="Pending"), claim())
+    assert needs_reconcile(claim(phase="Pending", storage_class=None), claim(storage_class="fast"))
+    assert needs_reconcile(claim(), claim(phase="Lost"))
 
 
 def test_who_was_asked_for_a_volume_can_wait_and_is_told_in_the_end() -> None:
     asked_for = {"volume.kubernetes.io/storage-provisioner": "csi.example.org"}
     new = changed(claim(phase="Pending"), "metadata", annotations=asked_for)
 
-    assert not is_news(claim(phase="Pending"), new)
-    assert is_step(claim(phase="Pending"), new)
+    assert not needs_reconcile(claim(phase="Pending"), new)
+    assert may_change_status(claim(phase="Pending"), new)

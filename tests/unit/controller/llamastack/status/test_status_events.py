@@ -23,7 +23,7 @@ def status(config_map: str = "", **conditions: tuple[str, str]) -> dict[str, Any
     return result
 
 
-def test_first_pass_reports_configuration_and_deployment() -> None:
+def test_first_reconcile_reports_configuration_and_deployment() -> None:
     new = status("demo-config-1", ConfigGenerated=("True", "Generated"))
 
     events = between({}, new, deployment_changed=True)

@@ -52,7 +52,7 @@ def going() -> BeingDeleted:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_only_what_a_person_has_to_mend_is_put_on_the_child(
+def test_only_what_a_person_has_to_fix_is_put_on_the_child(
     error: Exception, *, lasting: bool
 ) -> None:
     problem = failed(Outcome(None), Failure(error, CLAIM)).problem
