@@ -16,7 +16,7 @@ The steps, in order, each in a module of its own:
 ``registrations``   what the server will write into its registry; ``registry_key``: which one
 ``server``          port, workers, TLS files
 ``checks``          would the server start on this?
-``yaml_writer``     text, the same bytes for the same data; its hash
+``yaml_writer``     text, the same bytes for the same data; its hash; ``yaml_reader``: reading
 ==================  ==============================================================================
 
 The same spec gives the same bytes: nothing here reads a clock, a random number, the environment or

@@ -27,9 +27,6 @@ from configs.errors import ConfigError
 
 PATH: Final = "spec.overrideConfig.configMapName"
 
-MAX_BYTES: Final = 256 * 1024
-"""Far more than any server's config; a megabyte would take four seconds to read."""
-
 _SHOWN: Final = 3
 """Marks of an old config that a message shows."""
 
@@ -64,8 +61,8 @@ class Examined:
 def examine(raw: bytes) -> Examined:
     """Looks at a text; whatever is wrong with it is part of the answer."""
     digest = hashlib.sha256(raw).hexdigest()
-    if len(raw) > MAX_BYTES:
-        text = f"config.yaml has {len(raw)} bytes, and {MAX_BYTES} are read"
+    if len(raw) > yaml_reader.MAX_BYTES:
+        text = f"config.yaml has {len(raw)} bytes, and {yaml_reader.MAX_BYTES} are read"
         return _refused(digest, text, "leave out what is not configuration")
     try:
         data = yaml_reader.load(raw, resolve=scalars.resolve_as_server)

@@ -1,17 +1,16 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""YAML in and out; the only module that imports ruamel.
+"""YAML in and out.
 
 Out: `dump` and `dump_all` write plain JSON data (`configs.yaml_writer`).
 
 In: `load` and `load_all` read what a stranger wrote: a resource on the command line, a config.yaml
 out of an image label, feature flags out of a ConfigMap. A stock loader is unsafe for that even in
 its "safe" mode: a kilobyte of aliases expands to gigabytes, a repeated key silently wins, nesting
-ends the stack, tags make objects. So ruamel only cuts the text into events here, and this module
-builds the data from them, one node at a time, and stops at the first thing that is not plain JSON
-data or at the first limit. (Stopping matters: the scanner's time grows with the square of the
-nesting in flow style.)
+ends the stack, tags make objects. So a parser only cuts the text into events (`configs.yaml_events`
+says which, and that it makes no difference), and this module builds the data from them, one node at
+a time, and stops at the first thing that is not plain JSON data or at the first limit.
 
 Bare scalars mean what they mean to kubectl (sigs.k8s.io/yaml, YAML 1.1): `yes` and `on` are true,
 `0644` is octal; dates and `1:30` stay strings, as there. A file read offline and the same file sent
@@ -21,34 +20,31 @@ server: for that, another `resolve`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from configs import scalars, yaml_writer
+from configs.yaml_events import (
+    HAS_C,
     AliasEvent,
     CollectionEndEvent,
+    CollectionStartEvent,
     DocumentEndEvent,
     MappingStartEvent,
+    Parser,
+    Refused,
     ScalarEvent,
-    SequenceStartEvent,
+    events,
 )
-from ruamel.yaml.reader import ReaderError
-
-from configs import scalars, yaml_writer
 from configs.yaml_writer import Json
 
-MAX_BYTES = 1024 * 1024
-"""Default limit of a text: about what the API server takes for one object. Four seconds to read."""
+MAX_BYTES = 1024 * 1024 if HAS_C else 128 * 1024
+"""Default limit of a text: about what the API server takes for one object, and half a second at the
+worst; with the parser in Python four seconds (docs/decisions/0023-yaml-in-c.md)."""
 
 MAX_NODES = 100_000
 """Nodes of one text, counted as if every alias were written out."""
-
-MAX_TAG = 256
-"""Characters of a tag. The scanner needs a quarter of a minute for a tag of a megabyte."""
 
 MAX_DEPTH = yaml_writer.MAX_DEPTH
 """Levels of nesting read: whatever can be read can be written."""
@@ -66,7 +62,6 @@ _TAGS = {
 
 
 _SHOWN = 60  # characters of a name quoted in a message
-_LONG_TAG = re.compile(rf"(?:^|(?<=[\s\[{{,:?-]))![^\s,\[\]{{}}\"']{{{MAX_TAG},}}", re.MULTILINE)
 
 
 class YamlError(ValueError):
@@ -108,19 +103,24 @@ def dump_all(documents: Iterable[Json], *, sort_keys: bool = True) -> str:
 
 
 def load(
-    text: str | bytes, *, max_bytes: int = MAX_BYTES, resolve: scalars.Resolver = scalars.resolve
+    text: str | bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_nodes: int = MAX_NODES,
+    resolve: scalars.Resolver = scalars.resolve,
 ) -> Data:
     """The one document of a text; None for an empty text.
 
     Args:
         text: YAML, or JSON; bytes must be UTF-8.
         max_bytes: Refuse a longer text unread.
+        max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
         resolve: What a bare scalar means (`configs.scalars`).
 
     Raises:
         YamlError: Not YAML, more than one document, or beyond plain data and the limits.
     """
-    documents = load_all(text, max_bytes=max_bytes, resolve=resolve)
+    documents = load_all(text, max_bytes=max_bytes, max_nodes=max_nodes, resolve=resolve)
     if len(documents) > 1:
         msg = f"expected one document, found {len(documents)}"
         raise YamlError(msg)
@@ -133,6 +133,7 @@ def load_all(
     max_bytes: int = MAX_BYTES,
     max_nodes: int = MAX_NODES,
     resolve: scalars.Resolver = scalars.resolve,
+    parser: Parser | None = None,
 ) -> list[Data]:
     """All documents of a text, those that say nothing left out.
 
@@ -141,6 +142,7 @@ def load_all(
         max_bytes: Refuse a longer text unread.
         max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
         resolve: What a bare scalar means (`configs.scalars`).
+        parser: Another than the fastest (`configs.yaml_events`).
 
     Raises:
         YamlError: Not YAML, or beyond plain data and the limits.
@@ -154,23 +156,11 @@ def load_all(
     else:
         _check_size(len(text), max_bytes)
         _check_size(len(text.encode("utf-8", "surrogatepass")), max_bytes)
-    if long_tag := _LONG_TAG.search(text):
-        msg = f"a tag is longer than {MAX_TAG} characters"
-        raise YamlError(msg, *_place(text, long_tag.start()))
     try:
-        found = _documents(_events(text), _Composer(max_nodes, resolve))
+        found = _documents(events(text, parser), _Composer(max_nodes, resolve))
         return [data for data in found if data is not None]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context or "not YAML").split())
-        if mark is None:
-            raise YamlError(problem) from error
-        raise YamlError(problem, mark.line + 1, mark.column + 1) from error
-    except ReaderError as error:
-        place = _place(text, error.position)
-        raise YamlError("a control character is not allowed", *place) from error
-    except YAMLError as error:
-        raise YamlError("not YAML") from error
+    except Refused as error:
+        raise YamlError(error.problem, error.line, error.column) from error
 
 
 def _check_size(size: int, limit: int) -> None:
@@ -179,23 +169,11 @@ def _check_size(size: int, limit: int) -> None:
         raise YamlError(msg)
 
 
-def _place(text: str, position: int) -> tuple[int, int]:
-    """Line and column, both from 1."""
-    line_start = text.rfind("\n", 0, position) + 1
-    return text.count("\n", 0, position) + 1, position - line_start + 1
-
-
-def _events(text: str) -> Iterator[Any]:
-    """The events of a text, made one by one: who stops reading stops the scanner."""
-    events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
-    return events
-
-
 def _documents(events: Iterator[Any], composer: _Composer) -> Iterator[Data]:
     for event in events:
         if isinstance(event, ScalarEvent):
             composer.scalar(event)
-        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
+        elif isinstance(event, CollectionStartEvent):
             composer.open(event)
         elif isinstance(event, CollectionEndEvent):
             composer.close()
@@ -286,7 +264,7 @@ class _Composer:
 
     def _key(self, event: Any) -> None:
         top = self._stack[-1]
-        if event.value == "<<" and event.style is None and event.tag is None:
+        if event.value == "<<" and not event.style and event.tag is None:
             top.merging = True
             return
         key = _value(event, self._resolve)
@@ -335,7 +313,7 @@ def _value(event: Any, resolve: scalars.Resolver) -> scalars.Scalar:
     """The value of a scalar event."""
     text = _paired(event)
     if event.tag is None:
-        if event.style is not None:
+        if event.style:
             return text
     elif event.tag == "!" or _TAGS.get(event.tag) is str:
         return text

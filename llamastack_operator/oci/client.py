@@ -85,7 +85,7 @@ async def fetch(http: Http, reference: ImageReference, pull: Pull) -> Content:
     text = found.text
     if text is None:
         text = await visit.file(labels.find_layer(found, manifest, config), found.path)
-    # The only slow computation that cannot be cut into slices; the loop goes on meanwhile.
+    # Not to be cut into slices, and at its worst too long for the event loop, which goes on.
     base = await asyncio.to_thread(labels.read_config, text, found)
     return Content(name, base, len(text))
 

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long a config takes and how much memory, and what of it is writing YAML.
+"""How long a config takes and how much memory, and what reading and writing YAML takes.
 
     make bench-configs
     python -m tests.bench.bench_configs [--rounds N] [--json]
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
+import importlib.resources
 import io
 import json
 import sys
@@ -31,7 +32,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from api.v1alpha2 import Spec
-from configs import engine, yaml_reader
+from configs import engine, yaml_events, yaml_reader
 from tests.support.config_specs import DISTRIBUTIONS, secret, spec_of
 
 BARS_MS = {"1 / 1": 20.0, "5 / 10": 20.0, "10 / 50": 100.0}
@@ -110,6 +111,19 @@ def _ruamel(data: object) -> None:
     writer.dump(data, io.StringIO())
 
 
+def _reading(rounds: int) -> dict[str, dict[str, float]]:
+    """The largest of the embedded configs, by each parser that there is."""
+    text = importlib.resources.files("configs").joinpath("data/base/starter.yaml").read_text()
+    parsers = {"Python": yaml_events.in_python, "C": yaml_events.in_c}
+    return {
+        f"read, {name}": measure(
+            functools.partial(yaml_reader.load_all, text, parser=parser), max(3, rounds // 20)
+        )
+        for name, parser in parsers.items()
+        if name == "Python" or yaml_events.HAS_C
+    }
+
+
 def run(rounds: int) -> dict[str, Any]:
     """All measurements."""
     found: dict[str, Any] = {}
@@ -129,6 +143,7 @@ def run(rounds: int) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 3),
         "configs": len(hashes),
     }
+    found |= _reading(rounds)
     data = yaml_reader.load(str(_generate(spec(5, 10)).config_yaml))
     found["write, own emitter"] = measure(lambda: yaml_reader.dump(data), rounds)
     found["write, ruamel"] = measure(lambda: _ruamel(data), max(3, rounds // 20))

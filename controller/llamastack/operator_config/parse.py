@@ -22,8 +22,10 @@ from controller.llamastack.objects.kinds import FEATURE_FLAGS, IMAGE_OVERRIDES, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-MAX_BYTES: Final = 8 * 1024
-"""Of one key: read in a tenth of a second at the worst, and more than all distributions need."""
+MAX_BYTES: Final = 64 * 1024
+MAX_VALUES: Final = 2_000
+"""Of one key: more than all distributions need, and both keys are read by the event loop within a
+twentieth of a second at the worst."""
 
 MOST_TOLD: Final = 5
 """Mistakes of one kind that are told one by one; each is a line in the log and an Event."""
@@ -105,7 +107,7 @@ def _few(texts: list[str]) -> list[str]:
 
 def _document(text: str) -> dict[str, Any]:
     try:
-        content = load(text, max_bytes=MAX_BYTES)
+        content = load(text, max_bytes=MAX_BYTES, max_nodes=MAX_VALUES)
     except YamlError as error:
         raise _Wrong(f"{error}; correct the YAML") from None
     if content is None:

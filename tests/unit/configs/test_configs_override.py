@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from api.v1alpha2 import Reason
 from configs.errors import ConfigError
-from configs.override import MAX_BYTES, PATH, check, examine
+from configs.override import PATH, check, examine
+from configs.yaml_reader import MAX_BYTES
 
 STARTER = resources.files("configs").joinpath("data/base/starter.yaml").read_bytes()
 OLD = b"version: 2\nproviders: {}\nmetadata_store: {type: sqlite}\n"

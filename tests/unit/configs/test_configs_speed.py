@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from configs import yaml_events
 from tests.bench import bench_configs
 
 pytestmark = pytest.mark.bench
@@ -20,4 +21,6 @@ def test_a_short_run_meets_the_bars() -> None:
         assert found[name]["p50_ms"] < bar
         assert 0 < found[name]["kept_kib"] <= found[name]["peak_kib"] < 4096
     assert found["1000 resources"]["configs"] == 1000
+    if yaml_events.HAS_C:
+        assert found["read, C"]["p50_ms"] < found["read, Python"]["p50_ms"] / 4
     assert found["write, own emitter"]["p50_ms"] < found["write, ruamel"]["p50_ms"]

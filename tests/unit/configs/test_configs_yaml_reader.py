@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -111,6 +112,35 @@ def test_hostile_nesting_and_names_are_refused_quickly(text: str) -> None:
 
     assert time.process_time() - start < 3
     assert len(str(caught.value)) < 300
+
+
+def _worst(size: int) -> dict[str, str]:
+    """Texts of a size that parsers have the most work with."""
+    return {
+        "items": "[" + "1," * (size // 2) + "]",
+        "nested": "[" + ("[" * 97 + "]" * 97 + ",") * (size // 195) + "]",
+        "documents": "---\n" * (size // 4),
+        "comments with tabs": "#\t\n" * (size // 3),
+        "colons": "[\n" + "a:b:c:d\n" * (size // 8) + "]",
+        "surrogates": 'a: "' + "\\ud83d\\ude00" * (size // 12) + '"',
+        "anchors": "".join(f"- &a{i} x # \t\n" for i in range(size // 14)),
+        "blank lines": "a: |\n" + "\n" * (size - 9) + "  b",
+        "tag": "!" + "a" * (size - 3) + " b",
+        "line breaks of YAML 1.1": 'a: "' + "\u2028" * (size // 3 - 2) + '"',
+        "spaces": "a: [" + "b \t\n" * (size // 4) + "]",
+        "other characters": "a: " + "".join(map(chr, range(0x40000, 0x40000 + size // 4 - 1))),
+    }
+
+
+@pytest.mark.parametrize("name", _worst(200))
+def test_the_worst_that_fits_takes_no_more_than_seconds(name: str) -> None:
+    text = _worst(yaml_reader.MAX_BYTES - 100)[name]
+    start = time.process_time()
+
+    with contextlib.suppress(YamlError):
+        load_all(text)
+
+    assert time.process_time() - start < 5  # with the parser in C half a second, on a calm machine
 
 
 def test_size_is_limited_in_bytes_before_reading() -> None:

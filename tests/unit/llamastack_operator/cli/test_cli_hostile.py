@@ -32,7 +32,7 @@ spec:
 """
 MIB = 1 << 20
 ROOM = MIB - 1000  # under the limit of a file
-PROCESSOR_S = 6.0  # the slowest takes 1.4 on a calm machine; what is quadratic takes minutes
+PROCESSOR_S = 9.0  # the slowest takes 2.2 on a calm machine; what is quadratic takes minutes
 ADDRESS_SPACE = 512 * MIB  # Python with all modules takes 200 of that
 MAX_OUTPUT = 150_000  # bytes: a hundred lines of a thousand characters, and some more
 
@@ -73,13 +73,13 @@ def inference(**fields: Any) -> dict[str, Any]:
 SPECS: dict[str, Callable[[], dict[str, Any]]] = {
     "unknown-fields": lambda: {f"k{i}": 1 for i in range(8000)},
     "providers": lambda: {
-        "providers": {"inference": [{"id": f"p{i}", **VLLM} for i in range(2500)]}
+        "providers": {"inference": [{"id": f"p{i}", **VLLM} for i in range(5000)]}
     },
     "no-providers": lambda: {"providers": {"inference": ["a"] * 10_000}},
     "models": lambda: {**inference(), "resources": {"models": ["m"] * 10_000}},
     "shields": lambda: {
         "providers": {**inference()["providers"], "safety": {"provider": "llama-guard"}},
-        "resources": {"shields": [f"s{i}" for i in range(39_000)]},
+        "resources": {"shields": [f"s{i}" for i in range(95_000)]},
     },
     "disabled": lambda: {"disabled": [f"d{i}" for i in range(10_000)]},
     "deep": lambda: inference(settings={"a": nested(70)}),
@@ -158,7 +158,7 @@ def test_hostile_texts_are_refused_quickly_and_in_little_memory(tmp_path: Path) 
     results = measured(tmp_path, {name: make() for name, make in TEXTS.items()})
 
     check(results)
-    harmless = {"words", "scalar"}  # one unknown field
+    harmless = {"words", "scalar", "anchors"}  # one unknown field
     for name, (status, _, out, errors) in results.items():
         if name not in harmless:
             *_, last = errors.splitlines()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from configs.distributions import Distributions
 from controller.llamastack.operator_config.live import LiveConfig
-from controller.llamastack.operator_config.parse import MAX_BYTES, OperatorConfig, read
+from controller.llamastack.operator_config.parse import MAX_BYTES, MAX_VALUES, OperatorConfig, read
 from controller.llamastack.planning.planner import Planner
 from controller.llamastack.render.inputs import Options
 from informers.ports import Object, ObjectKey
@@ -58,6 +58,10 @@ def test_flags_and_images_are_read() -> None:
         ({"image-overrides": "starter:"}, "not nothing"),
         ({"image-overrides": "starter: a\nstarter: b"}, "image-overrides: line 2"),
         ({"image-overrides": "#" * (MAX_BYTES + 1)}, "image-overrides: "),
+        (
+            {"image-overrides": "".join(f"n{i}: a\n" for i in range(MAX_VALUES // 2))},
+            f"image-overrides: line 1000, column 7: more than {MAX_VALUES} values",
+        ),
     ],
 )
 def test_mistake_is_told_with_its_place(data: dict[str, str], message: str) -> None:
