@@ -90,9 +90,9 @@ class Refused(Exception):
     """The text is not YAML, or not the same YAML to everybody.
 
     Attributes:
-        problem: What is wrong, in one line.
-        line: Line, from 1.
-        column: Column, from 1.
+        problem: what is wrong, in one line.
+        line: line, from 1.
+        column: column, from 1.
     """
 
     def __init__(self, problem: str, text: str, index: int) -> None:
@@ -108,10 +108,10 @@ def events(text: str, parser: Parser | None = None) -> Iterator[Event]:
 
     Args:
         text: YAML. A byte order mark at its beginning does not count in any place.
-        parser: `in_c` or `in_python`, to take that one.
+        parser: ``in_c`` or ``in_python``, to take that one.
 
     Raises:
-        Refused: According to the table above; some events may have been given out before.
+        Refused: according to the table above; some events may have been given out before.
     """
     parser = parser or (in_c if HAS_C else in_python)
     text = text.removeprefix("\ufeff")
@@ -137,7 +137,7 @@ def in_python(text: str) -> Iterator[Event]:
 
 
 def in_c(text: str) -> Iterator[Event]:
-    """The events as the parser in C gives them; only if `HAS_C`."""
+    """The events as the parser in C gives them; only if ``HAS_C``."""
     hiding = _Hiding(text)
     parser = CParser(hiding.hide())
     while (event := parser.get_event()) is not None:
@@ -245,7 +245,7 @@ class _Rules:
         self._seen = 0  # where the last event ended
 
     def check(self, event: Event) -> None:
-        """Nothing, or `Refused`."""
+        """Nothing, or ``Refused``."""
         in_brackets = bool(self._brackets) and self._brackets[-1]
         if self._odd_space:
             self._check_space(event, in_brackets=in_brackets)

@@ -3,19 +3,20 @@
 
 """YAML in and out.
 
-Out: `dump` and `dump_all` write plain JSON data (`configs.yaml_writer`).
+Out: ``dump`` and ``dump_all`` write plain JSON data (``configs.yaml_writer``).
 
-In: `load` and `load_all` read what a stranger wrote: a resource on the command line, a config.yaml
-out of an image label, feature flags out of a ConfigMap. A stock loader is unsafe for that even in
-its "safe" mode: a kilobyte of aliases expands to gigabytes, a repeated key silently wins, nesting
-ends the stack, tags make objects. So a parser only cuts the text into events (`configs.yaml_events`
-says which, and that it makes no difference), and this module builds the data from them, one node at
-a time, and stops at the first thing that is not plain JSON data or at the first limit.
+In: ``load`` and ``load_all`` read what a stranger wrote: a resource on the command line, a
+config.yaml out of an image label, feature flags out of a ConfigMap. A stock loader is unsafe for
+that even in its "safe" mode: a kilobyte of aliases expands to gigabytes, a repeated key silently
+wins, nesting ends the stack, tags make objects. So a parser only cuts the text into events
+(``configs.yaml_events`` says which, and that it makes no difference), and this module builds the
+data from them, one node at a time, and stops at the first thing that is not plain JSON data or at
+the first limit.
 
-Bare scalars mean what they mean to kubectl (sigs.k8s.io/yaml, YAML 1.1): `yes` and `on` are true,
-`0644` is octal; dates and `1:30` stay strings, as there. A file read offline and the same file sent
-through kubectl must give the same resource. A config of the server means what it means to the
-server: for that, another `resolve`.
+Bare scalars mean what they mean to kubectl (sigs.k8s.io/yaml, YAML 1.1): ``yes`` and ``on`` are
+true, ``0644`` is octal; dates and ``1:30`` stay strings, as there. A file read offline and the same
+file sent through kubectl must give the same resource. A config of the server means what it means to
+the server: for that, another ``resolve``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ MAX_DEPTH = yaml_writer.MAX_DEPTH
 """Levels of nesting read: whatever can be read can be written."""
 
 Data: TypeAlias = Any
-"""What `load` returns: dict, list, str, int, float, bool or None, all the way down."""
+"""What ``load`` returns: dict, list, str, int, float, bool or None, all the way down."""
 
 _TAGS = {
     f"tag:yaml.org,2002:{name}": kind
@@ -68,9 +69,9 @@ class YamlError(ValueError):
     """The text is not YAML, or is YAML that means more than plain JSON data.
 
     Attributes:
-        problem: What is wrong, in one line.
-        line: Line, from 1; None when the problem has no place (size, encoding).
-        column: Column, from 1.
+        problem: what is wrong, in one line.
+        line: line, from 1; None when the problem has no place (size, encoding).
+        column: column, from 1.
     """
 
     def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
@@ -85,7 +86,7 @@ def dump(data: Json, *, sort_keys: bool = True) -> str:
     """One document as text; the same data gives the same bytes.
 
     Raises:
-        YamlError: The data is not plain JSON data (`configs.yaml_writer.document` says what is).
+        YamlError: the data is not plain JSON data (``configs.yaml_writer.document`` says what is).
     """
     try:
         return yaml_writer.document(data, sort_keys=sort_keys)
@@ -94,10 +95,10 @@ def dump(data: Json, *, sort_keys: bool = True) -> str:
 
 
 def dump_all(documents: Iterable[Json], *, sort_keys: bool = True) -> str:
-    """Several documents, each after a `---` line.
+    """Several documents, each after a ``---`` line.
 
     Raises:
-        YamlError: As `dump`.
+        YamlError: as ``dump``.
     """
     return "".join(f"---\n{dump(document, sort_keys=sort_keys)}" for document in documents)
 
@@ -113,12 +114,12 @@ def load(
 
     Args:
         text: YAML, or JSON; bytes must be UTF-8.
-        max_bytes: Refuse a longer text unread.
-        max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
-        resolve: What a bare scalar means (`configs.scalars`).
+        max_bytes: refuse a longer text unread.
+        max_nodes: refuse a text of more values, counted as ``MAX_NODES`` is.
+        resolve: what a bare scalar means (``configs.scalars``).
 
     Raises:
-        YamlError: Not YAML, more than one document, or beyond plain data and the limits.
+        YamlError: not YAML, more than one document, or beyond plain data and the limits.
     """
     documents = load_all(text, max_bytes=max_bytes, max_nodes=max_nodes, resolve=resolve)
     if len(documents) > 1:
@@ -139,13 +140,13 @@ def load_all(
 
     Args:
         text: YAML, or JSON; bytes must be UTF-8.
-        max_bytes: Refuse a longer text unread.
-        max_nodes: Refuse a text of more values, counted as `MAX_NODES` is.
-        resolve: What a bare scalar means (`configs.scalars`).
-        parser: Another than the fastest (`configs.yaml_events`).
+        max_bytes: refuse a longer text unread.
+        max_nodes: refuse a text of more values, counted as ``MAX_NODES`` is.
+        resolve: what a bare scalar means (``configs.scalars``).
+        parser: another than the fastest (``configs.yaml_events``).
 
     Raises:
-        YamlError: Not YAML, or beyond plain data and the limits.
+        YamlError: not YAML, or beyond plain data and the limits.
     """
     if isinstance(text, bytes):
         _check_size(len(text), max_bytes)

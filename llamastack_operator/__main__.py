@@ -4,7 +4,7 @@
 """The command line: ``python -m llamastack_operator [COMMAND]``.
 
 Every failure that a user can fix is one line on standard error and an exit status: 1 for "it did
-not work", 2 for "the command was wrong". `diff` needs 1 for "they differ", as other programs of
+not work", 2 for "the command was wrong". ``diff`` needs 1 for "they differ", as other programs of
 that name do, so there both are 2. A traceback is a bug of ours.
 
 Who reads our output may stop (``| head``), and who waits may interrupt: the first ends the command

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from controller.runtime.ports import Manifest
 
 CONTEXT = 3
-"""Lines around a change, as `diff -u` shows."""
+"""Lines around a change, as ``diff -u`` shows."""
 
 TOO_DIFFERENT = 20_000_000
 """Lines of one side times lines of the other beyond which no common lines are looked for: the
@@ -184,7 +184,7 @@ def _unified(old: _Text, new: _Text) -> Iterator[str]:
 def _groups(
     old: Sequence[str], new: Sequence[str]
 ) -> Iterator[list[tuple[str, int, int, int, int]]]:
-    """Changes with their context, as `difflib` groups them."""
+    """Changes with their context, as ``difflib`` groups them."""
     if len(old) * len(new) > TOO_DIFFERENT:
         yield [("replace", 0, len(old), 0, len(new))]
         return

@@ -4,7 +4,7 @@
 """Custom resources from files, for the commands that work offline.
 
 A file may come from anywhere (a pull request, a generator that went wrong), so reading one is
-bounded: in bytes before anything is read, in values while it is parsed (`configs.yaml_reader`,
+bounded: in bytes before anything is read, in values while it is parsed (``configs.yaml_reader``,
 which also refuses tags, cycles, repeated keys and deep nesting), in resources before anything is
 computed from them. What cannot be used is one line that names the file, and the place in it.
 
@@ -240,7 +240,7 @@ def read_bounded(path: str) -> bytes:
         path: of the file; ``-`` for standard input.
 
     Raises:
-        BadFile: unreadable, or larger than `MAX_BYTES`.
+        BadFile: unreadable, or larger than ``MAX_BYTES``.
     """
     try:
         data = _read_stdin() if path == STDIN else _read(path)

@@ -3,8 +3,8 @@
 
 """Plans for resources out of files.
 
-The same `make_plan` as in the operator, so that what `validate` lets through, it runs. One rule is
-added that the API server sees to before an object reaches the operator: what the namespace is
+The same ``make_plan`` as in the operator, so that what ``validate`` lets through, it runs. One rule
+is added that the API server sees to before an object reaches the operator: what the namespace is
 called. Here it becomes part of file names and of requests.
 
 What the operator reads in the labels of an image is asked of no registry here: a file can stand in
