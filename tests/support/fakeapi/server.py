@@ -1,0 +1,405 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""An API server in memory: objects of any kind, as far as this operator touches them.
+
+What it promises is what a property test finds true of it and of a real API server alike
+(``tests/apiserver/test_fakeapi_honest.py``): optimistic concurrency, preconditions, server-side
+apply with the ownership of fields, finalizers, immutable content, errors, and watches. It knows
+nothing of schemas but how they merge, and refuses no content, except what `rules` has.
+
+Everything is carried out at once. What a network adds, delays and failures, is the client's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from controller.llamastack.objects.kinds import LLAMA_STACK
+from informers.errors import StatusError
+from informers.ports import ObjectKey, Resource, key_of
+from tests.support.fakeapi import failures, rules
+from tests.support.fakeapi.field_sets import MalformedObject, in_words
+from tests.support.fakeapi.managed_fields import (
+    FieldsOwned,
+    Manager,
+    Managers,
+    applied,
+    entries_of,
+    managers_of,
+    updated,
+    without_entries,
+)
+from tests.support.fakeapi.merge_schema import BUILT_IN, node_of
+from tests.support.fakeapi.patches import CannotPatch, json_patched, merge_patched
+from tests.support.fakecluster import FakeCluster, Versions
+
+Json: TypeAlias = dict[str, Any]
+Admission: TypeAlias = Callable[[Resource, Json | None, Json], Json]
+"""Gets kind, old object and new object; returns what is stored, or raises."""
+
+BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the world begins, unless a clock says otherwise."""
+
+USER: Final = "user"
+"""Who writes if nobody says who."""
+
+BEFORE: Final = "before-first-apply"
+"""Who owns what was in an object that nobody owned until an apply came."""
+
+
+class FakeApi:
+    """Objects, and what may be done with them.
+
+    Every method that writes raises members of ``informers.errors.StatusError``, as the API server
+    answers, and returns a copy of the stored object.
+
+    Args:
+        served: kinds beside the usual ones.
+        now: the wall clock.
+        collects_garbage: whether objects go with their owners, in the same moment.
+
+    Attributes:
+        admission: called with every write before it is stored, in order.
+        terminating: namespaces in which nothing can be created.
+    """
+
+    def __init__(
+        self,
+        *served: Resource,
+        now: Callable[[], datetime] = lambda: BEGIN,
+        collects_garbage: bool = False,
+    ) -> None:
+        self._now = now
+        self._versions = Versions()
+        self._uids = 0
+        self.clusters: dict[Resource, FakeCluster] = {}
+        self.admission: list[Admission] = []
+        self.terminating: set[str] = set()
+        self.collects_garbage = collects_garbage
+        for resource in (LLAMA_STACK, *BUILT_IN, *served):
+            self.serve(resource)
+
+    def serve(self, resource: Resource) -> None:
+        """As if its definition had been installed."""
+        self.clusters[resource] = FakeCluster(resource, versions=self._versions)
+
+    def cluster(self, resource: Resource) -> FakeCluster:
+        """The objects of a kind, and their history.
+
+        Raises:
+            NotFound: it is not served.
+        """
+        try:
+            return self.clusters[resource]
+        except KeyError:
+            raise failures.no_path() from None
+
+    # --- reads -------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, key: ObjectKey) -> Json:
+        """One object.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self.find(resource, key)
+        if found is None:
+            raise failures.not_found(resource, key.name)
+        return found
+
+    def find(self, resource: Resource, key: ObjectKey) -> Json | None:
+        """One object, or ``None``."""
+        cluster = self.cluster(resource)
+        found = cluster.objects.get(key)
+        return None if found is None else cluster.stamped(found)
+
+    def all(self, resource: Resource) -> list[Json]:
+        """All objects of a kind, by key."""
+        return [obj for _, obj in sorted(self.cluster(resource).state().items())]
+
+    # --- writes ------------------------------------------------------------------------------
+
+    def create(
+        self, resource: Resource, manifest: Mapping[str, Any], *, manager: str = USER
+    ) -> Json:
+        """POST."""
+        new, key = _copy(manifest), key_of(manifest)
+        if self.find(resource, key) is not None:
+            raise failures.already_exists(resource, key.name)
+        if resource in rules.WITH_STATUS:
+            new.pop("status", None)
+        new = rules.as_stored(resource, self._born(resource, key, without_entries(new)))
+        writer = Manager(manager, "Update", resource.api_version)
+        return self._store(resource, None, new, self._updated(resource, {}, new, {}, writer))
+
+    def apply(
+        self,
+        resource: Resource,
+        manifest: Mapping[str, Any],
+        *,
+        manager: str,
+        subresource: str = "",
+        force: bool = True,
+    ) -> Json:
+        """Server-side apply."""
+        config, key = _copy(manifest), key_of(manifest)
+        live = self.find(resource, key)
+        if live is None and subresource:
+            raise failures.not_found(resource, key.name)
+        if live is None and (uid := config["metadata"].get("uid")):
+            why = f"the provided object specified uid {uid}, and no existing object was found"
+            raise failures.conflict(resource, key.name, f"uid mismatch: {why}")
+        writer = Manager(manager, "Apply", resource.api_version, subresource)
+        base = without_entries(live) if live else {}
+        managers: Managers = managers_of(live or {})
+        if live is not None and not managers:
+            before = Manager(BEFORE, "Update", resource.api_version, subresource)
+            managers = self._updated(resource, {}, base, {}, before)
+        try:
+            new, managers = applied(
+                base,
+                _part(resource, config, subresource),
+                managers,
+                writer,
+                node=node_of(resource),
+                time=self._timestamp(),
+                force=force,
+            )
+        except MalformedObject as error:
+            raise failures.malformed(resource, key, str(error)) from error
+        except FieldsOwned as error:
+            raise _owned(error) from error
+        if live is None:
+            new = self._born(resource, key, new)
+            return self._store(resource, live, rules.as_stored(resource, new), managers)
+        _check_version(resource, live, config)
+        if subresource:
+            new = {**base, subresource: new.get(subresource, {})}
+        else:
+            _keep_system_fields(base, new)
+        return self._store(resource, live, rules.as_stored(resource, new), managers)
+
+    def json_patch(
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        operations: Iterable[Mapping[str, Any]],
+        *,
+        manager: str = USER,
+        subresource: str = "",
+    ) -> Json:
+        """A patch of RFC 6902."""
+        live = self.get(resource, key)
+        try:
+            new = json_patched(live, operations)
+        except CannotPatch as error:
+            raise failures.unprocessable(str(error)) from error
+        return self._update(resource, live, new, manager, subresource)
+
+    def merge_patch(
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        patch: Mapping[str, Any],
+        *,
+        manager: str = USER,
+        subresource: str = "",
+    ) -> Json:
+        """A patch of RFC 7386."""
+        live = self.get(resource, key)
+        return self._update(resource, live, merge_patched(live, patch), manager, subresource)
+
+    def replace(
+        self,
+        resource: Resource,
+        manifest: Mapping[str, Any],
+        *,
+        manager: str = USER,
+        subresource: str = "",
+    ) -> Json:
+        """PUT."""
+        live = self.get(resource, key_of(manifest))
+        return self._update(resource, live, _copy(manifest), manager, subresource)
+
+    def delete(
+        self, resource: Resource, key: ObjectKey, *, uid: str = "", resource_version: str = ""
+    ) -> Json:
+        """Background deletion; an object with finalizers only gets the mark."""
+        live = self.get(resource, key)
+        metadata = live["metadata"]
+        for name, wanted in (("uid", uid), ("resourceVersion", resource_version)):
+            if wanted and wanted != metadata[name]:
+                raise failures.precondition(resource, key.name, name, wanted, metadata[name])
+        if not metadata.get("finalizers"):
+            return self._remove(resource, live)
+        if metadata.get("deletionTimestamp"):
+            return live
+        marked = {
+            **metadata,
+            "deletionTimestamp": self._timestamp(),
+            "deletionGracePeriodSeconds": 0,
+        }
+        if metadata.get("generation"):
+            marked["generation"] = metadata["generation"] + 1
+        return self.cluster(resource).record("MODIFIED", _bare({**live, "metadata": marked}))
+
+    def collect_garbage(self) -> None:
+        """Delete what has owners of which none is there any more."""
+        while orphans := list(self._orphans()):
+            for resource, key in orphans:
+                self.delete(resource, key)
+
+    # --- how a write ends --------------------------------------------------------------------
+
+    def _update(
+        self, resource: Resource, live: Json, new: Json, manager: str, subresource: str
+    ) -> Json:
+        _check_version(resource, live, new)
+        _check_name(live, new)
+        managers = managers_of(new) or ({} if _resets_managers(new) else managers_of(live))
+        base, new = without_entries(live), without_entries(new)
+        if subresource:
+            new = {**base, subresource: new.get(subresource, {})}
+        else:
+            if resource in rules.WITH_STATUS:
+                _replace(new, "status", live)
+            _keep_system_fields(base, new)
+        new = rules.as_stored(resource, new)
+        writer = Manager(manager, "Update", resource.api_version, subresource)
+        return self._store(
+            resource, live, new, self._updated(resource, base, new, managers, writer)
+        )
+
+    def _updated(
+        self, resource: Resource, old: Json, new: Json, managers: Managers, writer: Manager
+    ) -> Managers:
+        if old and not managers:
+            return {}  # an object whose fields nobody owns stays like that until an apply
+        return updated(
+            _part(resource, old, writer.subresource),
+            _part(resource, new, writer.subresource),
+            managers,
+            writer,
+            node=node_of(resource),
+            time=self._timestamp(),
+        )
+
+    def _store(self, resource: Resource, old: Json | None, new: Json, managers: Managers) -> Json:
+        key = key_of(new)
+        for admit in self.admission:
+            new = admit(resource, old, new)
+        if causes := list(rules.broken(resource, old, new)):
+            raise failures.invalid(resource, key.name, *causes)
+        metadata = new["metadata"]
+        metadata["managedFields"] = entries_of(managers)
+        generation = rules.generation(resource, old, new)
+        if generation is not None:
+            metadata["generation"] = generation
+        new = _bare(new)
+        if old is not None and new == _bare(old):
+            return old
+        if old is not None and metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            self._remove(resource, new)
+            return self.cluster(resource).stamped(new)
+        written = self.cluster(resource).record("ADDED" if old is None else "MODIFIED", new)
+        return self.cluster(resource).stamped(written)
+
+    def _remove(self, resource: Resource, obj: Json) -> Json:
+        gone = self.cluster(resource).record("DELETED", _bare(obj))
+        if self.collects_garbage:
+            self.collect_garbage()
+        return self.cluster(resource).stamped(gone)
+
+    def _born(self, resource: Resource, key: ObjectKey, obj: Json) -> Json:
+        if key.namespace in self.terminating:
+            raise failures.terminating(resource, key)
+        self._uids += 1
+        own = {"uid": f"uid-{self._uids}", "creationTimestamp": self._timestamp()}
+        metadata = {n: v for n, v in obj["metadata"].items() if n != "resourceVersion"}
+        return {**obj, "metadata": {**metadata, **own}}
+
+    def _timestamp(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _orphans(self) -> Iterable[tuple[Resource, ObjectKey]]:
+        present = {
+            obj["metadata"]["uid"]
+            for cluster in self.clusters.values()
+            for obj in cluster.objects.values()
+        }
+        for resource, cluster in self.clusters.items():
+            for key, obj in cluster.objects.items():
+                owners = obj["metadata"].get("ownerReferences") or ()
+                leaving = obj["metadata"].get("deletionTimestamp")
+                if owners and not leaving and not any(o["uid"] in present for o in owners):
+                    yield resource, key
+
+
+def _copy(obj: Mapping[str, Any]) -> Json:
+    copied = orjson.loads(orjson.dumps(obj))
+    assert isinstance(copied, dict)
+    return copied
+
+
+def _bare(obj: Json) -> Json:
+    """As it is stored: its kind is its place."""
+    return {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
+
+
+def _check_version(resource: Resource, live: Json, new: Json) -> None:
+    wanted = new["metadata"].get("resourceVersion")
+    if wanted and wanted != live["metadata"]["resourceVersion"]:
+        raise failures.modified(resource, key_of(live).name)
+
+
+def _check_name(live: Json, new: Json) -> None:
+    name, other = key_of(live).name, new["metadata"].get("name")
+    if other != name:
+        why = f"the name of the object ({other}) does not match the name on the URL ({name})"
+        raise failures.failure(400, "BadRequest", why)
+
+
+_SYSTEM_FIELDS: Final = (
+    *("namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    *("generation", "resourceVersion"),
+)
+
+
+def _keep_system_fields(live: Json, new: Json) -> None:
+    """Whatever was sent of them; another uid is refused later."""
+    for name in _SYSTEM_FIELDS:
+        _replace(new["metadata"], name, live["metadata"])
+    new["metadata"].setdefault("uid", live["metadata"]["uid"])
+
+
+def _replace(obj: Json, name: str, source: Json) -> None:
+    obj.pop(name, None)
+    if name in source:
+        obj[name] = source[name]
+
+
+def _part(resource: Resource, obj: Json, subresource: str) -> Json:
+    """What a write is about: a subresource alone, or the object without its status."""
+    if subresource:
+        return {name: value for name, value in obj.items() if name == subresource}
+    mixed = resource in rules.WITH_STATUS
+    return {name: value for name, value in obj.items() if name != "status" or not mixed}
+
+
+def _resets_managers(new: Json) -> bool:
+    return bool(new["metadata"].get("managedFields") == [{}])
+
+
+def _owned(error: FieldsOwned) -> StatusError:
+    causes = [
+        ("FieldManagerConflict", in_words(field), f'conflict with "{other.name}"')
+        for other, fields in error.conflicts.items()
+        for field in sorted(fields)
+    ]
+    count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
+    return failures.failure(409, "Conflict", f"Apply failed with {count}", *causes)
