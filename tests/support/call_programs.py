@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
@@ -33,6 +34,9 @@ _NAMES: Final = st.sampled_from(["a", "a", "a", "a", "b"])
 _MANAGERS: Final = st.sampled_from(["one", "two", FIELD_MANAGER])
 _WHICH: Final[st.SearchStrategy[Which]] = st.sampled_from(
     ["none", "none", "none", "last", "last", "first", "wrong"]
+)
+_SELDOM: Final[st.SearchStrategy[Which]] = st.sampled_from(
+    ["none", "none", "none", "none", "none", "last"]
 )
 _UID: Final[st.SearchStrategy[Which]] = st.sampled_from(["last", "last", "last", "first", "wrong"])
 _OWNERS: Final = [
@@ -213,6 +217,20 @@ def manifests(resource: Resource) -> st.SearchStrategy[Json]:
     )
 
 
+_TWICE: Final = {"name": "A", "value": "1"}
+_MALFORMED: Final[Mapping[Resource, list[Json]]] = {
+    DEPLOYMENT: [
+        _deployment([{"name": "main", "image": "i", "env": [_TWICE, _TWICE]}], [], {}, {}),
+        _deployment([{"name": "main", "image": "i", "ports": [{"name": "x"}]}], [], {}, {}),
+    ],
+    SERVICE: [{"spec": {"ports": [{"port": 80}, {"port": 80, "protocol": "TCP"}]}}],
+    LLAMA_STACK: [
+        {"metadata": {"finalizers": ["test.io/a", "test.io/a"]}},
+        {"metadata": {"finalizers": ["test.io/a", "test.io/b", "test.io/a"]}},
+    ],
+}
+
+
 def _guarded(*operations: Json) -> Callable[[Json], list[Json]]:
     def made(live: Json) -> list[Json]:
         version = live["metadata"]["resourceVersion"]
@@ -249,7 +267,7 @@ def steps(resource: Resource) -> st.SearchStrategy[Step]:
         apply,
         apply,
         apply,
-        st.builds(Step, st.just("create"), _NAMES, body, _MANAGERS),
+        st.builds(Step, st.just("create"), _NAMES, body, _MANAGERS, version=_SELDOM),
         st.builds(Step, st.just("json-patch"), _NAMES, st.sampled_from(_PATCHES), _MANAGERS),
         st.builds(
             Step,
@@ -264,6 +282,8 @@ def steps(resource: Resource) -> st.SearchStrategy[Step]:
     ]
     if resource in {CONFIG_MAP, SECRET}:
         choices.append(st.builds(Step, st.just("replace"), _NAMES, body, _MANAGERS, version=_WHICH))
+    if malformed := _MALFORMED.get(resource):
+        choices.append(st.builds(Step, st.just("apply"), _NAMES, st.sampled_from(malformed)))
     if resource == LLAMA_STACK:
         status = st.builds(
             Step,
@@ -274,7 +294,8 @@ def steps(resource: Resource) -> st.SearchStrategy[Step]:
             _WHICH,
             subresource=st.just("status"),
         )
-        choices += [status, status, status]
+        nameless = Step("apply", "a", {"status": {"conditions": [{"status": "True"}]}})
+        choices += [status, status, status, st.just(replace(nameless, subresource="status"))]
     return st.one_of(choices)
 
 
@@ -282,7 +303,7 @@ def programs(resource: Resource) -> st.SearchStrategy[list[Step]]:
     """Calls, one after the other; the first two leave something for the others."""
     body = manifests(resource)
     first = st.builds(Step, st.sampled_from(["create", "apply"]), st.just("a"), body, _MANAGERS)
-    rest = st.lists(steps(resource), min_size=8, max_size=25)
+    rest = st.lists(steps(resource), min_size=5, max_size=25)
     return st.tuples(first, steps(resource), rest).map(lambda found: [*found[:2], *found[2]])
 
 

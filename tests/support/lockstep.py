@@ -10,9 +10,10 @@ the order in which it was first seen.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -22,7 +23,7 @@ from informers.ports import ByteStream, ObjectKey, Resource
 from llamastack_operator.events.recorder import MERGE_PATCH
 from llamastack_operator.kube.listwatch import JSON
 from llamastack_operator.kube.rest import APPLY, Client
-from tests.support.fakeapi.field_sets import Path, children, to_field_set
+from tests.support.fakeapi.field_sets import MalformedObject, Path, children, to_field_set
 from tests.support.fakeapi.managed_fields import managers_of
 from tests.support.fakeapi.merge_schema import Node, node_of
 
@@ -30,6 +31,9 @@ Json: TypeAlias = dict[str, Any]
 Facts: TypeAlias = dict[str, Any]
 Which: TypeAlias = Literal["none", "last", "first", "wrong"]
 """A uid or version: none is sent, the last one seen of the object, the first one, or nobody's."""
+
+LABELS = "x=1"
+"""A selector that some objects of a program match at times."""
 
 _WRONG_UID = "00000000-0000-4000-8000-000000000000"
 _WRONG_VERSION = "3"
@@ -79,7 +83,8 @@ class Sent:
     def note(self, step: Step) -> None:
         """A call is about to be made."""
         if isinstance(step.body, dict):
-            self._fields |= to_field_set(step.body, node_of(self.resource))
+            with contextlib.suppress(MalformedObject):  # nothing of it will be stored
+                self._fields |= to_field_set(step.body, node_of(self.resource))
 
     def counts(self, path: Path) -> bool:
         """Whether a field has to be the same on both sides."""
@@ -115,36 +120,44 @@ class Side:
     _seen: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _uids: _Names = field(default_factory=lambda: _Names("uid-"))
     _versions: _Names = field(default_factory=lambda: _Names("version-"))
-    _stream: ByteStream | None = None
+    _streams: list[ByteStream] = field(default_factory=list)
 
     async def watch(self, stack: AsyncExitStack) -> None:
-        """Begin to watch; see `events`."""
-        source = self.client.lister_watcher(self.resource, namespace=self.namespace)
-        page = await source.list_page(resource_version=None, limit=None, continue_token="")
-        self._stream = await stack.enter_async_context(
-            source.watch(
+        """Begin to watch everything, and metadata of what has a label; see `events`."""
+        for labels in ("", LABELS):
+            source = self.client.lister_watcher(
+                self.resource,
+                namespace=self.namespace,
+                label_selector=labels,
+                metadata_only=bool(labels),
+            )
+            page = await source.list_page(resource_version=None, limit=None, continue_token="")
+            watch = source.watch(
                 resource_version=page.resource_version, timeout_seconds=60, initial_events=False
             )
-        )
+            self._streams.append(await stack.enter_async_context(watch))
 
-    async def events(self, final: Json) -> list[Facts]:
-        """What the watch showed since it began.
+    async def events(self, final: Json) -> list[list[Facts]]:
+        """What each watch showed since it began.
 
         Args:
-            final: manifest of an object to be created now, so that the end is known.
+            final: content of an object that is created now, so that the end is known.
         """
-        assert self._stream is not None
-        await self._call(Step("create", _SENTINEL, final))
+        name, _, value = LABELS.partition("=")
+        body = {**final, "metadata": {"labels": {name: value}}}
+        await self._call(Step("create", _SENTINEL, body))
+        return [[fact async for fact in self._shown(stream)] for stream in self._streams]
+
+    async def _shown(self, stream: ByteStream) -> AsyncIterator[Facts]:
         text = b""
-        events: list[Facts] = []
         while True:
-            text += await self._stream.read()
+            text += await stream.read()
             *lines, text = text.split(b"\n")
             for event in map(json.loads, lines):
                 if event["object"]["metadata"].get("name") == _SENTINEL:
-                    return events
+                    return
                 if event["type"] != "BOOKMARK":
-                    events.append({"type": event["type"], **self._facts(event["object"])})
+                    yield {"type": event["type"], **self._facts(event["object"])}
 
     async def answer(self, step: Step) -> list[Facts]:
         """Of a call, in a form that can be compared; one entry for each object."""

@@ -10,7 +10,8 @@
 | `calls`, `discovery` | HTTP requests as calls, and questions about the API itself |
 | `field_sets`, `managed_fields` | server-side apply |
 | `merge_schema` | how each kind merges, as the API server's OpenAPI documents say |
-| `patches`, `rules`, `failures` | patches, what is known of single kinds, refusals |
+| `objects`, `rules` | what happens to any object on its way into the store, and to single kinds |
+| `patches`, `failures` | JSON patches and merge patches; refusals |
 
 History and watches are those of ``tests.support.fakecluster``, one for each kind.
 """

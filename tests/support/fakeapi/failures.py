@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ import orjson
 from informers.errors import StatusError
 from informers.ports import ObjectKey, Resource
 from llamastack_operator.kube.classify import status_error
+from tests.support.fakeapi.field_sets import FieldSet, in_words
+from tests.support.fakeapi.managed_fields import Manager
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -109,3 +112,25 @@ def terminating(resource: Resource, key: ObjectKey) -> StatusError:
     )
     cause = ("NamespaceTerminating", "metadata.namespace", "namespace is being terminated")
     return failure(403, "Forbidden", why, cause)
+
+
+def fields_owned(conflicts: Mapping[Manager, FieldSet]) -> StatusError:
+    """An apply without force would take fields from others."""
+    causes = [
+        ("FieldManagerConflict", in_words(field), f'conflict with "{other.name}"')
+        for other, fields in conflicts.items()
+        for field in sorted(fields)
+    ]
+    count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
+    return failure(409, "Conflict", f"Apply failed with {count}", *causes)
+
+
+def other_name(asked: str, name: str) -> StatusError:
+    """A patch that would rename the object."""
+    why = f"the name of the object ({asked}) does not match the name on the URL ({name})"
+    return failure(400, "BadRequest", why)
+
+
+def version_at_creation() -> StatusError:
+    """A version that nobody can know yet."""
+    return failure(500, "", "resourceVersion should not be set on objects to be created")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from tests.support.fakeapi.merge_schema import Node
+from tests.support.fakeapi.merge_schema import PLAIN, Node
 
 Path: TypeAlias = tuple[str, ...]
 FieldSet: TypeAlias = frozenset[Path]
@@ -95,6 +95,23 @@ def compare(old: Any, new: Any, node: Node) -> Comparison:
 
 def _null_as_empty(value: Any, other: Any) -> Any:
     return type(other)() if value is None and isinstance(other, (dict, list)) else value
+
+
+def missing_keys(value: Any, node: Node, path: str = "") -> Iterator[str]:
+    """Where an item of a list lacks a key that has no default but emptiness, e.g. ``env[0].name``.
+
+    Such an object merges, and is refused afterwards.
+    """
+    if isinstance(value, dict) and not node.atomic:
+        for name, child in value.items():
+            below = f"{path}.{name}" if path else name
+            yield from missing_keys(child, node.child(f"f:{name}"), below)
+    elif isinstance(value, list) and node.keys:
+        for number, item in enumerate(value):
+            for key in node.keys:
+                if not (item.get(key) or node.key_defaults.get(key)):
+                    yield f"{path}[{number}].{key}"
+            yield from missing_keys(item, node.items or PLAIN, f"{path}[{number}]")
 
 
 def merge(live: Any, applied: Any, node: Node) -> Any:

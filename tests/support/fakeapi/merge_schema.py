@@ -157,7 +157,7 @@ class _Reader:
         found = _definition(items)
         schema = self._schemas[found["is"]] if "is" in found else items
         fields = schema.get("properties", {})
-        return {key: fields[key]["default"] for key in keys if fields.get(key, {}).get("default")}
+        return {key: fields[key]["default"] for key in keys if "default" in fields.get(key, {})}
 
 
 def definitions(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

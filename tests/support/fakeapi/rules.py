@@ -25,6 +25,8 @@ from controller.llamastack.objects.kinds import (
     SERVICE,
 )
 from informers.ports import Resource
+from tests.support.fakeapi.field_sets import missing_keys
+from tests.support.fakeapi.merge_schema import node_of
 
 Json: TypeAlias = dict[str, Any]
 Cause: TypeAlias = tuple[str, str, str]
@@ -69,6 +71,8 @@ def broken(resource: Resource, old: Json | None, new: Json) -> Iterator[Cause]:
     """The causes why a write is refused."""
     if old is not None:
         yield from _broken_update(resource, old, new)
+    for path in missing_keys(new, node_of(resource)):
+        yield "FieldValueRequired", path, "Required value"
     if resource == LLAMA_STACK and (nulls := list(_nulls(new, ""))):
         for path in nulls:
             yield "FieldValueTypeInvalid", path, "Invalid value: null: must not be null"
@@ -139,7 +143,7 @@ def as_stored(resource: Resource, obj: Json) -> Json:
     if resource == DEPLOYMENT:
         return {**stored, "spec": _deployment_spec(stored["spec"])}
     if resource == SERVICE:
-        return {**stored, "spec": {**_SERVICE_DEFAULTS, **stored["spec"]}}
+        return {**stored, "spec": _service_spec(stored["spec"])}
     return stored
 
 
@@ -158,6 +162,12 @@ _SERVICE_DEFAULTS: Final = {
     "clusterIP": "10.96.0.10",
     "clusterIPs": ["10.96.0.10"],
 }
+
+
+def _service_spec(spec: Json) -> Json:
+    given = spec.get("ports") or ()
+    ports = [{"protocol": "TCP", "targetPort": port.get("port"), **port} for port in given]
+    return {**_SERVICE_DEFAULTS, **spec, "ports": ports}
 
 
 def _without_nulls(value: Any) -> Any:

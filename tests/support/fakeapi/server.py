@@ -13,17 +13,15 @@ Everything is carried out at once. What a network adds, delays and failures, is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-import orjson
-
 from controller.llamastack.objects.kinds import LLAMA_STACK
-from informers.errors import StatusError
 from informers.ports import ObjectKey, Resource, key_of
 from tests.support.fakeapi import failures, rules
-from tests.support.fakeapi.field_sets import MalformedObject, in_words
+from tests.support.fakeapi.field_sets import MalformedObject
 from tests.support.fakeapi.managed_fields import (
     FieldsOwned,
     Manager,
@@ -35,10 +33,21 @@ from tests.support.fakeapi.managed_fields import (
     without_entries,
 )
 from tests.support.fakeapi.merge_schema import BUILT_IN, node_of
+from tests.support.fakeapi.objects import (
+    Json,
+    bare,
+    check_name,
+    check_version,
+    copied,
+    keep_system_fields,
+    orphans,
+    part,
+    replace_field,
+    resets_managers,
+)
 from tests.support.fakeapi.patches import CannotPatch, json_patched, merge_patched
 from tests.support.fakecluster import FakeCluster, Versions
 
-Json: TypeAlias = dict[str, Any]
 Admission: TypeAlias = Callable[[Resource, Json | None, Json], Json]
 """Gets kind, old object and new object; returns what is stored, or raises."""
 
@@ -50,6 +59,14 @@ USER: Final = "user"
 
 BEFORE: Final = "before-first-apply"
 """Who owns what was in an object that nobody owned until an apply came."""
+
+
+def loop_clock() -> datetime:
+    """A wall clock that goes as the event loop does, also on virtual time."""
+    try:
+        return BEGIN + timedelta(seconds=asyncio.get_running_loop().time())
+    except RuntimeError:
+        return BEGIN
 
 
 class FakeApi:
@@ -71,10 +88,10 @@ class FakeApi:
     def __init__(
         self,
         *served: Resource,
-        now: Callable[[], datetime] = lambda: BEGIN,
+        now: Callable[[], datetime] = loop_clock,
         collects_garbage: bool = False,
     ) -> None:
-        self._now = now
+        self.now = now
         self._versions = Versions()
         self._uids = 0
         self.clusters: dict[Resource, FakeCluster] = {}
@@ -128,7 +145,9 @@ class FakeApi:
         self, resource: Resource, manifest: Mapping[str, Any], *, manager: str = USER
     ) -> Json:
         """POST."""
-        new, key = _copy(manifest), key_of(manifest)
+        new, key = copied(manifest), key_of(manifest)
+        if new["metadata"].get("resourceVersion"):
+            raise failures.version_at_creation()
         if self.find(resource, key) is not None:
             raise failures.already_exists(resource, key.name)
         if resource in rules.WITH_STATUS:
@@ -147,7 +166,7 @@ class FakeApi:
         force: bool = True,
     ) -> Json:
         """Server-side apply."""
-        config, key = _copy(manifest), key_of(manifest)
+        config, key = copied(manifest), key_of(manifest)
         live = self.find(resource, key)
         if live is None and subresource:
             raise failures.not_found(resource, key.name)
@@ -163,7 +182,7 @@ class FakeApi:
         try:
             new, managers = applied(
                 base,
-                _part(resource, config, subresource),
+                part(resource, config, subresource),
                 managers,
                 writer,
                 node=node_of(resource),
@@ -173,15 +192,15 @@ class FakeApi:
         except MalformedObject as error:
             raise failures.malformed(resource, key, str(error)) from error
         except FieldsOwned as error:
-            raise _owned(error) from error
+            raise failures.fields_owned(error.conflicts) from error
         if live is None:
             new = self._born(resource, key, new)
             return self._store(resource, live, rules.as_stored(resource, new), managers)
-        _check_version(resource, live, config)
+        check_version(resource, live, config)
         if subresource:
             new = {**base, subresource: new.get(subresource, {})}
         else:
-            _keep_system_fields(base, new)
+            keep_system_fields(base, new)
         return self._store(resource, live, rules.as_stored(resource, new), managers)
 
     def json_patch(
@@ -224,7 +243,7 @@ class FakeApi:
     ) -> Json:
         """PUT."""
         live = self.get(resource, key_of(manifest))
-        return self._update(resource, live, _copy(manifest), manager, subresource)
+        return self._update(resource, live, copied(manifest), manager, subresource)
 
     def delete(
         self, resource: Resource, key: ObjectKey, *, uid: str = "", resource_version: str = ""
@@ -246,12 +265,13 @@ class FakeApi:
         }
         if metadata.get("generation"):
             marked["generation"] = metadata["generation"] + 1
-        return self.cluster(resource).record("MODIFIED", _bare({**live, "metadata": marked}))
+        cluster = self.cluster(resource)
+        return cluster.stamped(cluster.record("MODIFIED", bare({**live, "metadata": marked})))
 
     def collect_garbage(self) -> None:
         """Delete what has owners of which none is there any more."""
-        while orphans := list(self._orphans()):
-            for resource, key in orphans:
+        while found := list(orphans(self.clusters)):
+            for resource, key in found:
                 self.delete(resource, key)
 
     # --- how a write ends --------------------------------------------------------------------
@@ -259,16 +279,16 @@ class FakeApi:
     def _update(
         self, resource: Resource, live: Json, new: Json, manager: str, subresource: str
     ) -> Json:
-        _check_version(resource, live, new)
-        _check_name(live, new)
-        managers = managers_of(new) or ({} if _resets_managers(new) else managers_of(live))
+        check_version(resource, live, new)
+        check_name(live, new)
+        managers = {} if resets_managers(new) else managers_of(new) or managers_of(live)
         base, new = without_entries(live), without_entries(new)
         if subresource:
             new = {**base, subresource: new.get(subresource, {})}
         else:
             if resource in rules.WITH_STATUS:
-                _replace(new, "status", live)
-            _keep_system_fields(base, new)
+                replace_field(new, "status", live)
+            keep_system_fields(base, new)
         new = rules.as_stored(resource, new)
         writer = Manager(manager, "Update", resource.api_version, subresource)
         return self._store(
@@ -281,8 +301,8 @@ class FakeApi:
         if old and not managers:
             return {}  # an object whose fields nobody owns stays like that until an apply
         return updated(
-            _part(resource, old, writer.subresource),
-            _part(resource, new, writer.subresource),
+            part(resource, old, writer.subresource),
+            part(resource, new, writer.subresource),
             managers,
             writer,
             node=node_of(resource),
@@ -300,8 +320,8 @@ class FakeApi:
         generation = rules.generation(resource, old, new)
         if generation is not None:
             metadata["generation"] = generation
-        new = _bare(new)
-        if old is not None and new == _bare(old):
+        new = bare(new)
+        if old is not None and new == bare(old):
             return old
         if old is not None and metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self._remove(resource, new)
@@ -310,7 +330,7 @@ class FakeApi:
         return self.cluster(resource).stamped(written)
 
     def _remove(self, resource: Resource, obj: Json) -> Json:
-        gone = self.cluster(resource).record("DELETED", _bare(obj))
+        gone = self.cluster(resource).record("DELETED", bare(obj))
         if self.collects_garbage:
             self.collect_garbage()
         return self.cluster(resource).stamped(gone)
@@ -324,82 +344,4 @@ class FakeApi:
         return {**obj, "metadata": {**metadata, **own}}
 
     def _timestamp(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def _orphans(self) -> Iterable[tuple[Resource, ObjectKey]]:
-        present = {
-            obj["metadata"]["uid"]
-            for cluster in self.clusters.values()
-            for obj in cluster.objects.values()
-        }
-        for resource, cluster in self.clusters.items():
-            for key, obj in cluster.objects.items():
-                owners = obj["metadata"].get("ownerReferences") or ()
-                leaving = obj["metadata"].get("deletionTimestamp")
-                if owners and not leaving and not any(o["uid"] in present for o in owners):
-                    yield resource, key
-
-
-def _copy(obj: Mapping[str, Any]) -> Json:
-    copied = orjson.loads(orjson.dumps(obj))
-    assert isinstance(copied, dict)
-    return copied
-
-
-def _bare(obj: Json) -> Json:
-    """As it is stored: its kind is its place."""
-    return {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
-
-
-def _check_version(resource: Resource, live: Json, new: Json) -> None:
-    wanted = new["metadata"].get("resourceVersion")
-    if wanted and wanted != live["metadata"]["resourceVersion"]:
-        raise failures.modified(resource, key_of(live).name)
-
-
-def _check_name(live: Json, new: Json) -> None:
-    name, other = key_of(live).name, new["metadata"].get("name")
-    if other != name:
-        why = f"the name of the object ({other}) does not match the name on the URL ({name})"
-        raise failures.failure(400, "BadRequest", why)
-
-
-_SYSTEM_FIELDS: Final = (
-    *("namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
-    *("generation", "resourceVersion"),
-)
-
-
-def _keep_system_fields(live: Json, new: Json) -> None:
-    """Whatever was sent of them; another uid is refused later."""
-    for name in _SYSTEM_FIELDS:
-        _replace(new["metadata"], name, live["metadata"])
-    new["metadata"].setdefault("uid", live["metadata"]["uid"])
-
-
-def _replace(obj: Json, name: str, source: Json) -> None:
-    obj.pop(name, None)
-    if name in source:
-        obj[name] = source[name]
-
-
-def _part(resource: Resource, obj: Json, subresource: str) -> Json:
-    """What a write is about: a subresource alone, or the object without its status."""
-    if subresource:
-        return {name: value for name, value in obj.items() if name == subresource}
-    mixed = resource in rules.WITH_STATUS
-    return {name: value for name, value in obj.items() if name != "status" or not mixed}
-
-
-def _resets_managers(new: Json) -> bool:
-    return bool(new["metadata"].get("managedFields") == [{}])
-
-
-def _owned(error: FieldsOwned) -> StatusError:
-    causes = [
-        ("FieldManagerConflict", in_words(field), f'conflict with "{other.name}"')
-        for other, fields in error.conflicts.items()
-        for field in sorted(fields)
-    ]
-    count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
-    return failures.failure(409, "Conflict", f"Apply failed with {count}", *causes)
+        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
