@@ -7,6 +7,8 @@
 |---|---|
 | `server` | the objects, and every call on them |
 | `client` | the real client with delays and faults in place of a network |
+| `caches` | the operator's caches, fed from it |
+| `operator` | the reconciler with everything it stands on |
 | `calls`, `discovery` | HTTP requests as calls, and questions about the API itself |
 | `field_sets`, `managed_fields` | server-side apply |
 | `merge_schema` | how each kind merges, as the API server's OpenAPI documents say |

@@ -105,9 +105,16 @@ class FakeClient(Client):
         self.most_in_flight = 0
         self.open_streams = 0
         self._in_flight = 0
+        self._another = asyncio.Event()
 
     async def __aenter__(self) -> FakeClient:
         return self
+
+    async def asked(self, count: int = 1) -> None:
+        """Until so many calls have been made; each is carried out, but not answered yet."""
+        while len(self.calls) < count:
+            self._another.clear()
+            await self._another.wait()
 
     def verbs(self, *verbs: str) -> list[str]:
         """The calls in words, all of them or those of some verbs."""
@@ -162,13 +169,15 @@ class FakeClient(Client):
 
     def _next_fault(self, call: Call) -> Fault:
         self.calls.append(call)
+        self._another.set()
         fault = next((fault for fault in self.faults if fault.concerns(call)), _NO_FAULT)
         if fault is not _NO_FAULT and fault.times is not None:
             fault.times -= 1
         return fault
 
     def _carry_out(self, call: Call, request: HttpRequest) -> Any:
-        body, api, where = request.body, self.api, (call.resource, call.key)
+        api, where = self.api, (call.resource, call.key)
+        body = _located(call, request.body)
         by: dict[str, Any] = {"manager": call.manager or USER, "subresource": call.subresource}
         match call.verb:
             case "get":
@@ -235,6 +244,15 @@ class FakeClient(Client):
             yield stream
         finally:
             self.open_streams -= 1
+
+
+def _located(call: Call, body: Any) -> Any:
+    """A manifest says what the path of the request says, also if it was left out."""
+    if not isinstance(body, dict) or call.verb not in {"create", "update", "apply"}:
+        return body
+    place = {"name": call.key.name, "namespace": call.key.namespace}
+    known = {name: value for name, value in place.items() if value}
+    return {**body, "metadata": {**known, **body.get("metadata", {})}}
 
 
 async def _wait(fault: Fault) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +21,11 @@ _SYSTEM_FIELDS: Final = (
     *("namespace", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
     *("generation", "resourceVersion"),
 )
+
+
+def encoded(**values: str) -> dict[str, str]:
+    """Data of a Secret."""
+    return {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
 
 
 def copied(obj: Mapping[str, Any]) -> Json:

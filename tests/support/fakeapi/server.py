@@ -92,8 +92,9 @@ class FakeApi:
         collects_garbage: bool = False,
     ) -> None:
         self.now = now
-        self._versions = Versions()
+        self.versions = Versions()
         self._uids = 0
+        self._collecting = False
         self.clusters: dict[Resource, FakeCluster] = {}
         self.admission: list[Admission] = []
         self.terminating: set[str] = set()
@@ -103,7 +104,7 @@ class FakeApi:
 
     def serve(self, resource: Resource) -> None:
         """As if its definition had been installed."""
-        self.clusters[resource] = FakeCluster(resource, versions=self._versions)
+        self.clusters[resource] = FakeCluster(resource, versions=self.versions)
 
     def cluster(self, resource: Resource) -> FakeCluster:
         """The objects of a kind, and their history.
@@ -138,6 +139,21 @@ class FakeApi:
     def all(self, resource: Resource) -> list[Json]:
         """All objects of a kind, by key."""
         return [obj for _, obj in sorted(self.cluster(resource).state().items())]
+
+    # --- what users do -----------------------------------------------------------------------
+
+    def put(self, resource: Resource, key: ObjectKey, **content: Any) -> Json:
+        """Create an object, or replace some of its fields; metadata are merged."""
+        live = self.find(resource, key)
+        base = live or {"metadata": {"name": key.name, "namespace": key.namespace}}
+        metadata = {**base["metadata"], **content.pop("metadata", {})}
+        manifest = {**base, **content, "metadata": metadata}
+        return self.create(resource, manifest) if live is None else self.replace(resource, manifest)
+
+    def put_status(self, resource: Resource, key: ObjectKey, **status: Any) -> Json:
+        """Replace the status, as a controller of Kubernetes would."""
+        manifest = {**self.get(resource, key), "status": status}
+        return self.replace(resource, manifest, manager="kube", subresource="status")
 
     # --- writes ------------------------------------------------------------------------------
 
@@ -186,7 +202,7 @@ class FakeApi:
                 managers,
                 writer,
                 node=node_of(resource),
-                time=self._timestamp(),
+                time=self.timestamp(),
                 force=force,
             )
         except MalformedObject as error:
@@ -260,7 +276,7 @@ class FakeApi:
             return live
         marked = {
             **metadata,
-            "deletionTimestamp": self._timestamp(),
+            "deletionTimestamp": self.timestamp(),
             "deletionGracePeriodSeconds": 0,
         }
         if metadata.get("generation"):
@@ -270,9 +286,15 @@ class FakeApi:
 
     def collect_garbage(self) -> None:
         """Delete what has owners of which none is there any more."""
-        while found := list(orphans(self.clusters)):
-            for resource, key in found:
-                self.delete(resource, key)
+        if self._collecting:
+            return  # whoever deletes here looks again
+        self._collecting = True
+        try:
+            while found := list(orphans(self.clusters)):
+                for resource, key in found:
+                    self.delete(resource, key)
+        finally:
+            self._collecting = False
 
     # --- how a write ends --------------------------------------------------------------------
 
@@ -306,7 +328,7 @@ class FakeApi:
             managers,
             writer,
             node=node_of(resource),
-            time=self._timestamp(),
+            time=self.timestamp(),
         )
 
     def _store(self, resource: Resource, old: Json | None, new: Json, managers: Managers) -> Json:
@@ -339,9 +361,10 @@ class FakeApi:
         if key.namespace in self.terminating:
             raise failures.terminating(resource, key)
         self._uids += 1
-        own = {"uid": f"uid-{self._uids}", "creationTimestamp": self._timestamp()}
+        own = {"uid": f"uid-{self._uids}", "creationTimestamp": self.timestamp()}
         metadata = {n: v for n, v in obj["metadata"].items() if n != "resourceVersion"}
         return {**obj, "metadata": {**metadata, **own}}
 
-    def _timestamp(self) -> str:
+    def timestamp(self) -> str:
+        """Now, as objects say it."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
