@@ -3,8 +3,8 @@
 
 """The reconciler with everything it stands on, around an API in memory.
 
-Put together as ``llamastack_operator.assembly`` does it, but for what talks to somebody else than
-the API server: caches are fed without informers, images and servers say what a test lets them say.
+Put together as ``llamastack_operator.assembly`` does it, but caches are fed without informers, and
+what is asked of registries and servers is answered by what a test puts in.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.references.trust import TrustResolver
 from controller.llamastack.render.inputs import Options
-from controller.llamastack.server.probe_port import NoServers, Servers
-from controller.llamastack.server.status import About
+from controller.llamastack.server.probe_port import NoProber, ServerProber
+from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.watches import OPTIONAL_WATCHES, WATCHES
 from controller.runtime.consistency import ConsistencyTracker
 from controller.runtime.result import Result
@@ -75,7 +75,7 @@ class MemoryOperator:
         reach: which namespaces may be read.
         options: what shapes children.
         images: what images say of themselves.
-        servers: what running servers say.
+        prober: what running servers report.
         public: the certificates of public authorities.
     """
 
@@ -86,7 +86,7 @@ class MemoryOperator:
         reach: Reach | None = None,
         options: Options | None = None,
         images: ImageConfigs | None = None,
-        servers: Servers | None = None,
+        prober: ServerProber | None = None,
         public: str = "",
     ) -> None:
         api = client.api
@@ -114,15 +114,15 @@ class MemoryOperator:
             storage=self.storage,
             consistency=self.consistency,
             now=api.timestamp,
-            servers=servers or NoServers(),
-            about=lambda: About("test", self.planner.images),
+            prober=prober or NoProber(),
+            operator_facts=lambda: OperatorFacts("test", self.planner.images),
             options=lambda: options or Options(),
         )
         for key, handler in handlers(
             queue=self.queue,
             consistency=self.consistency,
             caches=caches,
-            findings={SECRET: self.secrets, CONFIG_MAP: self.config_maps},
+            read_caches={SECRET: self.secrets, CONFIG_MAP: self.config_maps},
             reconciler=self.reconciler,
         ):
             if key in caches.rows:
