@@ -37,6 +37,7 @@ from informers.ports import Object, Resource
 from tests.support.fakecluster import FakeCluster, line
 from tests.support.fakelist import FakeListerWatcher
 from tests.support.following import Follower
+from tests.support.selection import EVERYTHING, Selection
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
 CHUNK = 1 << 16
@@ -198,7 +199,7 @@ class _Prepared(FakeCluster):
         end = {"resourceVersion": str(self.version), "annotations": {INITIAL_EVENTS_END: "true"}}
         self.lines.append(line("BOOKMARK", {"kind": "Deployment", "metadata": end}))
 
-    def initial(self, resource_version: str | None) -> Any:
+    def initial(self, resource_version: str | None, selection: Selection = EVERYTHING) -> Any:
         return iter(self.lines)
 
 

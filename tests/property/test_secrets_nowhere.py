@@ -15,7 +15,6 @@ import asyncio
 import base64
 import json
 import traceback
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -28,21 +27,21 @@ from configs import connection
 from configs.connection import ConnectionStringError, StorageSecret, StorageValue
 from configs.eras import ERAS
 from configs.secrets import EnvFromSecret
-from controller.llamastack.cache.readers import Caches
-from controller.llamastack.cache.reference_index import Referenced
 from controller.llamastack.objects.kinds import SECRET
 from controller.llamastack.references.resolver import with_storage
-from controller.llamastack.references.secrets import SecretResolver
 from controller.llamastack.references.storage_content import Content
 from controller.llamastack.references.storage_secret import StorageSecrets
 from controller.llamastack.render.inputs import Inputs
 from controller.llamastack.status import events
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.facts import Facts
-from controller.runtime.ports import Manifest
 from informers.errors import Invalid
-from informers.ports import Object, ObjectKey, Resource
+from informers.ports import ObjectKey, Resource
 from tests.support.config_specs import spec_of
+from tests.support.fakeapi.client import FakeClient
+from tests.support.fakeapi.objects import Json, encoded
+from tests.support.fakeapi.operator import MemoryOperator
+from tests.support.fakeapi.server import FakeApi
 from tests.support.spec_strategies import AnySpec, any_valid_spec, plan_of
 
 LONGEST = 3
@@ -125,78 +124,52 @@ def test_an_error_about_a_connection_string_has_nothing_of_it(
 # --- the whole way of a resource ------------------------------------------------------------------
 
 
-class _Server:
-    """Answers every read of a Secret with the same values."""
-
-    def __init__(self, values: dict[str, str]) -> None:
-        self._data = {key: base64.b64encode(v.encode()).decode() for key, v in values.items()}
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        """A Secret of that name."""
-        del resource
-        metadata = {
-            "name": key.name,
-            "namespace": key.namespace,
-            "uid": "u",
-            "resourceVersion": "1",
-        }
-        return {"metadata": metadata, "data": self._data}
-
-    async def create(self, resource: Resource, manifest: Manifest, *, manager: str) -> Object:
-        """Refuses it, and says what it got."""
-        del resource, manager
-        data = {key: base64.b64decode(value).decode() for key, value in manifest["data"].items()}
-        causes = tuple(("FieldValueInvalid", key, value) for key, value in data.items())
-        raise Invalid(f"denied: {manifest} {data}", code=422, reason="Invalid", causes=causes)
+def _cluster(spec: AnySpec, values: dict[str, str]) -> FakeClient:
+    """Every Secret that a resource names has all the values; no other Secret can be written."""
+    client = FakeClient(FakeApi())
+    for reference in secret_refs(spec_of(spec.sections)):
+        client.api.put(SECRET, ObjectKey("team-a", reference.name), data=encoded(**values))
+    client.api.admission.append(_refuse)
+    return client
 
 
-class _Nothing:
-    """A cache that knows of no Secret."""
+def _refuse(resource: Resource, old: Json | None, new: Json) -> Json:
+    """As an admission plug-in that says what it got."""
+    del resource, old
+    data = {key: base64.b64decode(value).decode() for key, value in new["data"].items()}
+    causes = tuple(("FieldValueInvalid", key, value) for key, value in data.items())
+    raise Invalid(f"denied: {new} {data}", code=422, reason="Invalid", causes=causes)
 
-    def get(self, key: ObjectKey) -> Object | None:
-        """Nothing."""
-        del key
-        return None
 
-
-def _said_when_refused(storage: StorageSecrets, inputs: Inputs, content: Content) -> str:
+async def _said_when_refused(storage: StorageSecrets, inputs: Inputs, content: Content) -> str:
     """All that a log can show of a write that an admission plug-in answers with what it got."""
     with pytest.raises(Invalid) as caught:
-        asyncio.run(storage.write(inputs, content, None))
+        await storage.write(inputs, content, None)
     said = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
     assert "left out" in said
-    for encoded in content.data.values():
-        assert len(encoded) <= LONGEST or encoded not in said
+    for value in content.data.values():
+        assert len(value) <= LONGEST or value not in said
     return said
 
 
-def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
+async def _outputs(spec: AnySpec, values: dict[str, str]) -> list[str]:
     """Everything that somebody may read about a resource, with the Secrets holding ``values``."""
     resource, plan = plan_of(spec)
-    yield repr(plan)
     generated = plan.generated or spec.generate()
-    yield repr(generated)
-    yield str(generated.config_yaml)
-    resolver = SecretResolver(_Nothing(), _Server(values))  # type: ignore[arg-type]
+    outputs = [repr(plan), repr(generated), str(generated.config_yaml)]
+    operator = MemoryOperator(_cluster(spec, values))
     converted = frozenset(
         item.path for item in generated.env if isinstance(item, EnvFromSecret) and item.is_text
     )
-    storage = StorageSecrets(
-        Caches({SECRET: _Nothing(), Referenced(SECRET): _Nothing()}),  # type: ignore[dict-item]
-        _Server(values),  # type: ignore[arg-type]
-        resolver,
-    )
-    prepared = asyncio.run(storage.prepare(resource, generated.storage_secret))
-    resolution = asyncio.run(
-        resolver.resolve("team-a", secret_refs(spec_of(spec.sections)), converted=converted)
+    prepared = await operator.storage.prepare(resource, generated.storage_secret)
+    resolution = await operator.secrets.resolve(
+        "team-a", secret_refs(spec_of(spec.sections)), converted=converted
     )
     resolution = with_storage(resolution, prepared)
-    yield repr(resolution)
-    yield repr(vars(resolver))
-    yield repr(vars(storage))
+    outputs += [repr(resolution), repr(vars(operator.secrets)), repr(vars(operator.storage))]
     if prepared.content is not None:
         inputs = Inputs(resource, spec_of(spec.sections), generated, storage_state=prepared.state)
-        yield _said_when_refused(storage, inputs, prepared.content)
+        outputs.append(await _said_when_refused(operator.storage, inputs, prepared.content))
     facts = Facts(
         cr=resource,
         now="2026-01-01T00:00:00Z",
@@ -205,10 +178,8 @@ def _outputs(spec: AnySpec, values: dict[str, str]) -> Iterator[str]:
         resolution=resolution,
     )
     status = compute(facts)
-    yield json.dumps(status, ensure_ascii=False)
-    yield repr(facts)
-    for event in events.between({}, status, deployment_changed=True):
-        yield event.note
+    told = [event.note for event in events.between({}, status, deployment_changed=True)]
+    return [*outputs, json.dumps(status, ensure_ascii=False), repr(facts), *told]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -221,7 +192,7 @@ def test_values_of_secrets_are_in_no_output_of_a_reconcile(era: str) -> None:
         nonlocal seen
         keys = {reference.key for reference in secret_refs(spec_of(spec.sections))}
         with structlog.testing.capture_logs() as logs:
-            for text in [*_outputs(spec, dict.fromkeys(keys, value)), repr(logs)]:
+            for text in [*asyncio.run(_outputs(spec, dict.fromkeys(keys, value))), repr(logs)]:
                 seen += 1
                 assert leaks(value, text, _FOREIGN) == []
                 encoded = base64.b64encode(value.encode()).decode().rstrip("=")
@@ -249,7 +220,7 @@ def test_values_that_are_used_are_in_no_output_either(url: str, kv: str) -> None
     spec = AnySpec("0.7", {"distribution": {"name": "starter"}, "storage": storage})
 
     with structlog.testing.capture_logs() as logs:
-        texts = [*_outputs(spec, {"url": url}), repr(logs)]
+        texts = [*asyncio.run(_outputs(spec, {"url": url})), repr(logs)]
 
     assert any("was refused" in text for text in texts), "the values did not get as far as a write"
     assert [leak for text in texts for leak in leaks(url, text, _FOREIGN)] == []

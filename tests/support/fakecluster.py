@@ -28,10 +28,23 @@ import orjson
 from informers.decoder import INITIAL_EVENTS_END
 from informers.errors import Gone, Invalid, ResourceVersionTooLarge
 from informers.ports import ObjectKey, Page, Resource
+from tests.support.selection import EVERYTHING, Selection
 
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
 
 Json = dict[str, Any]
+
+
+class Versions:
+    """The counter of versions, which the resources of one API server share."""
+
+    def __init__(self) -> None:
+        self.current = 100
+
+    def next(self) -> int:
+        """Something was written."""
+        self.current += 1
+        return self.current
 
 
 class Happening(NamedTuple):
@@ -41,11 +54,13 @@ class Happening(NamedTuple):
         version: of the event; of the present for what is sent without one.
         data: the event's line.
         live: no event, but a bookmark or the like: only for watches that are open.
+        change: type, object and old object of an event.
     """
 
     version: int
     data: bytes
     live: bool = False
+    change: tuple[str, Json, Json | None] | None = None
 
 
 def too_large(wanted: int, current: int) -> ResourceVersionTooLarge:
@@ -74,6 +89,7 @@ class FakeCluster:
 
     Args:
         resource: their kind.
+        versions: the counter; one of its own if there is no other resource.
         streaming: whether streaming lists are known.
         expired_as_event: 410 comes as an ERROR event after a 200, instead of as a status.
     """
@@ -82,19 +98,29 @@ class FakeCluster:
         self,
         resource: Resource = CONFIG_MAPS,
         *,
+        versions: Versions | None = None,
         streaming: bool = True,
         expired_as_event: bool = False,
     ) -> None:
         self.resource = resource
         self.streaming = streaming
         self.expired_as_event = expired_as_event
-        self.version = 100
+        self.versions = versions or Versions()
         self.compacted = 0  # watches and tokens from before this version are refused
         self.objects: dict[ObjectKey, Json] = {}
         self.history: list[Happening] = []
         self._uids = 0
         self._snapshots: dict[int, list[Json]] = {}
         self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def version(self) -> int:
+        """Of the present."""
+        return self.versions.current
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self.versions.current = version
 
     # --- what users do ---------------------------------------------------------------------
 
@@ -104,17 +130,17 @@ class FakeCluster:
         metadata: Json = {"name": name, "uid": f"uid-{self._uids}"}
         if self.resource.namespaced:
             metadata["namespace"] = namespace
-        return self._write("ADDED", {"metadata": metadata, **fields})
+        return self.record("ADDED", {"metadata": metadata, **fields})
 
     def update(self, name: str, namespace: str = "default", **fields: Any) -> Json:
         """Change fields of an object; ``metadata`` is merged."""
         obj = self.objects[self.key(name, namespace)]
         metadata = {**obj["metadata"], **fields.pop("metadata", {})}
-        return self._write("MODIFIED", {**obj, **fields, "metadata": metadata})
+        return self.record("MODIFIED", {**obj, **fields, "metadata": metadata})
 
     def delete(self, name: str, namespace: str = "default") -> Json:
         """Delete an object."""
-        return self._write("DELETED", self.objects[self.key(name, namespace)])
+        return self.record("DELETED", self.objects[self.key(name, namespace)])
 
     def key(self, name: str, namespace: str = "default") -> ObjectKey:
         """The key of an object of this resource."""
@@ -148,9 +174,15 @@ class FakeCluster:
 
     def state(self) -> dict[ObjectKey, Json]:
         """A copy of all objects, with kind."""
-        return {key: self._stamped(obj) for key, obj in self.objects.items()}
+        return {key: self.stamped(obj) for key, obj in self.objects.items()}
 
-    def page(self, resource_version: str | None, limit: int | None, token: str) -> Page:
+    def page(
+        self,
+        resource_version: str | None,
+        limit: int | None,
+        token: str,
+        selection: Selection = EVERYTHING,
+    ) -> Page:
         """Answer to a LIST.
 
         Raises:
@@ -165,12 +197,15 @@ class FakeCluster:
                 raise too_large(int(resource_version), self.version)
             version, offset = self.version, 0
             self._snapshots[version] = [_copy(self.objects[key]) for key in sorted(self.objects)]
-        snapshot = self._snapshots[version]
+        snapshot = [obj for obj in self._snapshots[version] if selection.matches(obj)]
         end = len(snapshot) if limit is None else offset + limit
         following = f"{version}:{end}" if end < len(snapshot) else ""
-        return Page(tuple(_copy(obj) for obj in snapshot[offset:end]), str(version), following)
+        items = tuple(selection.shape(_copy(obj)) for obj in snapshot[offset:end])
+        return Page(items, str(version), following)
 
-    def initial(self, resource_version: str | None) -> Iterator[bytes]:
+    def initial(
+        self, resource_version: str | None, selection: Selection = EVERYTHING
+    ) -> Iterator[bytes]:
         """The lines of a streaming list.
 
         Raises:
@@ -184,7 +219,8 @@ class FakeCluster:
         # By uid from the newest: certainly not in the order of versions.
         newest = sorted(self.objects.values(), key=lambda o: o["metadata"]["uid"], reverse=True)
         for obj in newest:
-            yield line("ADDED", self._stamped(obj))
+            if selection.matches(obj):
+                yield line("ADDED", selection.shape(self.stamped(obj)))
         yield self._bookmark(self.version, {INITIAL_EVENTS_END: "true"})
 
     def check_watch(self, resource_version: str) -> bytes:
@@ -204,13 +240,22 @@ class FakeCluster:
         """The place in the history where a watch from this version begins."""
         return bisect_right(self.history, version, key=lambda happening: happening.version)
 
-    def events_from(self, position: int, version: int) -> list[bytes]:
+    def events_from(
+        self, position: int, version: int, selection: Selection = EVERYTHING
+    ) -> list[bytes]:
         """What a watch from ``version`` is sent of the history from ``position`` on."""
         return [
-            happening.data
+            data
             for happening in self.history[position:]
             if happening.version > version or (happening.live and happening.version == version)
+            if (data := self._as_seen(happening, selection))
         ]
+
+    def _as_seen(self, happening: Happening, selection: Selection) -> bytes:
+        if happening.change is None or selection is EVERYTHING:
+            return happening.data
+        event = selection.event(*happening.change)
+        return line(event[0], selection.shape(self.stamped(event[1]))) if event else b""
 
     async def something(self) -> None:
         """Until something happens."""
@@ -223,16 +268,22 @@ class FakeCluster:
 
     # ---------------------------------------------------------------------------------------
 
-    def _write(self, type_: str, obj: Json) -> Json:
-        self.version += 1
+    def record(self, type_: str, obj: Mapping[str, Any]) -> Json:
+        """An object was written: it gets a new version, and watches are told.
+
+        Args:
+            type_: ADDED, MODIFIED or DELETED.
+            obj: after; the last state of a deleted object.
+        """
+        version = self.versions.next()
         written = _copy(obj)
-        written["metadata"]["resourceVersion"] = str(self.version)
+        written["metadata"]["resourceVersion"] = str(version)
         key = self.key(written["metadata"]["name"], written["metadata"].get("namespace", ""))
-        if type_ == "DELETED":
-            del self.objects[key]
-        else:
+        old = self.objects.pop(key, None)
+        if type_ != "DELETED":
             self.objects[key] = written
-        self._happened(Happening(self.version, line(type_, self._stamped(written))))
+        change = (type_, written, old)
+        self._happened(Happening(version, line(type_, self.stamped(written)), change=change))
         return _copy(written)
 
     def _happened(self, happening: Happening) -> None:
@@ -241,7 +292,8 @@ class FakeCluster:
             if not future.done():
                 future.set_result(None)
 
-    def _stamped(self, obj: Mapping[str, Any]) -> Json:
+    def stamped(self, obj: Mapping[str, Any]) -> Json:
+        """A copy with kind and apiVersion."""
         return {
             "kind": self.resource.kind,
             "apiVersion": self.resource.api_version,
@@ -252,7 +304,7 @@ class FakeCluster:
         metadata: Json = {"resourceVersion": str(version)}
         if annotations:
             metadata["annotations"] = annotations
-        return line("BOOKMARK", self._stamped({"metadata": metadata}))
+        return line("BOOKMARK", self.stamped({"metadata": metadata}))
 
 
 def _copy(obj: Mapping[str, Any]) -> Json:

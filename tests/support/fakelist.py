@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from informers.errors import TransportError
 from informers.ports import Page, Resource
 from tests.support.fakecluster import FakeCluster
+from tests.support.selection import EVERYTHING, Selection
 
 
 @dataclass
@@ -39,6 +40,13 @@ class WatchFault:
     reset_after: int | None = None
     no_bookmarks: bool = False
 
+    async def before(self) -> None:
+        """What happens in place of headers."""
+        if self.error is not None:
+            raise self.error
+        if self.hangs:
+            await asyncio.Event().wait()
+
 
 @dataclass(frozen=True)
 class Request:
@@ -59,6 +67,7 @@ class FakeListerWatcher:
 
     Attributes:
         cluster: the server.
+        selection: what of it is listed and watched.
         chunk: bytes a read at most.
         list_faults: errors for the next lists; ``None`` lets one through.
         watch_faults: for the next watches; ``None`` lets one through.
@@ -70,6 +79,7 @@ class FakeListerWatcher:
     """
 
     cluster: FakeCluster
+    selection: Selection = EVERYTHING
     chunk: int = 1 << 16
     list_faults: deque[Exception | None] = field(default_factory=deque)
     watch_faults: deque[WatchFault | None] = field(default_factory=deque)
@@ -98,12 +108,12 @@ class FakeListerWatcher:
             raise fault
         if self.stale_pages:
             return self.stale_pages.popleft()
-        return self.cluster.page(resource_version, limit, continue_token)
+        return self.cluster.page(resource_version, limit, continue_token, self.selection)
 
     @asynccontextmanager
     async def watch(
         self, *, resource_version: str | None, timeout_seconds: int, initial_events: bool
-    ) -> AsyncIterator[_Stream]:
+    ) -> AsyncIterator[Stream]:
         now = asyncio.get_running_loop().time()
         self.requests.append(
             Request(
@@ -116,58 +126,72 @@ class FakeListerWatcher:
         )
         await asyncio.sleep(0)
         fault = (self.watch_faults.popleft() if self.watch_faults else None) or self.always
-        if fault.error is not None:
-            raise fault.error
-        if fault.hangs:
-            await asyncio.Event().wait()
-        if initial_events:
-            begin = list(self.cluster.initial(resource_version))
-            version = self.cluster.version
-        else:
-            assert resource_version is not None, "a watch needs a version"
-            begin = [self.cluster.check_watch(resource_version)]
-            version = int(resource_version)
+        await fault.before()
+        stream = Stream(
+            self.cluster,
+            resource_version,
+            initial_events=initial_events,
+            ends_at=now + timeout_seconds,
+            chunk=self.chunk,
+            fault=fault,
+            selection=self.selection,
+        )
         self.open_streams += 1
         self.most_streams = max(self.most_streams, self.open_streams)
         try:
-            yield _Stream(
-                self.cluster,
-                begin,
-                version=version,
-                ends_at=now + timeout_seconds,
-                chunk=self.chunk,
-                fault=fault,
-            )
+            yield stream
         finally:
             self.open_streams -= 1
 
 
-class _Stream:
+class Stream:
+    """The body of an open watch; see ``informers.ports.ByteStream``.
+
+    Args:
+        cluster: what is watched.
+        resource_version: where it begins.
+        initial_events: whether it is a streaming list.
+        ends_at: when the server ends it, on the loop's clock.
+        chunk: bytes a read at most.
+        fault: what goes wrong with it.
+        selection: what of the cluster is watched.
+
+    Raises:
+        ApiError: the server does not open such a watch.
+    """
+
     def __init__(
         self,
         cluster: FakeCluster,
-        begin: list[bytes],
+        resource_version: str | None,
         *,
-        version: int,
+        initial_events: bool,
         ends_at: float,
         chunk: int,
         fault: WatchFault,
+        selection: Selection,
     ) -> None:
         self._cluster = cluster
-        self._version = version
         self._ends_at = ends_at
         self._chunk = chunk
         self._fault = fault
-        self._position = cluster.position(version)
+        self._selection = selection
         self._buffer = bytearray()
         self._sent = 0
-        self._take(begin)
+        if initial_events:
+            self._take(list(cluster.initial(resource_version, selection)))
+            self._version = cluster.version
+        else:
+            assert resource_version is not None, "a watch needs a version"
+            self._take([cluster.check_watch(resource_version)])
+            self._version = int(resource_version)
+        self._position = cluster.position(self._version)
 
     async def read(self) -> bytes:
         if self._fault.silent:
             await asyncio.Event().wait()
         while True:
-            self._take(self._cluster.events_from(self._position, self._version))
+            self._take(self._cluster.events_from(self._position, self._version, self._selection))
             self._position = len(self._cluster.history)
             if self._fault.cut_after is not None and self._sent >= self._fault.cut_after:
                 return b""

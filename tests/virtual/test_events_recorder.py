@@ -9,16 +9,15 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from controller.llamastack.objects.kinds import EVENT
 from informers.errors import (
-    AlreadyExists,
     BadRequest,
-    DeadlineExceeded,
     Forbidden,
     Invalid,
     NotFound,
@@ -26,72 +25,33 @@ from informers.errors import (
     TooManyRequests,
     TransportError,
 )
+from informers.ports import key_of
 from llamastack_operator.events.recorder import Recorder
+from tests.support.fakeapi.client import FakeClient, Fault
+from tests.support.fakeapi.server import FakeApi
 
 pytestmark = pytest.mark.looptime
 
 LATENCY_S = 0.005
 
 
-class Api:
-    """Stores Events; can fail in every way before or after it did."""
+def client_of(*faults: Fault) -> FakeClient:
+    """Of a cluster in which something goes wrong."""
+    client = FakeClient(FakeApi(), latency_s=LATENCY_S)
+    client.faults += faults
+    return client
 
-    def __init__(self) -> None:
-        self.events: dict[str, dict[str, Any]] = {}
-        self.requests: list[tuple[float, str]] = []
-        self.in_flight = self.most_in_flight = 0
-        self.failures: list[Exception] = []
-        self.outage: Exception | None = None
-        self.lose_answers = 0
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "",
-        timeout_s: float = 0,
-    ) -> Any:
-        self.requests.append((asyncio.get_running_loop().time(), method))
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            await asyncio.sleep(LATENCY_S)
-            if self.outage is not None:
-                raise self.outage
-            if self.failures:
-                raise self.failures.pop(0)
-            answer = self._carry_out(method, path, body)
-            if self.lose_answers:
-                self.lose_answers -= 1
-                raise DeadlineExceeded("no answer")
-        finally:
-            self.in_flight -= 1
-        return answer
+def counts(client: FakeClient) -> dict[str, int]:
+    """How often each note happened, according to what is stored."""
+    return {
+        event["note"]: event.get("series", {}).get("count", 1) for event in client.api.all(EVENT)
+    }
 
-    def _carry_out(self, method: str, path: str, body: Any) -> Any:
-        if method == "POST":
-            path = f"{path}/{body['metadata']['name']}"
-            if path in self.events:
-                raise AlreadyExists("it is there", code=409)
-            self.events[path] = dict(body)
-        else:
-            assert method == "PATCH"
-            if path not in self.events:
-                raise NotFound("it is gone", code=404)
-            self.events[path] |= body
-        return self.events[path]
 
-    def counts(self) -> dict[str, int]:
-        """How often each note happened, according to what is stored."""
-        return {
-            event["note"]: event.get("series", {}).get("count", 1) for event in self.events.values()
-        }
-
-    def methods(self) -> list[str]:
-        return [method for _, method in self.requests]
+def verbs(client: FakeClient) -> list[str]:
+    """What was asked."""
+    return [call.verb for call in client.calls]
 
 
 class Outcomes(Counter[str]):
@@ -109,9 +69,9 @@ async def running(recorder: Recorder) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def recorder_of(api: Api, outcomes: Outcomes | None = None, **options: Any) -> Recorder:
+def recorder_of(client: FakeClient, outcomes: Outcomes | None = None, **options: Any) -> Recorder:
     return Recorder(
-        api,
+        client,
         controller="llamastack-operator",
         instance="pod-0",
         metrics=outcomes,
@@ -137,45 +97,45 @@ def now() -> float:
 
 
 async def test_new_event_is_one_request() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         report(recorder)
         assert await recorder.flush(1)
 
-    assert api.methods() == ["POST"]
+    assert verbs(client) == ["create"]
     assert outcomes == {"sent": 1}
-    (path,) = api.events
-    assert path.startswith("/apis/events.k8s.io/v1/namespaces/ns/events/web.")
+    (key,) = client.keys("create", EVENT)
+    assert str(key).startswith("ns/web.")
 
 
 async def test_equal_events_are_one_that_is_patched() -> None:
-    api = Api()
-    recorder = recorder_of(api)
+    client = client_of()
+    recorder = recorder_of(client)
     async with running(recorder):
         for _ in range(3):
             report(recorder)
             await recorder.flush(1)
 
-    assert api.methods() == ["POST", "PATCH", "PATCH"]
-    assert api.counts() == {"It is up": 3}
+    assert verbs(client) == ["create", "merge-patch", "merge-patch"]
+    assert counts(client) == {"It is up": 3}
 
 
 async def test_occurrences_while_one_waits_cost_no_request() -> None:
-    api = Api()
-    recorder = recorder_of(api)
+    client = client_of()
+    recorder = recorder_of(client)
     for _ in range(5):
         report(recorder)
     async with running(recorder):
         await recorder.flush(1)
 
-    assert api.methods() == ["POST"]
-    assert api.counts() == {"It is up": 5}
+    assert verbs(client) == ["create"]
+    assert counts(client) == {"It is up": 5}
 
 
 async def test_occurrences_while_one_is_sent_are_patched_together_afterwards() -> None:
-    api = Api()
-    recorder = recorder_of(api)
+    client = client_of()
+    recorder = recorder_of(client)
     async with running(recorder):
         report(recorder)
         await asyncio.sleep(LATENCY_S / 2)
@@ -183,37 +143,37 @@ async def test_occurrences_while_one_is_sent_are_patched_together_afterwards() -
             report(recorder)
         assert await recorder.flush(1)
 
-    assert api.methods() == ["POST", "PATCH"]
-    assert api.counts() == {"It is up": 5}
+    assert verbs(client) == ["create", "merge-patch"]
+    assert counts(client) == {"It is up": 5}
 
 
 async def test_event_that_the_server_forgot_is_created_anew() -> None:
-    api = Api()
-    recorder = recorder_of(api)
+    client = client_of()
+    recorder = recorder_of(client)
     async with running(recorder):
         report(recorder)
         report(recorder)
         await recorder.flush(1)
-        api.events.clear()
+        for event in client.api.all(EVENT):
+            client.api.delete(EVENT, key_of(event))
         report(recorder)
         await recorder.flush(1)
 
-    assert api.methods() == ["POST", "PATCH", "POST"]
-    assert api.counts() == {"It is up": 1}
+    assert verbs(client) == ["create", "merge-patch", "create"]
+    assert counts(client) == {"It is up": 1}
 
 
 async def test_post_whose_answer_was_lost_does_not_make_a_second_event() -> None:
-    api, outcomes = Api(), Outcomes()
-    api.lose_answers = 1
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(Fault(lost=True)), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         report(recorder)
         assert await recorder.flush(30)
         report(recorder)
         assert await recorder.flush(30)
 
-    assert api.methods() == ["POST", "POST", "PATCH"]
-    assert api.counts() == {"It is up": 2}
+    assert verbs(client) == ["create", "create", "merge-patch"]
+    assert counts(client) == {"It is up": 2}
     assert outcomes == {"sent": 2}
 
 
@@ -222,14 +182,13 @@ async def test_post_whose_answer_was_lost_does_not_make_a_second_event() -> None
     [TransportError("refused"), ServerError("etcd", code=500), TooManyRequests("wait", code=429)],
 )
 async def test_outage_is_waited_out_with_twelve_tries_at_most(outage: Exception) -> None:
-    api, outcomes = Api(), Outcomes()
-    api.outage = outage
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(Fault(error=outage, times=None)), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         report(recorder)
         assert await recorder.flush(300)
 
-    times = [at for at, _ in api.requests]
+    times = [call.at for call in client.calls]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(times) == 12
     assert 0 < gaps[0] < 10
@@ -240,26 +199,24 @@ async def test_outage_is_waited_out_with_twelve_tries_at_most(outage: Exception)
 async def test_first_retry_is_jittered() -> None:
     firsts = set()
     for seed in range(5):
-        api = Api()
-        api.failures = [TransportError("refused")]
-        recorder = Recorder(api, controller="c", instance="i", rng=random.Random(seed))
+        client = client_of(Fault(error=TransportError("refused")))
+        recorder = Recorder(client, controller="c", instance="i", rng=random.Random(seed))
         async with running(recorder):
             report(recorder)
             await recorder.flush(60)
-        firsts.add(round(api.requests[1][0] - api.requests[0][0], 3))
+        firsts.add(round(client.calls[1].at - client.calls[0].at, 3))
 
     assert len(firsts) == 5
 
 
 async def test_retry_after_is_honoured() -> None:
-    api = Api()
-    api.failures = [TooManyRequests("wait", code=429, retry_after=42.0)]
-    recorder = recorder_of(api)
+    client = client_of(Fault(error=TooManyRequests("wait", code=429, retry_after=42.0)))
+    recorder = recorder_of(client)
     async with running(recorder):
         report(recorder)
         assert await recorder.flush(60)
 
-    assert api.requests[1][0] - api.requests[0][0] >= 42.0
+    assert client.calls[1].at - client.calls[0].at >= 42.0
 
 
 @pytest.mark.parametrize(
@@ -272,21 +229,20 @@ async def test_retry_after_is_honoured() -> None:
     ],
 )
 async def test_refused_event_is_given_up_at_once(refusal: Exception) -> None:
-    api, outcomes = Api(), Outcomes()
-    api.failures = [refusal]
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(Fault(error=refusal)), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         report(recorder, "refused")
         report(recorder, "accepted")
         assert await recorder.flush(1)
 
-    assert api.counts() == {"accepted": 1}
+    assert counts(client) == {"accepted": 1}
     assert outcomes == {"failed": 1, "sent": 1}
 
 
 async def test_full_queue_drops_and_counts_and_never_blocks() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes)
     for number in range(1500):
         report(recorder, name=f"web-{number}")
     assert outcomes == {"dropped": 500}
@@ -297,8 +253,8 @@ async def test_full_queue_drops_and_counts_and_never_blocks() -> None:
 
 
 async def test_dropped_occurrence_is_counted_in_the_next_event() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes, capacity=1)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes, capacity=1)
     report(recorder, "first")
     report(recorder, "second")
     async with running(recorder):
@@ -307,12 +263,12 @@ async def test_dropped_occurrence_is_counted_in_the_next_event() -> None:
         await recorder.flush(1)
 
     assert outcomes == {"dropped": 1, "sent": 2}
-    assert api.counts() == {"first": 1, "second": 2}
+    assert counts(client) == {"first": 1, "second": 2}
 
 
 async def test_two_thousand_events_of_a_cold_start_need_few_connections_and_little_time() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         for number in range(2000):
             report(recorder, name=f"web-{number}")
@@ -322,27 +278,26 @@ async def test_two_thousand_events_of_a_cold_start_need_few_connections_and_litt
         lag = now() - lag
 
     assert outcomes == {"sent": 2000}
-    assert len(api.requests) == 2000
-    assert api.most_in_flight <= 4
+    assert len(client.calls) == 2000
+    assert client.most_in_flight <= 4
     assert lag < 0.1
 
 
 async def test_spam_of_one_object_is_filtered_and_counted() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes)
     async with running(recorder):
         for _ in range(40):
             report(recorder)
             await recorder.flush(1)
 
     assert outcomes == {"sent": 25, "filtered": 15}
-    assert len(api.requests) == 25
+    assert len(client.calls) == 25
 
 
 async def test_flush_is_bounded_while_the_server_is_away() -> None:
-    api = Api()
-    api.outage = TransportError("refused")
-    recorder = recorder_of(api)
+    client = client_of(Fault(error=TransportError("refused"), times=None))
+    recorder = recorder_of(client)
     async with running(recorder):
         report(recorder)
         begun = now()
@@ -352,27 +307,26 @@ async def test_flush_is_bounded_while_the_server_is_away() -> None:
 
 
 async def test_flush_with_nothing_to_send_returns_at_once() -> None:
-    recorder = recorder_of(Api())
+    recorder = recorder_of(client_of())
     async with running(recorder):
         assert await recorder.flush(3)
         assert now() == 0
 
 
 async def test_object_without_identity_is_counted_and_harms_nobody() -> None:
-    api, outcomes = Api(), Outcomes()
-    recorder = recorder_of(api, outcomes)
+    client, outcomes = client_of(), Outcomes()
+    recorder = recorder_of(client, outcomes)
     recorder.event({"metadata": {}}, type="Normal", reason="Up", action="Start", note="?")
     async with running(recorder):
         assert await recorder.flush(1)
 
     assert outcomes == {"failed": 1}
-    assert api.requests == []
+    assert client.calls == []
 
 
 async def test_bug_in_a_sender_is_not_hidden() -> None:
-    api = Api()
-    api.failures = [RuntimeError("bug")]
-    recorder = recorder_of(api)
+    client = client_of(Fault(error=RuntimeError("bug")))
+    recorder = recorder_of(client)
     async with running(recorder) as task:
         report(recorder)
         with pytest.raises(ExceptionGroup, match="unhandled errors"):

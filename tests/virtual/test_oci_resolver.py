@@ -12,22 +12,23 @@ import asyncio
 import contextlib
 import itertools
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 import structlog
 
+from controller.llamastack.objects.kinds import SECRET
 from controller.llamastack.planning.image_configs import Answer, Failed, Pending, Question
-from informers.errors import NotFound, TransportError
-from informers.ports import Object, ObjectKey, Resource
+from informers.errors import TransportError
+from informers.ports import ObjectKey
 from llamastack_operator.oci.http import Http
 from llamastack_operator.oci.resolver import MOST_AT_A_TIME, ImageConfigResolver
 from llamastack_operator.oci.secrets import PullSecrets
+from tests.support.fakeapi.client import FakeClient, Fault
+from tests.support.fakeapi.server import FakeApi
 
 pytestmark = pytest.mark.looptime
-
-Behaviour = Callable[[ObjectKey], Awaitable[Object]]
 
 NOWHERE = "127.0.0.1:1/x:1"  # nothing listens there
 A, B = ObjectKey("n", "a"), ObjectKey("n", "b")
@@ -38,28 +39,9 @@ def now() -> float:
 
 
 @dataclass
-class Cluster:
-    """Answers reads as told."""
-
-    behaviour: Behaviour
-    reads: list[tuple[float, ObjectKey]] = field(default_factory=list)
-    at_once: int = 0
-    most: int = 0
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        self.reads.append((now(), key))
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        try:
-            return await self.behaviour(key)
-        finally:
-            self.at_once -= 1
-
-
-@dataclass
 class Bench:
     resolver: ImageConfigResolver
-    cluster: Cluster
+    client: FakeClient
     woken: list[tuple[float, ObjectKey]]
     task: asyncio.Task[None] | None = None
 
@@ -69,12 +51,14 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(behaviour: Behaviour, timeout_s: float = 30.0) -> AsyncIterator[Bench]:
-    cluster = Cluster(behaviour)
+async def bench(*faults: Fault, timeout_s: float = 30.0) -> AsyncIterator[Bench]:
+    """There is no pull secret, which takes a second to find out, if it can be found out."""
+    client = FakeClient(FakeApi(), latency_s=1.0)
+    client.faults += faults
     woken: list[tuple[float, ObjectKey]] = []
     resolver = ImageConfigResolver(
         Http(tls=ssl.create_default_context(), user_agent="test"),
-        PullSecrets(cluster),
+        PullSecrets(client),
         wake=lambda key: woken.append((now(), key)),
         clock=now,
         timeout_s=timeout_s,
@@ -82,30 +66,25 @@ async def bench(behaviour: Behaviour, timeout_s: float = 30.0) -> AsyncIterator[
     )
     task = asyncio.create_task(resolver.run(), name="image-configs")
     try:
-        yield Bench(resolver, cluster, woken, task)
+        yield Bench(resolver, client, woken, task)
     finally:
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled(), "it ends by cancellation and nothing else"
 
 
-async def missing(_: ObjectKey) -> Object:
-    await asyncio.sleep(1)
-    raise NotFound("no such Secret", code=404)
-
-
-async def silent(_: ObjectKey) -> Object:
-    await asyncio.Event().wait()
-    raise AssertionError
+def silence() -> Fault:
+    """Reads of Secrets are never answered."""
+    return Fault("get", SECRET, until=asyncio.Event(), times=None)
 
 
 async def test_one_request_serves_all_who_ask_and_wakes_them() -> None:
-    async with bench(missing) as it:
+    async with bench() as it:
         assert it.ask() == Pending()
         assert it.ask(asker=B) == Pending()
         await asyncio.sleep(2)
 
-        assert len(it.cluster.reads) == 1
+        assert len(it.client.calls) == 1
         assert {key for _, key in it.woken} == {A, B}
         answer = it.ask()
     assert isinstance(answer, Failed)
@@ -114,14 +93,14 @@ async def test_one_request_serves_all_who_ask_and_wakes_them() -> None:
 
 
 async def test_lookup_never_waits_and_needs_no_running_task(looptime: float) -> None:
-    async with bench(silent) as it:
+    async with bench(silence()) as it:
         for number in range(200):
             assert it.ask(f"{NOWHERE}{number}") == Pending()
     assert looptime == 0
 
 
 async def test_silence_ends_at_the_deadline_and_says_so() -> None:
-    async with bench(silent, timeout_s=12.0) as it:
+    async with bench(silence(), timeout_s=12.0) as it:
         it.ask()
         await asyncio.sleep(11.9)
         assert it.ask() == Pending()
@@ -135,12 +114,12 @@ async def test_silence_ends_at_the_deadline_and_says_so() -> None:
 
 
 async def test_failure_rests_before_the_next_request_and_rests_longer_each_time() -> None:
-    async with bench(missing) as it:
+    async with bench() as it:
         for _ in range(400):
             it.ask()
             await asyncio.sleep(1)
 
-        asked = [at for at, _ in it.cluster.reads]
+        asked = [call.at for call in it.client.calls]
     rests = [round(later - sooner - 1) for sooner, later in itertools.pairwise(asked)]
     assert rests == sorted(rests)
     assert rests[:3] == pytest.approx([5, 10, 20], abs=1)
@@ -148,7 +127,7 @@ async def test_failure_rests_before_the_next_request_and_rests_longer_each_time(
 
 
 async def test_new_pull_secret_is_tried_at_once() -> None:
-    async with bench(missing) as it:
+    async with bench() as it:
         it.ask(credentials="1")
         await asyncio.sleep(2)
         assert isinstance(it.ask(credentials="1"), Failed)
@@ -156,26 +135,23 @@ async def test_new_pull_secret_is_tried_at_once() -> None:
         assert it.ask(credentials="2") == Pending()
         await asyncio.sleep(2)
 
-        assert len(it.cluster.reads) == 2
+        assert len(it.client.calls) == 2
 
 
 async def test_crowd_is_bounded_and_everybody_gets_a_turn() -> None:
-    async with bench(missing) as it:
+    async with bench() as it:
         for number in range(3 * MOST_AT_A_TIME):
             it.ask(f"127.0.0.1:1/x:{number}", ObjectKey("n", str(number)))
         await asyncio.sleep(4)
 
-        assert it.cluster.most == MOST_AT_A_TIME
+        assert it.client.most_in_flight == MOST_AT_A_TIME
         assert len(it.woken) == 3 * MOST_AT_A_TIME
 
 
 async def test_cluster_that_does_not_answer_is_no_fault_of_the_image() -> None:
-    async def broken(_: ObjectKey) -> Object:
-        raise TransportError("no answer")
-
-    async with bench(broken) as it:
+    async with bench(Fault("get", error=TransportError("no answer"), times=None)) as it:
         it.ask()
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
         answer = it.ask()
     assert isinstance(answer, Failed)
     assert answer.message == "could not read Secret pull"
@@ -183,13 +159,11 @@ async def test_cluster_that_does_not_answer_is_no_fault_of_the_image() -> None:
 
 
 async def test_surprise_is_a_failure_of_that_image_and_the_rest_goes_on() -> None:
-    async def surprising(key: ObjectKey) -> Object:
-        raise ZeroDivisionError("hunter2")
-
+    surprise = Fault("get", error=ZeroDivisionError("hunter2"))
     with structlog.testing.capture_logs() as said:
-        async with bench(surprising) as it:
+        async with bench(surprise) as it:
             it.ask()
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
             answer = it.ask()
             assert it.task is not None
             assert not it.task.done()
@@ -199,10 +173,10 @@ async def test_surprise_is_a_failure_of_that_image_and_the_rest_goes_on() -> Non
 
 
 async def test_nonsense_is_refused_without_asking_anybody() -> None:
-    async with bench(silent) as it:
+    async with bench(silence()) as it:
         it.ask("https://quay.io/x")
         await asyncio.sleep(0.1)
         answer = it.ask("https://quay.io/x")
-        assert it.cluster.reads == []
+        assert it.client.calls == []
     assert isinstance(answer, Failed)
     assert (answer.reason, answer.transient) == ("ConfigGenerationFailed", False)

@@ -13,31 +13,26 @@ import pytest
 
 from controller.llamastack.objects.kinds import SECRET, SERVICE_ACCOUNT
 from controller.llamastack.planning.image_configs import Question
-from informers.errors import Forbidden, NotFound, TransportError
-from informers.ports import Object, ObjectKey, Resource
+from informers.errors import Forbidden, TransportError
+from informers.ports import ObjectKey
 from llamastack_operator.oci import reference
 from llamastack_operator.oci.errors import Unavailable
 from llamastack_operator.oci.secrets import PullSecrets
+from tests.support.fakeapi.client import FakeClient, Fault
+from tests.support.fakeapi.server import FakeApi
 
 IMAGE = reference.parse("quay.io/team/image")
 HINT = "name one with access in spec.workload.overrides.imagePullSecrets"
 
 
-class Cluster:
-    """Secrets and ServiceAccounts of namespace ``n``."""
-
-    def __init__(self, **objects: Object | Exception) -> None:
-        self.objects = objects
-        self.read: list[str] = []
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        self.read.append(f"{resource.kind} {key.name}")
-        assert key.namespace == "n"
-        assert resource in {SECRET, SERVICE_ACCOUNT}
-        found = self.objects.get(key.name, NotFound("not found", code=404))
-        if isinstance(found, Exception):
-            raise found
-        return found
+def cluster(*faults: Fault, **objects: dict[str, Any]) -> FakeClient:
+    """Secrets of namespace ``n``, and a ServiceAccount if there is an ``sa``."""
+    client = FakeClient(FakeApi())
+    client.faults += faults
+    for name, content in objects.items():
+        kind = SERVICE_ACCOUNT if name == "sa" else SECRET
+        client.api.put(kind, ObjectKey("n", name), **content)
+    return client
 
 
 def pull_secret(*hosts: str, user: str = "u") -> dict[str, Any]:
@@ -46,31 +41,31 @@ def pull_secret(*hosts: str, user: str = "u") -> dict[str, Any]:
     return {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": text}}
 
 
-async def ask(cluster: Cluster, *names: str) -> tuple[list[str], str]:
+async def ask(client: FakeClient, *names: str) -> tuple[list[str], str]:
     question = Question("quay.io/team/image", "n", "sa", names)
-    found, explanation = await PullSecrets(cluster).candidates(question, IMAGE)
+    found, explanation = await PullSecrets(client).candidates(question, IMAGE)
     return [credential.secret for credential in found], explanation
 
 
 async def test_secrets_of_the_spec_count_and_those_of_the_account_do_not() -> None:
     account = {"imagePullSecrets": [{"name": "theirs"}]}
-    cluster = Cluster(sa=account, mine=pull_secret("quay.io"), theirs=pull_secret("quay.io"))
+    client = cluster(sa=account, mine=pull_secret("quay.io"), theirs=pull_secret("quay.io"))
 
-    assert (await ask(cluster, "mine"))[0] == ["mine"]
-    assert cluster.read == ["Secret mine"]
+    assert (await ask(client, "mine"))[0] == ["mine"]
+    assert client.verbs() == ["get secrets n/mine"]
 
 
 async def test_secrets_of_the_account_count_where_the_spec_names_none() -> None:
     account = {"imagePullSecrets": [{"name": "b"}, {"name": "a"}, {}]}
-    cluster = Cluster(sa=account, a=pull_secret("quay.io"), b=pull_secret("quay.io"))
+    client = cluster(sa=account, a=pull_secret("quay.io"), b=pull_secret("quay.io"))
 
-    assert (await ask(cluster))[0] == ["b", "a"]
+    assert (await ask(client))[0] == ["b", "a"]
 
 
 async def test_longer_path_is_tried_first_whichever_secret_it_is_in() -> None:
-    cluster = Cluster(a=pull_secret("quay.io"), b=pull_secret("quay.io/team"))
+    client = cluster(a=pull_secret("quay.io"), b=pull_secret("quay.io/team"))
 
-    assert (await ask(cluster, "a", "b"))[0] == ["b", "a"]
+    assert (await ask(client, "a", "b"))[0] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -92,15 +87,15 @@ async def test_longer_path_is_tried_first_whichever_secret_it_is_in() -> None:
 async def test_explanation_names_secrets_and_what_to_do(
     names: tuple[str, ...], explanation: str
 ) -> None:
-    cluster = Cluster(
+    client = cluster(
+        Fault("get", name="hidden", error=Forbidden("no", code=403)),
         a=pull_secret("quay.io"),
         b=pull_secret("quay.io/team"),
         other=pull_secret("ghcr.io"),
         opaque={"type": "Opaque", "data": {"x": "aHVudGVyMg=="}},
-        hidden=Forbidden("no", code=403),
     )
 
-    said = (await ask(cluster, *names))[1]
+    said = (await ask(client, *names))[1]
 
     assert said == explanation
     assert "hunter2" not in said
@@ -108,4 +103,4 @@ async def test_explanation_names_secrets_and_what_to_do(
 
 async def test_cluster_that_does_not_answer_is_no_missing_secret() -> None:
     with pytest.raises(Unavailable, match="could not read Secret a"):
-        await ask(Cluster(a=TransportError("away")), "a")
+        await ask(cluster(Fault("get", error=TransportError("away"))), "a")

@@ -5,116 +5,131 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controller.llamastack.children.config_map import ConfigMapWriter
-from informers.ports import Object, ObjectKey, Resource
+from controller.llamastack.objects.kinds import CONFIG_MAP, FIELD_MANAGER, REPLICA_SET
+from controller.llamastack.render import configmap, labels
+from informers.errors import Conflict
+from informers.ports import Object, ObjectKey
+from tests.support.fakeapi.caches import FakeCaches
+from tests.support.fakeapi.client import FakeClient
+from tests.support.fakeapi.server import BEGIN, FakeApi
 
 CR: dict[str, Any] = {"metadata": {"name": "demo", "namespace": "n", "uid": "u"}}
+LIST = "list replicasets.apps n/"
 
 
-def config_map(number: int, **metadata: Any) -> dict[str, Any]:
-    return {
-        "metadata": {
-            "name": f"demo-config-{number}",
-            "namespace": "n",
-            "uid": f"uid-{number}",
-            "creationTimestamp": f"2026-01-0{number}T00:00:00Z",
-            **metadata,
-        }
-    }
+class Cluster:
+    """Configurations of one resource.
 
+    Args:
+        made: their numbers, in the order in which they were made.
+        apart: how long after one the next one was made.
+    """
 
-def replica_set(config: str, replicas: int) -> dict[str, Any]:
-    volume = {"name": "c", "configMap": {"name": config}}
-    return {"spec": {"replicas": replicas, "template": {"spec": {"volumes": [volume]}}}}
+    def __init__(self, *made: int, apart: timedelta = timedelta(days=1)) -> None:
+        self._time, self._apart = BEGIN, apart
+        self.api = FakeApi(now=lambda: self._time)
+        self.client = FakeClient(self.api)
+        for number in made:
+            self.make(number)
 
+    def make(self, number: int) -> None:
+        """One more."""
+        manifest = configmap.generated(CR, f"demo-config-{number}", "", str(number))
+        self.api.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
+        self._time += self._apart
 
-class Server:
-    """Answers with these ReplicaSets and notes what is deleted."""
+    def run(self, number: int, *, replicas: int) -> None:
+        """A ReplicaSet whose pods have a configuration."""
+        volume = {"name": "c", "configMap": {"name": f"demo-config-{number}"}}
+        template = {"spec": {"containers": [], "volumes": [volume]}}
+        self.api.put(
+            REPLICA_SET,
+            ObjectKey("n", f"demo-{number}"),
+            metadata={"labels": labels.selector("demo")},
+            spec={"replicas": replicas, "template": template},
+        )
 
-    def __init__(self, *replica_sets: dict[str, Any]) -> None:
-        self._replica_sets = replica_sets
-        self.lists = 0
-        self.deleted: list[tuple[str, str]] = []
+    def owned(self) -> list[Object]:
+        """As the caches show them."""
+        return FakeCaches(self.api).config_maps_of(CR)
 
-    async def list_all(
-        self, resource: Resource, *, namespace: str, label_selector: str = ""
-    ) -> tuple[Object, ...]:
-        self.lists += 1
-        return self._replica_sets
-
-    async def delete(
-        self, resource: Resource, key: ObjectKey, *, uid: str, resource_version: str = ""
-    ) -> None:
-        self.deleted.append((key.name, uid))
-
-    async def get(self, *_: Any, **__: Any) -> Object:
-        raise AssertionError("pruning reads nothing else")
-
-    apply = create = json_patch = get
-
-
-async def pruned(
-    server: Server, owned: list[dict[str, Any]], current: str
-) -> list[tuple[str, str]]:
-    await ConfigMapWriter(server).prune(CR, owned, current)
-    return server.deleted
+    async def pruned(self, current: str) -> list[str]:
+        """Which ones are deleted."""
+        await ConfigMapWriter(self.client).prune(CR, self.owned(), current)
+        return [key.name for key in self.client.keys("delete", CONFIG_MAP)]
 
 
 async def test_current_and_previous_are_kept_without_asking() -> None:
-    server = Server()
+    cluster = Cluster(1, 2)
 
-    assert await pruned(server, [config_map(1), config_map(2)], "demo-config-2") == []
-    assert server.lists == 0
+    assert await cluster.pruned("demo-config-2") == []
+    assert cluster.client.calls == []
 
 
-async def test_older_ones_go_by_uid() -> None:
-    owned = [config_map(n) for n in (1, 2, 3, 4)]
+async def test_older_ones_go() -> None:
+    cluster = Cluster(1, 2, 3, 4)
 
-    assert await pruned(Server(), owned, "demo-config-4") == [
-        ("demo-config-2", "uid-2"),
-        ("demo-config-1", "uid-1"),
+    assert await cluster.pruned("demo-config-4") == ["demo-config-2", "demo-config-1"]
+    assert cluster.client.verbs("list", "get") == [LIST]
+    assert [obj["metadata"]["name"] for obj in cluster.api.all(CONFIG_MAP)] == [
+        "demo-config-3",
+        "demo-config-4",
     ]
+
+
+async def test_namesake_that_came_meanwhile_is_spared() -> None:
+    cluster = Cluster(1, 2, 3)
+    owned, key = cluster.owned(), ObjectKey("n", "demo-config-1")
+    cluster.api.delete(CONFIG_MAP, key)
+    cluster.make(1)
+
+    with pytest.raises(Conflict):
+        await ConfigMapWriter(cluster.client).prune(CR, owned, "demo-config-3")
+
+    assert cluster.api.find(CONFIG_MAP, key) is not None
 
 
 async def test_configuration_of_pods_that_still_run_is_kept() -> None:
     """A rollout is stuck: the old pods serve, and have to be able to restart."""
-    server = Server(replica_set("demo-config-1", 1), replica_set("demo-config-2", 0))
-    owned = [config_map(n) for n in (1, 2, 3, 4)]
+    cluster = Cluster(1, 2, 3, 4)
+    cluster.run(1, replicas=1)
+    cluster.run(2, replicas=0)
 
-    assert await pruned(server, owned, "demo-config-4") == [("demo-config-2", "uid-2")]
+    assert await cluster.pruned("demo-config-4") == ["demo-config-2"]
 
 
 async def test_going_back_to_an_old_configuration_keeps_it() -> None:
-    owned = [config_map(n) for n in (1, 2, 3)]
-
-    assert await pruned(Server(), owned, "demo-config-1") == [("demo-config-2", "uid-2")]
+    assert await Cluster(1, 2, 3).pruned("demo-config-1") == ["demo-config-2"]
 
 
 @pytest.mark.parametrize("current", ["demo-config-1", ""])
 async def test_empty_cache_deletes_nothing(current: str) -> None:
     """(G15)"""
-    server = Server()
+    cluster = Cluster()
 
-    assert await pruned(server, [], current) == []
-    assert server.lists == 0
+    assert await cluster.pruned(current) == []
+    assert cluster.client.calls == []
 
 
 async def test_what_is_leaving_is_left_alone() -> None:
-    owned = [config_map(1, deletionTimestamp="x"), config_map(2), config_map(3)]
+    cluster = Cluster(1, 2, 3)
+    leaving = ObjectKey("n", "demo-config-1")
+    cluster.api.put(CONFIG_MAP, leaving, metadata={"finalizers": ["test.io/x"]})
+    cluster.api.delete(CONFIG_MAP, leaving)
 
-    assert await pruned(Server(), owned, "demo-config-3") == []
+    assert await cluster.pruned("demo-config-3") == []
 
 
 async def test_configurations_of_one_second_are_told_apart_by_version() -> None:
-    at = "2026-01-01T00:00:00Z"
-    owned = [
-        config_map(3, creationTimestamp=at, resourceVersion="98"),
-        config_map(1, creationTimestamp=at, resourceVersion="102"),
-        config_map(2, creationTimestamp=at, resourceVersion="110"),
-    ]
+    cluster = Cluster(apart=timedelta())
+    for number, version in ((3, 98), (1, 102), (2, 110)):
+        cluster.api.versions.current = version - 1
+        cluster.make(number)
 
-    assert await pruned(Server(), owned, "demo-config-2") == [("demo-config-3", "uid-3")]
+    assert await cluster.pruned("demo-config-2") == ["demo-config-3"]

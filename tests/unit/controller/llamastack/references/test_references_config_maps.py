@@ -11,6 +11,7 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import ConfigMapReference
+from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.references.config_maps import (
     ConfigMapResolver,
     ConfigMapSummary,
@@ -18,8 +19,10 @@ from controller.llamastack.references.config_maps import (
     Reach,
     judge,
 )
-from informers.errors import NotFound
-from informers.ports import Object, ObjectKey, Resource
+from informers.ports import ObjectKey
+from tests.support.fakeapi.caches import FakeCaches
+from tests.support.fakeapi.client import FakeClient
+from tests.support.fakeapi.server import FakeApi
 
 PATH = "spec.workload.overrides.env[0].valueFrom.configMapKeyRef"
 REF = ConfigMapReference("settings", "mode", PATH)
@@ -33,39 +36,34 @@ KEY = ObjectKey("n", "settings")
 OWN_ONLY = Reach()
 
 
-def config_map(version: str = "5", uid: str = "u", **data: str) -> dict[str, Any]:
-    metadata = {"name": "settings", "namespace": "n", "uid": uid, "resourceVersion": version}
-    return {"metadata": metadata, "data": data}
+READ = "get configmaps n/settings"
 
 
-class Server:
-    """Live reads; what they read can be changed."""
-
-    def __init__(self, obj: dict[str, Any] | None) -> None:
-        self.obj = obj
-        self.reads: list[ObjectKey] = []
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        self.reads.append(key)
-        if self.obj is None:
-            raise NotFound("not found", code=404)
-        where = {"namespace": key.namespace, "name": key.name}
-        return {**self.obj, "metadata": {**self.obj["metadata"], **where}}
-
-    async def list_all(self, *_: Any, **__: Any) -> tuple[Object, ...]:
-        raise AssertionError("nobody lists ConfigMaps")
-
-    apply = create = json_patch = delete = list_all
+def empty() -> FakeClient:
+    """A client of a cluster without it."""
+    return FakeClient(FakeApi())
 
 
-def resolver(
-    server: Server, cached: Object | None = None, reach: Reach = OWN_ONLY
-) -> ConfigMapResolver:
-    return ConfigMapResolver(lambda key: cached, server, reach)  # type: ignore[arg-type]
+def cluster(**content: Any) -> FakeClient:
+    """A client of a cluster with the ConfigMap."""
+    client = empty()
+    put(client, **content)
+    return client
 
 
-async def judged(obj: dict[str, Any] | None, *references: ConfigMapReference) -> Judgement:
-    return await resolver(Server(obj)).resolve("n", references)
+def put(client: FakeClient, key: ObjectKey = KEY, **content: Any) -> str:
+    """Create or change it; its version."""
+    obj = client.api.put(CONFIG_MAP, key, **content)
+    return str(obj["metadata"]["resourceVersion"])
+
+
+def resolver(client: FakeClient, reach: Reach = OWN_ONLY) -> ConfigMapResolver:
+    """Of an operator that just started."""
+    return ConfigMapResolver(FakeCaches(client.api).config_map, client, reach)
+
+
+async def judged(client: FakeClient, *references: ConfigMapReference) -> Judgement:
+    return await resolver(client).resolve("n", references)
 
 
 def messages(judgement: Judgement) -> list[tuple[str, str]]:
@@ -73,7 +71,7 @@ def messages(judgement: Judgement) -> list[tuple[str, str]]:
 
 
 async def test_missing_config_map_is_named_with_the_field_that_wants_it() -> None:
-    assert messages(await judged(None, REF)) == [
+    assert messages(await judged(empty(), REF)) == [
         (
             Reason.CONFIG_MAP_NOT_FOUND,
             f'ConfigMap "settings" not found in namespace "n". Referenced by: {PATH}',
@@ -82,7 +80,7 @@ async def test_missing_config_map_is_named_with_the_field_that_wants_it() -> Non
 
 
 async def test_missing_key_is_named_with_the_field_that_wants_it() -> None:
-    assert messages(await judged(config_map(other="x"), REF)) == [
+    assert messages(await judged(cluster(data={"other": "x"}), REF)) == [
         (
             Reason.CONFIG_MAP_KEY_NOT_FOUND,
             f'Key "mode" not found in ConfigMap "settings/n". Referenced by: {PATH}',
@@ -91,71 +89,82 @@ async def test_missing_key_is_named_with_the_field_that_wants_it() -> None:
 
 
 async def test_key_may_hold_binary_data() -> None:
-    binary = {**config_map(), "binaryData": {"mode": "AAA="}}
-
-    assert messages(await judged(binary, REF)) == []
+    assert messages(await judged(cluster(binaryData={"mode": "AAA="}), REF)) == []
 
 
 async def test_optional_references_may_be_missing() -> None:
-    assert messages(await judged(None, OPTIONAL)) == []
-    assert messages(await judged(config_map(other="x"), OPTIONAL)) == []
+    assert messages(await judged(empty(), OPTIONAL)) == []
+    assert messages(await judged(cluster(data={"other": "x"}), OPTIONAL)) == []
 
 
 async def test_equal_rewrite_moves_the_versions_and_not_the_content() -> None:
-    before = await judged(config_map("5", mode="a"), REF)
-    labelled = await judged(config_map("6", mode="a"), REF)
-    recreated = await judged(config_map("7", uid="v", mode="a"), REF)
+    client = cluster(data={"mode": "a"})
+    before = await judged(client, REF)
+    put(client, metadata={"labels": {"x": "y"}})
+    labelled = await judged(client, REF)
+    client.api.delete(CONFIG_MAP, KEY)
+    put(client, data={"mode": "a"})
+    recreated = await judged(client, REF)
 
     assert labelled.content_hash == recreated.content_hash == before.content_hash != ""
     assert len({j.versions_hash for j in (before, labelled, recreated)}) == 3
 
 
+async def _changed(reference: ConfigMapReference, **data: str) -> tuple[Judgement, Judgement]:
+    """Before and after other content in place of ``mode: a, other: x``."""
+    client = cluster(data={"mode": "a", "other": "x"})
+    before = await judged(client, reference)
+    put(client, data=data)
+    return before, await judged(client, reference)
+
+
 async def test_content_of_a_key_that_is_used_moves_the_content_hash() -> None:
-    before = await judged(config_map(mode="a", other="x"), REF)
+    before, after = await _changed(REF, mode="b", other="x")
+    assert after.content_hash != before.content_hash
 
-    assert (await judged(config_map(mode="b", other="x"), REF)).content_hash != before.content_hash
-    assert (await judged(config_map(mode="a", other="y"), REF)).content_hash == before.content_hash
+    before, after = await _changed(REF, mode="a", other="y")
+    assert after.content_hash == before.content_hash
 
 
-async def test_every_key_counts_where_the_whole_config_map_is_used() -> None:
-    before = await judged(config_map(mode="a", other="x"), WHOLE)
+@pytest.mark.parametrize("data", [{"mode": "a", "other": "y"}, {"mode": "a"}])
+async def test_every_key_counts_where_the_whole_config_map_is_used(data: dict[str, str]) -> None:
+    before, after = await _changed(WHOLE, **data)
 
-    assert (await judged(config_map(mode="a", other="y"), WHOLE)) != before
-    assert (await judged(config_map(mode="a"), WHOLE)).content_hash != before.content_hash
+    assert after.content_hash != before.content_hash
 
 
 async def test_what_the_pod_does_not_use_itself_has_no_part_in_the_content_hash() -> None:
-    alone = await judged(config_map(mode="a"), BUNDLE)
+    alone = await judged(cluster(data={"mode": "a"}), BUNDLE)
 
     assert alone.content_hash == ""
     assert alone.versions_hash != ""
 
 
 async def test_appearance_of_an_optional_key_moves_the_content_hash() -> None:
-    absent = await judged(None, OPTIONAL)
-    without = await judged(config_map(other="x"), OPTIONAL)
-    present = await judged(config_map(mode="a"), OPTIONAL)
+    absent = await judged(empty(), OPTIONAL)
+    without = await judged(cluster(data={"other": "x"}), OPTIONAL)
+    present = await judged(cluster(data={"mode": "a"}), OPTIONAL)
 
     assert absent.content_hash == without.content_hash != present.content_hash
 
 
 async def test_config_map_is_read_once_per_version() -> None:
-    server = Server(config_map(mode="a"))
-    config_maps = resolver(server)
+    client = empty()
+    version, config_maps = put(client, data={"mode": "a"}), resolver(client)
     for _ in range(3):
         await config_maps.resolve("n", [REF])
-    config_maps.changed(KEY, "5")
+    config_maps.changed(KEY, version)
     await config_maps.resolve("n", [REF])
-    assert len(server.reads) == 1
+    assert client.verbs() == [READ]
 
-    config_maps.changed(KEY, "6")
+    config_maps.changed(KEY, put(client, data={"mode": "b"}))
     await config_maps.resolve("n", [REF])
 
-    assert len(server.reads) == 2
+    assert client.verbs() == [READ, READ]
 
 
 async def test_content_is_not_kept() -> None:
-    config_maps = resolver(Server(config_map(mode="something-long-and-private")))
+    config_maps = resolver(cluster(data={"mode": "something-long-and-private"}))
 
     await config_maps.resolve("n", [REF])
 
@@ -163,39 +172,42 @@ async def test_content_is_not_kept() -> None:
 
 
 async def test_metadata_proves_after_a_restart_that_nothing_changed() -> None:
-    live = config_map(mode="a")
-    before = await judged(live, REF)
-    restarted = resolver(Server(None), cached={"metadata": live["metadata"]})
+    client = cluster(data={"mode": "a"})
+    before = await judged(client, REF)
+    client.calls.clear()
 
-    assert restarted.hash_of_cached("n", [REF]) == before.versions_hash
+    assert resolver(client).hash_of_cached("n", [REF]) == before.versions_hash
+    assert client.calls == []
 
 
 async def test_metadata_proves_nothing_of_what_it_does_not_show() -> None:
-    unseen = resolver(Server(None))
+    unseen = resolver(empty())
 
     assert unseen.hash_of_cached("n", [REF]) == ""
-    assert unseen.hash_of_cached("n", [OPTIONAL]) == (await judged(None, OPTIONAL)).versions_hash
+    assert unseen.hash_of_cached("n", [OPTIONAL]) == (await judged(empty(), OPTIONAL)).versions_hash
 
 
 async def test_another_namespace_is_refused_unread() -> None:
-    server = Server(config_map(**{"config.yaml": "x"}))
+    client = empty()
+    put(client, ObjectKey("other", "settings"), data={"config.yaml": "x"})
 
-    judgement = await resolver(server).resolve("n", [ELSEWHERE])
+    judgement = await resolver(client).resolve("n", [ELSEWHERE])
 
     ((reason, error),) = judgement.problems
     assert reason == Reason.CROSS_NAMESPACE_REFERENCE
     assert error.message.startswith('ConfigMap "settings" in namespace "other" is not read')
     assert "--allow-cross-namespace-config" in error.message
-    assert server.reads == []
-    assert resolver(server, config_map()).hash_of_cached("n", [ELSEWHERE]) == ""
+    assert client.calls == []
+    assert resolver(client).hash_of_cached("n", [ELSEWHERE]) == ""
 
 
 async def test_allowed_namespace_is_read_and_its_content_is_no_content_of_the_pod() -> None:
-    server = Server(config_map(**{"config.yaml": "x"}))
+    client = empty()
+    put(client, ObjectKey("other", "settings"), data={"config.yaml": "x"})
 
-    judgement = await resolver(server, reach=Reach(elsewhere=True)).resolve("n", [ELSEWHERE])
+    judgement = await resolver(client, Reach(elsewhere=True)).resolve("n", [ELSEWHERE])
 
-    assert server.reads == [ObjectKey("other", "settings")]
+    assert client.verbs() == ["get configmaps other/settings"]
     assert (judgement.problems, judgement.content_hash) == ((), "")
     assert judgement.versions_hash != ""
 

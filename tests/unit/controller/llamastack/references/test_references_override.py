@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from importlib import resources
 from typing import Any
@@ -14,16 +13,26 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from configs.distributions import Distributions
-from controller.llamastack.objects.kinds import CONFIG_HASH, CONFIG_MAPS_HASH, CONFIG_MAPS_SEEN
+from controller.llamastack.objects.kinds import (
+    CONFIG_MAP,
+    CONFIG_MAPS_HASH,
+    CONFIG_MAPS_SEEN,
+    FIELD_MANAGER,
+)
 from controller.llamastack.planning.plan import Plan, make_plan
 from controller.llamastack.preview import preview
-from controller.llamastack.references.config_maps import ConfigMapResolver, Judgement, Reach
+from controller.llamastack.references.config_maps import Judgement, Reach
 from controller.llamastack.references.configuration import Configuration
-from controller.llamastack.references.override import ChangedMeanwhile, Overrides
+from controller.llamastack.references.override import ChangedMeanwhile
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.render import deployment
+from controller.llamastack.render.configmap import generated
 from controller.llamastack.render.inputs import NO_MOUNTS, Inputs
-from informers.ports import Object, ObjectKey, Resource
+from informers.ports import ObjectKey
+from tests.support.fakeapi.client import FakeClient
+from tests.support.fakeapi.objects import encoded
+from tests.support.fakeapi.operator import MemoryOperator
+from tests.support.fakeapi.server import FakeApi
 
 BASE = resources.files("configs").joinpath("data/base/starter.yaml").read_text("utf-8")
 DIGEST = hashlib.sha256(BASE.encode()).hexdigest()
@@ -42,37 +51,18 @@ def resource(**override: str) -> dict[str, Any]:
     }
 
 
-def config_map(text: str = BASE, **more: Any) -> dict[str, Any]:
-    metadata = {"name": "mine", "namespace": "n", "uid": "c", "resourceVersion": "1"}
-    return {"metadata": metadata, "data": {"config.yaml": text}, **more}
+def cluster(text: str = BASE, *, namespace: str = "n") -> MemoryOperator:
+    """An operator that just started where there is the ConfigMap, and may read all of them."""
+    operator = MemoryOperator(FakeClient(FakeApi()), reach=Reach(elsewhere=True))
+    api, key = operator.client.api, ObjectKey(namespace, "mine")
+    api.put(CONFIG_MAP, key, data={"config.yaml": text})
+    return operator
 
 
-class Server:
-    """Live reads of the one ConfigMap."""
-
-    def __init__(self, obj: dict[str, Any]) -> None:
-        self.obj = obj
-        self.reads = 0
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        self.reads += 1
-        where = {"namespace": key.namespace, "name": key.name}
-        return {**self.obj, "metadata": {**self.obj["metadata"], **where}}
-
-
-class Copies:
-    """The caches, as far as they show ConfigMaps of ours."""
-
-    def __init__(self, *copies: Object) -> None:
-        self._copies = list(copies)
-
-    def config_maps_of(self, cr: Object) -> list[Object]:
-        return self._copies
-
-
-def copy_of(digest: str) -> Object:
-    metadata = {"name": "demo-config-x", "namespace": "n", "annotations": {CONFIG_HASH: digest}}
-    return {"metadata": metadata}
+def put_copy(operator: MemoryOperator, name: str, digest: str) -> None:
+    """A copy that the operator made before."""
+    manifest = generated(resource(), name, "", digest)
+    operator.client.api.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
 
 
 def planned(cr: dict[str, Any]) -> Plan:
@@ -81,49 +71,45 @@ def planned(cr: dict[str, Any]) -> Plan:
     return plan
 
 
-async def judged(server: Server, plan: Plan, *, elsewhere: bool = False) -> Judgement:
-    resolver = ConfigMapResolver(lambda key: None, server, Reach(elsewhere))  # type: ignore[arg-type]
-    return await resolver.resolve("n", plan.config_maps)
+async def judged(operator: MemoryOperator, plan: Plan) -> Judgement:
+    return await operator.config_maps.resolve("n", plan.config_maps)
 
 
-async def completed(
-    cr: dict[str, Any], server: Server, *copies: Object, elsewhere: bool = False
-) -> Configuration:
+async def completed(cr: dict[str, Any], operator: MemoryOperator) -> Configuration:
     plan = planned(cr)
-    judgement = await judged(server, plan, elsewhere=elsewhere)
+    judgement = await judged(operator, plan)
     assert judgement.problems == ()
     resolution = Resolution(
         "", (), "", override=judgement.config, override_digest=judgement.config_digest
     )
-    overrides = Overrides(Copies(*copies), server)  # type: ignore[arg-type]
-    return await overrides.configuration(cr, plan, resolution)
+    return await operator.overrides.configuration(cr, plan, resolution)
 
 
 async def test_own_config_is_mounted_as_it_is() -> None:
-    server = Server(config_map())
+    operator = cluster()
 
-    found = await completed(resource(), server)
+    found = await completed(resource(), operator)
 
     assert found.config_map_name == "mine"
     assert found.generated is not None
     assert (found.generated.config_hash, found.generated.era) == (DIGEST, "0.7")
     assert found.generated.config_yaml is None
     assert 'ConfigMap "mine" runs as it is' in found.text
-    assert server.reads == 1
+    assert operator.client.verbs() == ["get configmaps n/mine"]
 
 
 async def test_bytes_are_a_config_like_text() -> None:
-    encoded = base64.b64encode(BASE.encode()).decode()
-    obj = {**config_map(), "data": {}, "binaryData": {"config.yaml": encoded}}
+    operator = cluster()
+    operator.client.api.put(CONFIG_MAP, KEY, data={}, binaryData=encoded(**{"config.yaml": BASE}))
 
-    found = await completed(resource(), Server(obj))
+    found = await completed(resource(), operator)
 
     assert found.generated is not None
     assert found.generated.config_hash == DIGEST
 
 
 async def test_unusable_config_is_a_problem_of_the_plan() -> None:
-    found = await completed(resource(), Server(config_map("version: 9")))
+    found = await completed(resource(), cluster("version: 9"))
 
     assert found.generated is None
     assert found.problem is not None
@@ -134,9 +120,8 @@ async def test_unusable_config_is_a_problem_of_the_plan() -> None:
 async def test_what_was_judged_before_is_believed() -> None:
     plan = planned(resource())
     resolution = Resolution("", (), "", override_digest=DIGEST)
-    overrides = Overrides(Copies(), Server(config_map("broken")))  # type: ignore[arg-type]
 
-    completed = await overrides.configuration(resource(), plan, resolution)
+    completed = await cluster("broken").overrides.configuration(resource(), plan, resolution)
 
     assert completed.generated is not None
     assert completed.generated.config_hash == DIGEST
@@ -144,9 +129,7 @@ async def test_what_was_judged_before_is_believed() -> None:
 
 
 async def test_config_elsewhere_is_copied() -> None:
-    server = Server(config_map())
-
-    found = await completed(resource(configMapNamespace="other"), server, elsewhere=True)
+    found = await completed(resource(configMapNamespace="other"), cluster(namespace="other"))
 
     assert found.config_map_name == ""
     assert found.generated is not None
@@ -155,41 +138,41 @@ async def test_config_elsewhere_is_copied() -> None:
 
 
 async def test_copy_that_is_there_is_used_and_nothing_is_read_for_it() -> None:
-    server = Server(config_map())
-    cr = resource(configMapNamespace="other")
+    operator = cluster(namespace="other")
+    put_copy(operator, "demo-config-old", "old")
+    put_copy(operator, "demo-config-x", DIGEST)
 
-    found = await completed(cr, server, copy_of("old"), copy_of(DIGEST), elsewhere=True)
+    found = await completed(resource(configMapNamespace="other"), operator)
 
     assert found.config_map_name == "demo-config-x"
     assert found.generated is not None
     assert found.generated.config_yaml is None
-    assert server.reads == 1
+    assert operator.client.verbs() == ["get configmaps other/mine"]
 
 
 async def test_content_that_was_not_judged_is_not_copied() -> None:
     cr = resource(configMapNamespace="other")
     resolution = Resolution("", (), "", override_digest=DIGEST)
-    overrides = Overrides(Copies(), Server(config_map("version: 9")))  # type: ignore[arg-type]
+    operator = cluster("version: 9", namespace="other")
 
     with pytest.raises(ChangedMeanwhile):
-        await overrides.configuration(cr, planned(cr), resolution)
+        await operator.overrides.configuration(cr, planned(cr), resolution)
 
 
 async def test_config_map_that_was_a_volume_before_is_read_again_as_a_config() -> None:
-    server = Server(config_map())
-    resolver = ConfigMapResolver(lambda key: None, server)  # type: ignore[arg-type]
-    await resolver.summary(KEY)
+    operator = cluster()
+    await operator.config_maps.summary(KEY)
 
-    judgement = await resolver.resolve("n", planned(resource()).config_maps)
-    again = await resolver.resolve("n", planned(resource()).config_maps)
+    judgement = await judged(operator, planned(resource()))
+    again = await judged(operator, planned(resource()))
 
     assert judgement == again
     assert judgement.config_digest == DIGEST
-    assert server.reads == 2
+    assert len(operator.client.calls) == 2
 
 
 async def test_record_on_the_deployment_says_all_that_a_restart_has_to_know() -> None:
-    judgement = await judged(Server(config_map()), planned(resource()))
+    judgement = await judged(cluster(), planned(resource()))
 
     read = Judgement.recorded(judgement.record)
 

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from typing import Any
 
 import pytest
 
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import SecretReference
+from controller.llamastack.objects.kinds import SECRET
 from controller.llamastack.references.secrets import SecretResolver, SecretSummary, judge
-from informers.errors import NotFound
-from informers.ports import Object, ObjectKey, Resource, key_of
+from informers.ports import ObjectKey
+from tests.support.fakeapi.caches import FakeCaches
+from tests.support.fakeapi.client import FakeClient, Fault
+from tests.support.fakeapi.objects import encoded
+from tests.support.fakeapi.server import FakeApi
 
 PATH = "spec.providers.inference.apiKey.secretKeyRef"
 REF = SecretReference("creds", "key", PATH)
@@ -23,55 +25,29 @@ OPTIONAL = SecretReference("maybe", "key", "spec.workload.overrides.env[0]", opt
 FOUND = SecretSummary("u", "5", frozenset({"key"}))
 
 
-def secret(version: str = "5", **data: str) -> dict[str, Any]:
-    encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
-    metadata = {"name": "creds", "namespace": "n", "uid": "u", "resourceVersion": version}
-    return {"metadata": metadata, "data": encoded}
+KEY = ObjectKey("n", "creds")
 
 
-class Server:
-    """Live reads of one Secret; each can be held until the test lets it answer."""
-
-    def __init__(self, obj: dict[str, Any] | None) -> None:
-        self.obj = obj
-        self.reads = 0
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-        self.asked = asyncio.Event()
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        answer = self.obj
-        self.reads += 1
-        self.asked.set()
-        await self.may_answer.wait()
-        if answer is None:
-            raise NotFound("not found", code=404)
-        return answer
-
-    async def list_all(self, *_: Any, **__: Any) -> tuple[Object, ...]:
-        raise AssertionError("nobody lists Secrets")
-
-    apply = create = json_patch = delete = list_all
+def cluster(**data: str) -> FakeClient:
+    """A client of a cluster with the Secret, if there is data for it."""
+    client = FakeClient(FakeApi())
+    if data:
+        put(client, **data)
+    return client
 
 
-class Metadata:
-    """The cache of metadata."""
-
-    def __init__(self, *objects: Object) -> None:
-        self._objects = {key_of(o): o for o in objects}
-
-    def get(self, key: ObjectKey) -> Object | None:
-        return self._objects.get(key)
-
-    def reached(self, key: ObjectKey, resource_version: str) -> bool:
-        return True
-
-    def by_index(self, index: str, value: str) -> list[Object]:
-        raise KeyError(index)
+def put(client: FakeClient, **data: str) -> str:
+    """Create or change the Secret; its version."""
+    secret = client.api.put(SECRET, KEY, data=encoded(**data))
+    return str(secret["metadata"]["resourceVersion"])
 
 
-def resolver(server: Server, *cached: Object) -> SecretResolver:
-    return SecretResolver(Metadata(*cached), server)  # type: ignore[arg-type]
+def resolver(client: FakeClient) -> SecretResolver:
+    """Of an operator that just started."""
+    return SecretResolver(FakeCaches(client.api).secrets, client)
+
+
+READ = "get secrets n/creds"
 
 
 def test_missing_secret_is_named_with_the_field_that_wants_it() -> None:
@@ -126,7 +102,7 @@ def test_hash_follows_version_and_uid_and_ignores_what_the_pod_does_not_use() ->
 
 @pytest.mark.parametrize("value", ["12345", "1e5", "true", "", "Infinity", "~/x"])
 async def test_values_that_the_server_would_convert_are_found_and_not_kept(value: str) -> None:
-    secrets = resolver(Server(secret(key=value)))
+    secrets = resolver(cluster(key=value))
 
     resolution = await secrets.resolve("n", [REF], converted=frozenset({PATH}))
 
@@ -136,49 +112,48 @@ async def test_values_that_the_server_would_convert_are_found_and_not_kept(value
 
 
 async def test_secret_is_read_once_per_version() -> None:
-    server = Server(secret(key="abc"))
-    secrets = resolver(server)
+    client = FakeClient(FakeApi())
+    version, secrets = put(client, key="abc"), resolver(client)
 
     for _ in range(3):
         assert (await secrets.resolve("n", [REF])).ok
-    secrets.changed(ObjectKey("n", "creds"), "5")
+    secrets.changed(KEY, version)
     await secrets.resolve("n", [REF])
 
-    assert server.reads == 1
-    secrets.changed(ObjectKey("n", "creds"), "6")
+    assert client.verbs() == [READ]
+    secrets.changed(KEY, put(client, key="other"))
     await secrets.resolve("n", [REF])
-    assert server.reads == 2
+    assert client.verbs() == [READ, READ]
 
 
 async def test_missing_secret_is_asked_for_again_once_it_appeared() -> None:
-    server = Server(None)
-    secrets = resolver(server)
+    client = cluster()
+    secrets = resolver(client)
     assert not (await secrets.resolve("n", [REF])).ok
-    server.obj = secret(key="abc")
+    version = put(client, key="abc")
 
     assert not (await secrets.resolve("n", [REF])).ok
-    secrets.changed(ObjectKey("n", "creds"), "5")
+    secrets.changed(KEY, version)
 
     assert (await secrets.resolve("n", [REF])).ok
 
 
 async def test_answer_that_a_change_overtook_is_not_remembered() -> None:
     """The event came between the server's look and its answer's arrival: "missing" is old news."""
-    server = Server(None)
-    secrets = resolver(server)
-    server.may_answer.clear()
+    client, answer_arrives = cluster(), asyncio.Event()
+    client.faults.append(Fault("get", until=answer_arrives))
+    secrets = resolver(client)
     pending = asyncio.create_task(secrets.resolve("n", [REF]))
-    await server.asked.wait()
-    server.obj = secret(key="abc")
-    secrets.changed(ObjectKey("n", "creds"), "5")
-    server.may_answer.set()
+    await client.asked()
+    secrets.changed(KEY, put(client, key="abc"))
+    answer_arrives.set()
 
     assert not (await pending).ok
     assert (await secrets.resolve("n", [REF])).ok
 
 
 async def test_foreign_secrets_leave_no_trace() -> None:
-    secrets = resolver(Server(None))
+    secrets = resolver(cluster())
 
     for number in range(1000):
         secrets.changed(ObjectKey("n", f"foreign-{number}"), "1")
@@ -188,31 +163,32 @@ async def test_foreign_secrets_leave_no_trace() -> None:
 
 
 async def test_finding_of_a_secret_that_nobody_refers_to_is_dropped() -> None:
-    secrets = resolver(Server(secret(key="abc")))
+    secrets = resolver(cluster(key="abc"))
     await secrets.resolve("n", [REF])
 
-    secrets.forget(ObjectKey("n", "creds"))
+    secrets.forget(KEY)
 
     assert not vars(secrets)["_summaries"]
 
 
 async def test_restart_proves_unchanged_secrets_without_reading_them() -> None:
-    server = Server(secret(key="abc"))
-    before = await resolver(server).resolve("n", [REF])
-    restarted = resolver(server, secret(key="abc"))
+    client = cluster(key="abc")
+    before = await resolver(client).resolve("n", [REF])
 
-    assert restarted.hash_of_cached("n", [REF]) == before.versions_hash
-    assert server.reads == 1
-    assert resolver(server).hash_of_cached("n", [REF]) == ""
+    assert resolver(client).hash_of_cached("n", [REF]) == before.versions_hash
+    assert client.verbs() == [READ]
+    assert resolver(cluster()).hash_of_cached("n", [REF]) == ""
 
 
 async def test_secrets_are_read_side_by_side() -> None:
-    server = Server(secret(key="v"))
-    server.may_answer.clear()
+    client, answers_arrive = cluster(key="v"), asyncio.Event()
+    client.faults.append(Fault("get", until=answers_arrive, times=None))
     others = [SecretReference(f"other-{number}", "key", "p") for number in range(4)]
-    resolving = asyncio.create_task(resolver(server).resolve("n", [REF, *others]))
-    await server.asked.wait()
+    for other in others:
+        client.api.put(SECRET, ObjectKey("n", other.name), data=encoded(key="v"))
+    resolving = asyncio.create_task(resolver(client).resolve("n", [REF, *others]))
+    await client.asked()
 
-    assert server.reads == 5
-    server.may_answer.set()
+    assert len(client.calls) == 5
+    answers_arrive.set()
     assert (await resolving).ok

@@ -5,29 +5,22 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any, cast
+from typing import Any
 
 from api.errors import FieldError
 from api.v1alpha2 import SecretKeySelector
 from configs.connection import SQL_PARTS, StorageSecret, StorageValue, variable
-from controller.llamastack.cache.readers import Caches
-from controller.llamastack.cache.reference_index import Referenced
 from controller.llamastack.objects.kinds import FIELD_MANAGER, SECRET, STORAGE_SOURCES
 from controller.llamastack.objects.ownership import owner_reference_to
 from controller.llamastack.references.resolution import Resolution
 from controller.llamastack.references.resolver import with_storage
-from controller.llamastack.references.secrets import SecretResolver
-from controller.llamastack.references.storage_content import (
-    NO_STORAGE,
-    Content,
-    Prepared,
-    keep_held,
-)
-from controller.llamastack.references.storage_secret import StorageSecrets
-from controller.runtime.ports import Reader, Writer
-from informers.errors import NotFound
-from informers.ports import Object, ObjectKey, Resource
+from controller.llamastack.references.storage_content import NO_STORAGE, Content, Prepared
+from controller.llamastack.render import labels
+from informers.ports import ObjectKey
+from tests.support.fakeapi.client import FakeClient
+from tests.support.fakeapi.objects import encoded
+from tests.support.fakeapi.operator import MemoryOperator
+from tests.support.fakeapi.server import FakeApi
 
 CR = {"metadata": {"name": "demo", "namespace": "n", "uid": "owner"}}
 SOURCE = SecretKeySelector(name="pg", key="url")
@@ -39,69 +32,36 @@ WANTED = StorageSecret(
 URL = "postgresql://user:pass-word@db/data"
 
 
-class Server:
-    """Live reads; counts them."""
-
-    def __init__(self) -> None:
-        self.sources: dict[str, Object] = {}
-        self.reads: list[str] = []
-
-    def put(self, value: str, version: str, name: str = "pg", key: str = "url") -> Object:
-        data = {key: base64.b64encode(value.encode()).decode()}
-        metadata = {"name": name, "namespace": "n", "uid": "u", "resourceVersion": version}
-        self.sources[name] = {"metadata": metadata, "data": data}
-        return {"metadata": metadata}
-
-    async def get(self, resource: Resource, key: ObjectKey) -> Object:
-        assert resource == SECRET
-        self.reads.append(key.name)
-        if key.name not in self.sources:
-            raise NotFound("no", code=404)
-        return self.sources[key.name]
-
-
-class Cache:
-    """What the watch showed so far."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Object] = {}
-
-    def get(self, key: ObjectKey) -> Object | None:
-        return self.objects.get(key.name)
+PG = ObjectKey("n", "pg")
+OWN = ObjectKey("n", WANTED.name)
+READ = "get secrets n/pg"
 
 
 class Bench:
     """One resource's Secret with everything around it in reach."""
 
-    def __init__(self) -> None:
-        self.server, self.theirs, self.ours = Server(), Cache(), Cache()
-        writer = cast("Writer", self.server)
-        theirs, ours = cast("Reader", self.theirs), cast("Reader", self.ours)
-        self.resolver = SecretResolver(theirs, writer)
-        caches = Caches({SECRET: ours, Referenced(SECRET): theirs})
-        self.storage = StorageSecrets(caches, writer, self.resolver)
+    def __init__(self, client: FakeClient | None = None) -> None:
+        self.client = client or FakeClient(FakeApi())
+        self.operator = MemoryOperator(self.client)
+        self.storage = self.operator.storage
 
-    def user_writes(self, value: str, version: str, **where: str) -> None:
+    def user_writes(self, value: str, key: str = "url") -> None:
         """A Secret of the user, shown by the watch at once."""
-        shown = self.server.put(value, version, **where)
-        self.theirs.objects[shown["metadata"]["name"]] = shown
-        self.resolver.changed(ObjectKey("n", shown["metadata"]["name"]), version)
+        self.client.api.put(SECRET, PG, data=encoded(**{key: value}))
+        self.operator.caches.catch_up()
 
-    def written(self, prepared: Prepared) -> None:
-        """As if it had been written, and the watch had shown it."""
+    def write(self, prepared: Prepared, **metadata: Any) -> None:
+        """What was prepared is written as it is for a resource, or with other metadata."""
         assert isinstance(prepared.content, Content)
-        fields: dict[str, Any] = {"f:data": {f"f:{key}": {} for key in prepared.content.data}}
-        live: dict[str, Any] = {
-            "metadata": {
-                "name": WANTED.name,
-                "namespace": "n",
-                "uid": "own",
-                "annotations": {STORAGE_SOURCES: prepared.state},
-                "ownerReferences": [owner_reference_to(CR)],
-                "managedFields": [{"manager": FIELD_MANAGER, "fieldsV1": fields}],
-            }
+        own = {
+            "name": OWN.name,
+            "namespace": OWN.namespace,
+            "labels": labels.of_objects(),
+            "annotations": {STORAGE_SOURCES: prepared.state},
+            "ownerReferences": [owner_reference_to(CR)],
         }
-        self.ours.objects[WANTED.name] = keep_held(live)
+        manifest = {"data": prepared.content.data, "metadata": {**own, **metadata}}
+        self.client.api.apply(SECRET, manifest, manager=FIELD_MANAGER)
 
     async def prepare(self) -> Prepared:
         return await self.storage.prepare(CR, WANTED)
@@ -111,74 +71,75 @@ async def test_nothing_is_read_where_no_database_is_asked_for() -> None:
     bench = Bench()
 
     assert await bench.storage.prepare(CR, None) is NO_STORAGE
-    assert bench.server.reads == []
+    assert bench.client.calls == []
 
 
 async def test_source_is_read_once_for_all_its_variables_and_not_again() -> None:
     bench = Bench()
-    bench.user_writes(URL, "1")
+    bench.user_writes(URL)
 
     first = await bench.prepare()
-    bench.written(first)
+    bench.write(first)
     second = await bench.prepare()
 
     assert first.content is not None
     assert second == Prepared(first.state)
     assert second.settled
-    assert bench.server.reads == ["pg"]
+    assert bench.client.verbs() == [READ]
 
 
 async def test_what_was_read_is_known_to_the_resolver() -> None:
     bench = Bench()
-    bench.user_writes(URL, "1")
+    bench.user_writes(URL)
 
     await bench.prepare()
-    await bench.resolver.summary(ObjectKey("n", "pg"))
+    await bench.operator.secrets.summary(PG)
 
-    assert bench.server.reads == ["pg"]
+    assert bench.client.verbs() == [READ]
 
 
 async def test_another_operator_process_reads_nothing_in_an_unchanged_world() -> None:
-    before, after = Bench(), Bench()
-    before.user_writes(URL, "1")
-    after.user_writes(URL, "1")
+    before = Bench()
+    before.user_writes(URL)
+    before.write(await before.prepare())
+    before.client.calls.clear()
 
-    after.written(await before.prepare())
+    after = Bench(before.client)
 
     assert (await after.prepare()).settled
-    assert after.server.reads == []
+    assert after.client.calls == []
 
 
 async def test_rotated_source_is_read_again() -> None:
     bench = Bench()
-    bench.user_writes(URL, "1")
+    bench.user_writes(URL)
     first = await bench.prepare()
-    bench.written(first)
+    bench.write(first)
 
-    bench.user_writes(URL.replace("pass-word", "other-word"), "2")
+    bench.user_writes(URL.replace("pass-word", "other-word"))
     second = await bench.prepare()
 
     assert second.content is not None
     assert second.state != first.state
-    assert bench.server.reads == ["pg", "pg"]
+    assert bench.client.verbs() == [READ, READ]
 
 
 async def test_value_that_cannot_be_used_is_read_once_a_version() -> None:
     bench = Bench()
-    bench.user_writes("mysql://x", "1")
+    bench.user_writes("mysql://x")
 
     first, again = await bench.prepare(), await bench.prepare()
-    bench.user_writes(URL, "2")
+    bench.user_writes(URL)
 
     assert first.errors == again.errors != ()
     assert not again.settled
-    assert bench.server.reads == ["pg"]
+    assert bench.client.verbs() == [READ]
     assert (await bench.prepare()).content is not None
 
 
 async def test_what_was_refused_is_forgotten_with_its_resource() -> None:
     bench = Bench()
-    bench.user_writes("mysql://x", "1")
+    bench.user_writes("mysql://x")
     await bench.prepare()
 
     bench.storage.forget(CR)
@@ -191,22 +152,21 @@ async def test_missing_source_is_asked_for_once() -> None:
 
     assert (await bench.prepare()).moving
     assert (await bench.prepare()).moving
-    assert bench.server.reads == ["pg"]
+    assert bench.client.verbs() == [READ]
 
 
 async def test_missing_key_is_left_to_who_names_it() -> None:
     bench = Bench()
-    bench.user_writes(URL, "1", key="other")
+    bench.user_writes(URL, key="other")
 
     assert (await bench.prepare()).moving
 
 
 async def test_namesake_of_another_resource_is_not_taken_for_ours() -> None:
     bench = Bench()
-    bench.user_writes(URL, "1")
-    bench.written(await bench.prepare())
-    metadata = bench.ours.objects[WANTED.name]["metadata"]
-    metadata["ownerReferences"] = [{**metadata["ownerReferences"][0], "uid": "other"}]
+    bench.user_writes(URL)
+    owner = {**owner_reference_to(CR), "uid": "other"}
+    bench.write(await bench.prepare(), ownerReferences=[owner])
 
     assert (await bench.prepare()).content is not None
 
