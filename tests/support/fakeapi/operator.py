@@ -18,7 +18,7 @@ from controller.llamastack.event_handlers import handlers
 from controller.llamastack.objects.kinds import CONFIG_MAP, SECRET
 from controller.llamastack.planning.image_configs import ImageConfigs, NoImageConfigs
 from controller.llamastack.planning.image_planner import ImageAwarePlanner
-from controller.llamastack.planning.plan import Planner
+from controller.llamastack.planning.planner import Planner
 from controller.llamastack.reconciler import LlamaStackReconciler
 from controller.llamastack.references.config_maps import ConfigMapResolver, Reach
 from controller.llamastack.references.override import Overrides
