@@ -3,9 +3,9 @@
 
 """The strings that stand below the fields of a class, out of its source.
 
-pydantic reads them when a class is made (``use_attribute_docstrings``), which took a third of the
-time in which our models are imported. They are needed for the schema alone, so they are read when
-one is made.
+pydantic can read them when a class is made (``use_attribute_docstrings``), but that takes nearly as
+long as all the rest of importing our models. Only the schema needs them, so they are read when one
+is made.
 """
 
 from __future__ import annotations

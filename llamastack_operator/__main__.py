@@ -11,8 +11,8 @@ Who reads our output may stop (``| head``), and who waits may interrupt: the fir
 without a word, the second with one, both with the status that a shell gives to a program that such
 a signal ended.
 
-A short command must be short: here stands of each command its name and its purpose, and its module
-is imported when it is chosen. ``--help`` needs none of them.
+Most of a short command is its start. So this module knows only the names of the commands and what
+they are for; the module of a command is imported when it is chosen, and ``--help`` needs none.
 """
 
 from __future__ import annotations
