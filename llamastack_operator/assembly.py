@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import ssl
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +89,7 @@ class Operator:
         capabilities: Capabilities,
         may_write: Callable[[], bool],
     ) -> None:
+        clock = asyncio.get_running_loop().time  # monotonic
         self.informers = InformerSet(
             client,
             (*WATCHES, *capabilities.watches),
@@ -104,7 +105,7 @@ class Operator:
             name=CONTROLLER_NAME, metrics=metrics.queue(CONTROLLER_NAME)
         )
         observer = metrics.controller(CONTROLLER_NAME)
-        consistency = ConsistencyTracker(clock=time.monotonic, metrics=observer)
+        consistency = ConsistencyTracker(clock=clock, metrics=observer)
         secrets = SecretResolver(caches.secrets, writer)
         reach = Reach(settings.allow_cross_namespace_config, frozenset(settings.namespaces))
         config_maps = ConfigMapResolver(caches.config_map, writer, reach)
@@ -117,7 +118,7 @@ class Operator:
             ),
             PullSecrets(writer),
             wake=self.queue.add,
-            clock=time.monotonic,
+            clock=clock,
             timeout_s=settings.registry_timeout_s,
         )
         planner = Planner(_distributions(settings.distributions_file))
@@ -138,7 +139,7 @@ class Operator:
                 user_agent=USER_AGENT,
             ),
             wake=self.queue.add,
-            clock=time.monotonic,
+            clock=clock,
         )
         reconciler = LlamaStackReconciler(
             caches=caches,

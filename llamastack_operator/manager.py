@@ -20,7 +20,7 @@ import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -46,9 +46,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from llamastack_operator.kube.config import Connection
+    from llamastack_operator.kube.rest import ClientMetrics
     from llamastack_operator.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+
+class ClientFactory(Protocol):
+    """Makes a client of a cluster."""
+
+    def __call__(
+        self, connection: Connection, *, user_agent: str, metrics: ClientMetrics
+    ) -> Client:
+        """One with connections of its own."""
+        ...
+
 
 LEASE_NAME = "54e06e98.llamastack.io"
 """The Go operator's: in one namespace the two never work at the same time."""
@@ -63,10 +75,12 @@ class Manager:
 
     Args:
         settings: from flags and environment.
+        new_client: makes a client of a cluster; the real one by default.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, new_client: ClientFactory = Client) -> None:
         self._settings = settings
+        self._new_client = new_client
         self._metrics = Metrics(version=VERSION)
         self._healthz = Checks()
         self._readyz = Checks()
@@ -122,7 +136,7 @@ class Manager:
         log.info("Stopped the operator")
 
     def _client(self, connection: Connection) -> Client:
-        return Client(
+        return self._new_client(
             connection,
             user_agent=USER_AGENT,
             metrics=self._metrics.client(urlsplit(connection.server).netloc),
