@@ -77,6 +77,9 @@ class Fault:
 
 _NO_FAULT = Fault()
 
+BOOKMARK_S = 2.0
+"""How long before the end of a watch the API server sends a bookmark."""
+
 
 class FakeClient(Client):
     """Implements all that `Client` does. Need not be entered.
@@ -250,6 +253,7 @@ class FakeClient(Client):
             chunk=1 << 16,
             fault=broken,
             selection=_selection(call, request),
+            bookmark_s=BOOKMARK_S,
         )
         self.open_streams += 1
         try:
