@@ -26,12 +26,13 @@ from informers.ports import Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 from tests.support.apicase import resource
-from tests.support.call_programs import KINDS, WITH_DEFAULTS, final, programs
+from tests.support.call_programs import EXACT, KINDS, edits, final, programs
 from tests.support.crdplane import CRDS, CREATED, answer, apply, until
+from tests.support.edits.full import children_of, role_binding_of
 from tests.support.fakeapi.client import FakeClient
 from tests.support.fakeapi.merge_schema import FILE, definitions, documents
 from tests.support.fakeapi.server import FakeApi
-from tests.support.lockstep import Sent, Side, Step
+from tests.support.lockstep import Json, Sent, Side, Step
 
 pytestmark = pytest.mark.apiserver
 
@@ -67,9 +68,9 @@ async def _new_namespace(client: Client) -> str:
     return name
 
 
-async def _run(real: Client, kind: Resource, program: list[Step]) -> None:
+async def _run(real: Client, kind: Resource, program: list[Step], final: Json) -> None:
     namespace = await _new_namespace(real)
-    sent = Sent(kind, all_count=kind not in WITH_DEFAULTS)
+    sent = Sent(kind, all_count=kind in EXACT)
     sides = [Side(client, kind, namespace, sent) for client in (FakeClient(FakeApi()), real)]
     async with AsyncExitStack() as stack:
         for side in sides:
@@ -78,7 +79,7 @@ async def _run(real: Client, kind: Resource, program: list[Step]) -> None:
             sent.note(step)
             fake, true = [await side.answer(step) for side in sides]
             assert fake == true, f"step {number}: {step}"
-        shown, seen = [await side.events(final(kind)) for side in sides]
+        shown, seen = [await side.events(final) for side in sides]
         assert shown == seen
 
 
@@ -88,9 +89,16 @@ def test_answers_are_those_of_a_real_server(real: Real, kind: Resource) -> None:
     @settings(max_examples=40, phases=[Phase.generate, Phase.shrink])
     @given(program=programs(kind))
     def check(program: list[Step]) -> None:
-        real.runner.run(_run(real.client, kind, program))
+        real.runner.run(_run(real.client, kind, program, final(kind)))
 
     check()
+
+
+def test_children_of_every_kind_are_stored_as_by_a_real_server(real: Real) -> None:
+    children = [*children_of("demo", "n"), role_binding_of("demo", "n")]
+
+    for child in children:
+        real.runner.run(_run(real.client, child.resource, edits(child), child.manifest))
 
 
 def test_schema_is_that_of_a_real_server(real: Real) -> None:

@@ -18,14 +18,24 @@ from hypothesis import strategies as st
 from api.v1alpha2.reasons import ConditionType
 from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.objects.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     DEPLOYMENT,
     FIELD_MANAGER,
+    INGRESS,
     LLAMA_STACK,
+    NETWORK_POLICY,
+    PERSISTENT_VOLUME_CLAIM,
+    POD_DISRUPTION_BUDGET,
+    ROLE_BINDING,
     SECRET,
     SERVICE,
+    SERVICE_ACCOUNT,
 )
+from controller.llamastack.render.manifest import Child
 from informers.ports import Resource
+from tests.support.fakeapi.objects import copied
+from tests.support.fakeapi.patches import merge_patched
 from tests.support.lockstep import Step, Which
 
 Json: TypeAlias = dict[str, Any]
@@ -204,8 +214,8 @@ _CONTENT: Final[Mapping[Resource, st.SearchStrategy[Json]]] = {
     LLAMA_STACK: _SPEC,
 }
 KINDS: Final = tuple(_CONTENT)
-WITH_DEFAULTS: Final = frozenset({SERVICE, DEPLOYMENT})
-"""Kinds in which the API server fills in more than the one in memory does."""
+EXACT: Final = frozenset({CONFIG_MAP, SECRET, LLAMA_STACK})
+"""Kinds in which the API server fills in nothing that the one in memory does not."""
 
 
 def manifests(resource: Resource) -> st.SearchStrategy[Json]:
@@ -240,6 +250,10 @@ def _guarded(*operations: Json) -> Callable[[Json], list[Json]]:
     return made
 
 
+def _migration(live: Json) -> list[Json]:
+    return ownership_patch(live, cr_name="two")
+
+
 _LABELS: Final = {"op": "add", "path": "/metadata/labels", "value": {"x": "3"}}
 _PATCHES: Final[list[Any]] = [
     [_LABELS],
@@ -252,7 +266,7 @@ _PATCHES: Final[list[Any]] = [
     [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}],
     _guarded(_LABELS),
     _guarded({"op": "remove", "path": "/metadata/finalizers"}),
-    lambda live: ownership_patch(live, cr_name="two"),
+    _migration,
 ]
 
 
@@ -317,3 +331,29 @@ def final(resource: Resource) -> Json:
         LLAMA_STACK: {"spec": {"distribution": {"name": "starter"}}},
     }
     return contents.get(resource, {})
+
+
+_CHANGES: Final[Mapping[Resource, Json]] = {
+    SERVICE: {"spec": {"type": "NodePort"}},
+    POD_DISRUPTION_BUDGET: {"spec": {"maxUnavailable": 2}},
+    AUTOSCALER: {"spec": {"maxReplicas": 7}},
+    INGRESS: {"spec": {"ingressClassName": "other"}},
+    NETWORK_POLICY: {"spec": {"policyTypes": ["Ingress", "Egress"]}},
+    DEPLOYMENT: {"spec": {"minReadySeconds": 7}},
+    PERSISTENT_VOLUME_CLAIM: {"spec": {"resources": {"requests": {"storage": "77Gi"}}}},
+    ROLE_BINDING: {"roleRef": {"name": "other"}},
+    SERVICE_ACCOUNT: {"automountServiceAccountToken": False},
+}
+
+
+def edits(child: Child) -> list[Step]:
+    """How a child of ours is created, edited and left alone."""
+    manifest = copied(child.manifest)
+    del manifest["metadata"]["name"]
+    labelled = merge_patched(manifest, {"metadata": {"labels": {"x": "1"}}})
+    annotated = merge_patched(manifest, {"metadata": {"annotations": {"y": "1"}}})
+    changed = merge_patched(manifest, _CHANGES[child.resource])
+    bodies = [manifest, manifest, labelled, annotated, changed, changed, manifest]
+    made = Step("create", "a", manifest, FIELD_MANAGER)
+    migration = Step("json-patch", "a", _migration, FIELD_MANAGER)
+    return [made, migration, *(Step("apply", "a", body, FIELD_MANAGER, "last") for body in bodies)]

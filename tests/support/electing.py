@@ -11,67 +11,67 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from informers.errors import AlreadyExists, Conflict, NotFound
+from informers.errors import TransportError
+from informers.ports import ObjectKey
 from llamastack_operator.election.core import Lease, Record
 from llamastack_operator.election.elector import Elector
+from llamastack_operator.election.lease import LEASES, KubeLeaseStore, record_of, spec_of
+from tests.support.fakeapi.client import FakeClient, Fault
+from tests.support.fakeapi.server import FakeApi
 
 LATENCY_S = 0.005
+KEY = ObjectKey("n", "lease")
 
 
 class Store:
-    """A lease behind a network: each request and each answer takes 5 ms."""
+    """A lease in an API in memory; each request and each answer takes 5 ms."""
 
     def __init__(self) -> None:
-        self.lease: Lease | None = None
-        self.gets: list[float] = []
-        self.writes: list[float] = []
-        self.wrote = asyncio.Event()
-        self.hang = False
-        self.lose_answers = False
-        self.error: Exception | None = None
+        self.client = FakeClient(FakeApi(), latency_s=2 * LATENCY_S)
+        self._store = KubeLeaseStore(self.client, KEY.namespace, KEY.name)
+        self.get = self._store.get
+        self.create = self._store.create
+        self.update = self._store.update
 
-    async def get(self) -> Lease | None:
-        self.gets.append(asyncio.get_running_loop().time())
-        await self._travel()
-        answer = self.lease
-        await self._travel()
-        return answer
+    @property
+    def lease(self) -> Lease | None:
+        """As it is stored."""
+        found = self.client.api.find(LEASES, KEY)
+        if found is None:
+            return None
+        return Lease(record_of(found), found["metadata"]["resourceVersion"])
 
-    async def create(self, record: Record) -> Lease:
-        await self._travel()
-        if self.lease is not None:
-            raise AlreadyExists("it is there", code=409)
-        return await self._store(record, 1)
+    def times(self, verb: str) -> list[float]:
+        """When requests arrived: get, create or update."""
+        return [call.at for call in self.client.calls if call.verb == verb]
 
-    async def update(self, record: Record, resource_version: str) -> Lease:
-        await self._travel()
-        if self.lease is None:
-            raise NotFound("it is gone", code=404)
-        if self.lease.resource_version != resource_version:
-            raise Conflict("it moved on", code=409)
-        return await self._store(record, int(resource_version) + 1)
-
-    async def _store(self, record: Record, version: int) -> Lease:
-        self.lease = Lease(record, str(version))
-        self.writes.append(asyncio.get_running_loop().time())
-        self.wrote.set()
-        answer = self.lease
-        if self.lose_answers:
-            await asyncio.Event().wait()
-        await self._travel()
-        return answer
-
-    async def _travel(self) -> None:
-        if self.hang:
-            await asyncio.Event().wait()
-        await asyncio.sleep(LATENCY_S)
-        if self.error is not None:
-            raise self.error
+    def seize(self, record: Record) -> None:
+        """Somebody writes another record into it."""
+        self.client.api.put(LEASES, KEY, spec=spec_of(record))
 
     def touch(self) -> None:
         """Somebody edits a label: a new version of the same record."""
-        assert self.lease is not None
-        self.lease = Lease(self.lease.record, str(int(self.lease.resource_version) + 1))
+        self.client.api.put(LEASES, KEY, metadata={"labels": {"touched": "yes"}})
+
+    def vanish(self) -> None:
+        """Somebody deletes it."""
+        self.client.api.delete(LEASES, KEY)
+
+    def hang(self) -> None:
+        """No request arrives, and none is answered."""
+        self.fail(TransportError("never told"), until=asyncio.Event())
+
+    def lose_answers(self) -> None:
+        """Requests are carried out, and nobody hears of it."""
+        self.client.faults.append(Fault(until=asyncio.Event(), times=None))
+
+    def fail(self, error: Exception, *, until: asyncio.Event | None = None) -> None:
+        """Every request fails."""
+        self.client.faults.append(Fault(error=error, until=until, times=None))
+
+    def recover(self) -> None:
+        """Requests are answered again."""
+        self.client.faults.clear()
 
 
 class Counts:

@@ -152,7 +152,7 @@ class FakeCluster:
 
     def bookmark(self) -> None:
         """Send a bookmark with the current version to every watch."""
-        self._happened(Happening(self.version, self._bookmark(self.version), live=True))
+        self._happened(Happening(self.version, self.present(), live=True))
 
     def inject(self, data: bytes) -> None:
         """Send arbitrary bytes to every watch, as if they were an event."""
@@ -222,6 +222,10 @@ class FakeCluster:
             if selection.matches(obj):
                 yield line("ADDED", selection.shape(self.stamped(obj)))
         yield self._bookmark(self.version, {INITIAL_EVENTS_END: "true"})
+
+    def present(self) -> bytes:
+        """A bookmark with the current version."""
+        return self._bookmark(self.version)
 
     def check_watch(self, resource_version: str) -> bytes:
         """Whether a watch may begin there: nothing, or the ERROR event that it gets instead.

@@ -155,6 +155,7 @@ class Stream:
         chunk: bytes a read at most.
         fault: what goes wrong with it.
         selection: what of the cluster is watched.
+        bookmark_s: how long before its end it gets a bookmark, as a real one does; 0 for never.
 
     Raises:
         ApiError: the server does not open such a watch.
@@ -170,7 +171,9 @@ class Stream:
         chunk: int,
         fault: WatchFault,
         selection: Selection,
+        bookmark_s: float = 0.0,
     ) -> None:
+        self._bookmark_at = ends_at - bookmark_s if bookmark_s else None
         self._cluster = cluster
         self._ends_at = ends_at
         self._chunk = chunk
@@ -199,11 +202,21 @@ class Stream:
                 raise TransportError("connection reset by peer")
             if self._buffer:
                 return self._next_chunk()
-            try:
-                async with asyncio.timeout_at(self._ends_at):
-                    await self._cluster.something()
-            except TimeoutError:
+            if not await self._something():
                 return b""
+
+    async def _something(self) -> bool:
+        """Wait until something happens; false if that is the end."""
+        until = self._ends_at if self._bookmark_at is None else self._bookmark_at
+        try:
+            async with asyncio.timeout_at(until):
+                await self._cluster.something()
+        except TimeoutError:
+            if self._bookmark_at is None:
+                return False
+            self._bookmark_at = None
+            self._take([self._cluster.present()])
+        return True
 
     def _take(self, lines: list[bytes]) -> None:
         for each in lines:

@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from informers.errors import Forbidden, NotFound, TransportError
-from llamastack_operator.election.core import Lease, Record, Timings
+from llamastack_operator.election.core import Record, Timings
 from llamastack_operator.election.elector import Elector, LeadershipLost
 from tests.support.electing import Counts, Store, elector, now, running
 
@@ -34,12 +34,11 @@ async def test_idle_leader_sends_one_put_a_period_and_the_standby_little_more_th
     a, b = elector(store, "a"), elector(store, "b")
     async with running(a), running(b):
         await asyncio.sleep(60)
-        store.gets.clear()
-        store.writes.clear()
+        store.client.calls.clear()
         await asyncio.sleep(200)
 
-    assert len(store.writes) == pytest.approx(100, abs=1)
-    assert len(store.gets) <= 130
+    assert len(store.times("update")) == pytest.approx(100, abs=1)
+    assert len(store.times("get")) <= 130
 
 
 async def test_peers_whose_clocks_are_an_hour_off_neither_steal_nor_starve() -> None:
@@ -71,7 +70,7 @@ async def test_after_a_kill_the_standby_leads_within_the_lease_and_two_seconds(
             await b.wait_elected()
 
             assert now() - killed <= 15.0 + 0.5
-            assert now() - store.writes[-2] > 15.0
+            assert now() - store.times("update")[-2] > 15.0
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.3, 0.7, 1.1, 1.5, 1.9])
@@ -98,11 +97,11 @@ async def test_hung_requests_end_leadership_at_the_renew_deadline() -> None:
     a = elector(store, "a")
     async with running(a) as (task,):
         await a.wait_elected()
-        store.hang = True
+        store.hang()
         with pytest.raises(LeadershipLost):
             await task
 
-        assert now() <= store.writes[-1] + 10.0
+        assert now() <= store.times("update")[-1] + 10.0
         assert not a.is_leader
 
 
@@ -111,9 +110,9 @@ async def test_one_hung_request_does_not_cost_the_leadership() -> None:
     a = elector(store, "a")
     async with running(a):
         await a.wait_elected()
-        store.hang = True
+        store.hang()
         await asyncio.sleep(6)
-        store.hang = False
+        store.recover()
         await asyncio.sleep(60)
 
         assert a.may_write()
@@ -121,13 +120,13 @@ async def test_one_hung_request_does_not_cost_the_leadership() -> None:
 
 async def test_standby_survives_a_hung_server() -> None:
     store = Store()
-    store.hang = True
+    store.hang()
     a = elector(store, "a")
     async with running(a):
         await asyncio.sleep(300)
         assert not a.is_leader
 
-        store.hang = False
+        store.recover()
         await asyncio.wait_for(a.wait_elected(), 10)
 
 
@@ -136,22 +135,22 @@ async def test_standby_survives_a_hung_server() -> None:
 )
 async def test_failing_requests_are_failed_attempts_and_no_crash(error: Exception) -> None:
     store = Store()
-    store.error = error
+    store.fail(error)
     a = elector(store, "a")
     async with running(a) as (task,):
         await asyncio.sleep(60)
         assert not task.done()
 
-        store.error = None
+        store.recover()
         await asyncio.wait_for(a.wait_elected(), 3)
-        store.error = error
+        store.fail(error)
         with pytest.raises(LeadershipLost, match="no renewal succeeded within 10 s"):
             await task
 
 
 async def test_bug_in_the_store_is_not_taken_for_a_failed_attempt() -> None:
     store = Store()
-    store.error = RuntimeError("bug")
+    store.fail(RuntimeError("bug"))
     with pytest.raises(RuntimeError, match="bug"):
         await elector(store, "a").run()
 
@@ -173,9 +172,9 @@ async def test_lost_answer_of_a_renewal_costs_an_attempt_only() -> None:
     a = elector(store, "a")
     async with running(a):
         await a.wait_elected()
-        store.lose_answers = True
+        store.lose_answers()
         await asyncio.sleep(4)
-        store.lose_answers = False
+        store.recover()
         await asyncio.sleep(30)
 
         assert a.may_write()
@@ -188,7 +187,7 @@ async def test_deleted_lease_is_written_again_by_its_holder() -> None:
         await a.wait_elected()
         async with running(b):
             await asyncio.sleep(20)
-            store.lease = None
+            store.vanish()
             await asyncio.sleep(20)
 
             assert (a.is_leader, b.is_leader) == (True, False)
@@ -200,7 +199,7 @@ async def test_leader_that_was_replaced_stops_at_its_next_renewal() -> None:
     async with running(a) as (task,):
         await a.wait_elected()
         assert store.lease is not None
-        store.lease = Lease(Record("usurper", 15, "x", "y", 9), "99")
+        store.seize(Record("usurper", 15, "x", "y", 9))
         with pytest.raises(LeadershipLost, match="usurper leads"):
             await task
 
@@ -214,14 +213,14 @@ async def test_after_a_stalled_loop_no_write_leaves() -> None:
     async with running(a) as (task,):
         await a.wait_elected()
         assert a.may_write()
-        writes = len(store.writes)
+        writes = len(store.times("update"))
         stalled = 20.0
 
         assert a.is_leader
         assert not a.may_write()
         with pytest.raises(LeadershipLost):
             await task
-        assert len(store.writes) == writes
+        assert len(store.times("update")) == writes
 
 
 async def test_health_fails_when_we_believe_in_a_lease_that_ran_out_long_ago() -> None:
@@ -243,7 +242,7 @@ async def test_short_timings_are_kept(looptime: float) -> None:
     a = Elector(store, identity="a", timings=Timings(3.0, 2.0, 0.5))
     async with running(a) as (task,):
         await a.wait_elected()
-        store.hang = True
+        store.hang()
         with pytest.raises(LeadershipLost):
             await task
 

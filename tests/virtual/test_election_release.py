@@ -33,8 +33,8 @@ async def test_renewal_under_way_does_not_bring_leadership_back_after_the_releas
     a = elector(store, "a")
     async with running(a) as (task,):
         await a.wait_elected()
-        store.wrote.clear()
-        await store.wrote.wait()  # carried out, but not answered yet
+        store.client.calls.clear()
+        await store.client.asked()  # carried out, but not answered yet
         await a.release()
         await task
 
@@ -49,7 +49,7 @@ async def test_release_of_a_hung_server_ends_at_the_renew_deadline() -> None:
     a = elector(store, "a")
     async with running(a):
         await a.wait_elected()
-        store.hang = True
+        store.hang()
         begun = now()
         await a.release()
 
@@ -62,10 +62,10 @@ async def test_release_goes_on_when_the_server_comes_back() -> None:
     a = elector(store, "a")
     async with running(a):
         await a.wait_elected()
-        store.error = TransportError("refused")
+        store.fail(TransportError("refused"))
         releasing = asyncio.create_task(a.release(), name="release")
         await asyncio.sleep(3)
-        store.error = None
+        store.recover()
         await releasing
 
     assert store.lease is not None

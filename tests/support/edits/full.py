@@ -17,7 +17,7 @@ from controller.llamastack.objects.kinds import (
     OPERATOR_CONFIG_NAME,
 )
 from controller.llamastack.planning.plan import make_plan
-from controller.llamastack.render import deployment, names
+from controller.llamastack.render import deployment, names, role_binding
 from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Options
 from controller.llamastack.render.manifest import Child
 from tests.support.config_specs import DISTRIBUTIONS
@@ -77,6 +77,13 @@ def children_of(name: str, namespace: str) -> list[Child]:
         *table.after_deployment(inputs),
         deployment.render(inputs, NO_MOUNTS),
     ]
+
+
+def role_binding_of(name: str, namespace: str) -> Child:
+    """What it has besides where an administrator allowed that."""
+    child = role_binding.render(_inputs(name, namespace))
+    assert child is not None
+    return child
 
 
 def config_map_names_of(name: str, namespace: str) -> list[str]:

@@ -77,13 +77,16 @@ class Fault:
 
 _NO_FAULT = Fault()
 
+BOOKMARK_S = 2.0
+"""How long before the end of a watch the API server sends a bookmark."""
+
 
 class FakeClient(Client):
     """Implements all that `Client` does. Need not be entered.
 
     Args:
         api: who answers.
-        latency_s: how long a request takes, on the loop's clock.
+        latency_s: how long a request takes, on the loop's clock; it arrives after half of that.
 
     Attributes:
         calls: what was asked so far, without discovery.
@@ -151,7 +154,19 @@ class FakeClient(Client):
             self._in_flight -= 1
 
     async def _answer(self, request: HttpRequest) -> Any:
-        await asyncio.sleep(self.latency_s)
+        await self._travel()
+        try:
+            answer = await self._arrived(request)
+        except Exception:
+            await self._travel()
+            raise
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self.latency_s / 2)
+
+    async def _arrived(self, request: HttpRequest) -> Any:
         if discovery.answers(request.path):
             return discovery.answer(self.api, request.path)
         call = read_call(self.api.clusters, request, asyncio.get_running_loop().time())
@@ -238,6 +253,7 @@ class FakeClient(Client):
             chunk=1 << 16,
             fault=broken,
             selection=_selection(call, request),
+            bookmark_s=BOOKMARK_S,
         )
         self.open_streams += 1
         try:

@@ -45,6 +45,9 @@ _WITH_GENERATION: Final = frozenset(
         *(INGRESS, NETWORK_POLICY, ROUTE),
     }
 )
+FINALIZERS: Final = {PERSISTENT_VOLUME_CLAIM: "kubernetes.io/pvc-protection"}
+"""What an object has from its birth; a controller takes it away when nobody uses the object."""
+
 _IMMUTABLE: Final = "field is immutable"
 _IMMUTABLE_CONTENT: Final = "field is immutable when `immutable` is set"
 
@@ -92,16 +95,27 @@ def _broken_update(resource: Resource, old: Json, new: Json) -> Iterator[Cause]:
         yield "FieldValueForbidden", "metadata.finalizers", f"Forbidden: {text}"
     if resource in {CONFIG_MAP, SECRET}:
         yield from _broken_content(old, new)
-    for path in _FIXED.get(resource, ()):
+    for path, text in _FIXED.get(resource, {}).items():
         if _at(old, path) != _at(new, path):
-            yield "FieldValueInvalid", path, f"Invalid value: {_IMMUTABLE}"
+            yield "FieldValueInvalid", path, f"Invalid value: {text}"
+    if resource == PERSISTENT_VOLUME_CLAIM and _claim_spec(old) != _claim_spec(new, old):
+        text = "spec is immutable after creation except resources.requests for bound claims"
+        yield "FieldValueForbidden", "spec", f"Forbidden: {text}"
 
 
-_FIXED: Final[Mapping[Resource, tuple[str, ...]]] = {
-    DEPLOYMENT: ("spec.selector",),
-    SECRET: ("type",),
-    ROLE_BINDING: ("roleRef",),
+_FIXED: Final[Mapping[Resource, Mapping[str, str]]] = {
+    DEPLOYMENT: {"spec.selector": _IMMUTABLE},
+    SECRET: {"type": _IMMUTABLE},
+    ROLE_BINDING: {"roleRef": "cannot change roleRef"},
 }
+
+
+def _claim_spec(claim: Json, old: Json | None = None) -> Json:
+    """What of it cannot be changed; the request of a bound claim can."""
+    spec: Json = dict(claim["spec"])
+    if _at(old or claim, "status.phase") == "Bound":
+        spec["resources"] = {**spec.get("resources", {}), "requests": None}
+    return spec
 
 
 def _broken_content(old: Json, new: Json) -> Iterator[Cause]:
@@ -157,11 +171,22 @@ _DEPLOYMENT_DEFAULTS: Final = {
         "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
     },
 }
+_DELAY: Final = "initialDelaySeconds"
 _SERVICE_DEFAULTS: Final = {
     "type": "ClusterIP",
     "clusterIP": "10.96.0.10",
     "clusterIPs": ["10.96.0.10"],
 }
+
+
+def _container(container: Json) -> Json:
+    """A delay of nothing is none."""
+    probes = {
+        name: {field: value for field, value in probe.items() if value or field != _DELAY}
+        for name in ("startupProbe", "readinessProbe", "livenessProbe")
+        if (probe := container.get(name))
+    }
+    return {**container, **probes}
 
 
 def _service_spec(spec: Json) -> Json:
@@ -184,6 +209,6 @@ def _without_empty(obj: Json, *names: str) -> Json:
 
 def _deployment_spec(spec: Json) -> Json:
     pod = spec["template"]["spec"]
-    containers = [{"resources": {}, **container} for container in pod["containers"]]
+    containers = [{"resources": {}, **_container(each)} for each in pod["containers"]]
     template = {**spec["template"], "spec": {**pod, "containers": containers}}
     return {**_DEPLOYMENT_DEFAULTS, **spec, "template": template}

@@ -339,6 +339,8 @@ class FakeApi:
             raise failures.invalid(resource, key.name, *causes)
         metadata = new["metadata"]
         metadata["managedFields"] = entries_of(managers)
+        if old is None and resource in rules.FINALIZERS:
+            metadata["finalizers"] = [*metadata.get("finalizers", ()), rules.FINALIZERS[resource]]
         generation = rules.generation(resource, old, new)
         if generation is not None:
             metadata["generation"] = generation

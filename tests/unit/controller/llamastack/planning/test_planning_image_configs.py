@@ -17,15 +17,8 @@ from configs.base import BaseConfig, read_base
 from configs.distributions import Distributions
 from configs.engine import BASE_REQUIRED
 from controller.llamastack.cache.observed import Observed
-from controller.llamastack.cache.readers import Caches
-from controller.llamastack.cache.reference_index import Referenced, reference_index
-from controller.llamastack.objects.kinds import (
-    CONFIG_MAP,
-    LLAMA_STACK,
-    PERSISTENT_VOLUME_CLAIM,
-    SECRET,
-    SERVICE_ACCOUNT,
-)
+from controller.llamastack.cache.reference_index import reference_index
+from controller.llamastack.objects.kinds import SECRET, SERVICE_ACCOUNT
 from controller.llamastack.planning.image_configs import (
     Answer,
     Failed,
@@ -42,10 +35,13 @@ from controller.llamastack.planning.image_configs import (
 from controller.llamastack.planning.image_planner import ImageAwarePlanner
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.planning.planner import Planner
+from controller.llamastack.render import labels
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
 from controller.llamastack.status.facts import Facts
 from informers.ports import Object, ObjectKey, key_of
+from tests.support.fakeapi.caches import FakeCaches
+from tests.support.fakeapi.server import FakeApi
 
 IMAGE = "quay.io/team/mine:1"
 QUESTION = Question(IMAGE, "n", "demo-sa", ())
@@ -111,41 +107,11 @@ class Images:
         return self.answer
 
 
-class Store:
-    """A cache."""
-
-    def __init__(self, **versions: str) -> None:
-        self.versions: Mapping[str, str] = versions
-
-    def get(self, key: ObjectKey) -> Object | None:
-        version = self.versions.get(key.name) if key.namespace == "n" else None
-        return None if version is None else {"metadata": {"resourceVersion": version}}
-
-    def reached(self, key: ObjectKey, resource_version: str) -> bool:
-        return True
-
-    def by_index(self, index: str, value: str) -> list[Object]:
-        return []
-
-
 def plans(
-    answer: Answer, distributions: Distributions = DISTRIBUTIONS, **versions: str
+    answer: Answer, distributions: Distributions = DISTRIBUTIONS, api: FakeApi | None = None
 ) -> tuple[ImageAwarePlanner, Images]:
-    images = Images(answer)
-    return ImageAwarePlanner(Planner(distributions), images, caches_of(**versions)), images
-
-
-def caches_of(**versions: str) -> Caches:
-    store, nothing = Store(**versions), Store()
-    return Caches(
-        {
-            LLAMA_STACK: store,
-            Referenced(SECRET): store,
-            SERVICE_ACCOUNT: store,
-            CONFIG_MAP: nothing,
-            PERSISTENT_VOLUME_CLAIM: nothing,
-        }
-    )
+    images, caches = Images(answer), FakeCaches(api or FakeApi())
+    return ImageAwarePlanner(Planner(distributions), images, caches), images
 
 
 def seen(cr: Object) -> Observed:
@@ -187,14 +153,18 @@ def test_registry_is_asked_only_where_its_answer_can_matter(
 
 def test_question_has_the_eyes_of_the_pod() -> None:
     overrides = {"imagePullSecrets": [{"name": "b"}, {"name": "a"}], "serviceAccountName": "own"}
-    labelled, images = plans(Pending(), own="4", a="7")
+    api = FakeApi()
+    own = api.put(SERVICE_ACCOUNT, ObjectKey("n", "own"), metadata={"labels": labels.of_objects()})
+    pull = api.put(SECRET, ObjectKey("n", "a"))
+    versions = [obj["metadata"]["resourceVersion"] for obj in (own, pull)]
+    labelled, images = plans(Pending(), api=api)
 
     labelled.plan(seen(resource(workload={"overrides": overrides})))
     labelled.plan(seen(resource() | {"metadata": {**resource()["metadata"], "generation": 4}}))
 
     key = ObjectKey("n", "demo")
     assert images.asked == [
-        (Question(IMAGE, "n", "own", ("b", "a")), key, "4 - 7"),
+        (Question(IMAGE, "n", "own", ("b", "a")), key, " - ".join(versions)),
         (QUESTION, key, "-"),
     ]
 
@@ -250,7 +220,9 @@ def test_labels_win_over_the_embedded_base_of_a_named_distribution() -> None:
 
 @pytest.mark.parametrize("images", [NoImageConfigs(), Images(Unlabelled())])
 def test_image_without_labels_requires_a_base_word_for_word(images: Any) -> None:
-    plan = ImageAwarePlanner(Planner(DISTRIBUTIONS), images, caches_of()).plan(seen(resource()))
+    plan = ImageAwarePlanner(Planner(DISTRIBUTIONS), images, FakeCaches(FakeApi())).plan(
+        seen(resource())
+    )
 
     assert plan.problem is not None
     assert plan.problem.reason == Reason.BASE_CONFIG_REQUIRED
