@@ -139,7 +139,6 @@ class Reason(StrEnum):
     HEALTH_CHECK_FAILED = "HealthCheckFailed"
     HEALTH_CHECK_PENDING = "HealthCheckPending"
     SERVICE_READY = "ServiceReady"
-    SERVICE_FAILED = "ServiceFailed"
     NETWORK_POLICY_OFF = "NetworkPolicyOff"
     """An Event: the resource says who may connect, and policies are switched off."""
     STORAGE_READY = "StorageReady"
