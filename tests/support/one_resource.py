@@ -129,7 +129,7 @@ class OneResource:
 
     def roll_out(self) -> None:
         """Every pod that the Deployment wants serves."""
-        live = self.api.get(DEPLOYMENT, KEY)
+        live = self.deployment
         count = live["spec"]["replicas"]
         numbers = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), count)
         self.api.put_status(
@@ -206,6 +206,11 @@ class OneResource:
         """The calls that may have changed something."""
         writes = ("create", "update", "apply", "json-patch", "merge-patch", "delete")
         return self.verbs(*writes)
+
+    @property
+    def deployment(self) -> Json:
+        """Of the resource, live."""
+        return self.api.get(DEPLOYMENT, KEY)
 
     @property
     def status(self) -> Json:
