@@ -110,9 +110,8 @@ def described(
     if version:
         result["version"] = version
     config: dict[str, Any] = {}
-    distribution = (cr.get("spec") or {}).get("distribution") or {}
     if operator_facts.distributions:
-        config["activeDistribution"] = str(distribution.get("name") or "custom")
+        config["activeDistribution"] = _distribution_name(cr)
         config["availableDistributions"] = dict(operator_facts.distributions)
     if found.template:
         config["podTemplate"] = found.template
@@ -121,6 +120,14 @@ def described(
     if config:
         result["distributionConfig"] = config
     return result
+
+
+def _distribution_name(cr: Object) -> str:
+    """As the spec says it, which need not be valid: then the status has to tell why."""
+    found: Any = cr.get("spec")
+    for name in ("distribution", "name"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return str(found or "custom")
 
 
 def sentence(found: CurrentReport) -> str | None:

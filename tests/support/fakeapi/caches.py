@@ -32,10 +32,12 @@ class FakeCache:
 
     Attributes:
         lags: whether it stays as it is.
+        handlers: are told of what happens.
     """
 
     def __init__(self, api: FakeApi, watch: Watch) -> None:
         self.lags = False
+        self.handlers: list[Handler] = []
         self._cluster = api.cluster(watch.resource)
         self._selection = Selection(labels=watch.label_selector, metadata_only=watch.metadata_only)
         self._store = Store(indexers=watch.indexers)
@@ -46,11 +48,10 @@ class FakeCache:
             on_error=_unexpected,
         )
         self._position = 0
-        self._handlers: list[Handler] = []
 
     def add_handler(self, handler: Handler) -> None:
         """Tell a handler of what is going to happen, when somebody reads."""
-        self._handlers.append(handler)
+        self.handlers.append(handler)
 
     def get(self, key: ObjectKey) -> Object | None:
         """See :meth:`controller.runtime.ports.Reader.get`."""
@@ -96,7 +97,7 @@ class FakeCache:
             self._tell(self._store.apply(key, obj, version))
 
     def _tell(self, change: Change | None) -> None:
-        for handler in self._handlers:
+        for handler in self.handlers:
             match change:
                 case Added(obj):
                     handler.on_add(obj, initial=False)
