@@ -14,8 +14,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hack.coverage import figures, report
+from hack.coverage import report
 from hack.coverage.exceptions import EXCEPTIONS
+from hack.coverage.figures import (
+    PYTHON,
+    Committed,
+    compare,
+    format_figures,
+    measured_figures,
+    parse_figures,
+)
 from hack.coverage.modules import Module
 from hack.coverage.reader import NotMeasuredError, read_modules
 
@@ -70,17 +78,23 @@ def _show_details(modules: Iterable[Module], paths: Sequence[str]) -> None:
 
 
 def _update(modules: Iterable[Module]) -> int:
-    measured = figures.measured_figures(modules)
-    FIGURES.write_text(figures.format_figures(measured), "utf-8")
+    measured = measured_figures(modules)
+    FIGURES.write_text(format_figures(Committed(PYTHON, measured)), "utf-8")
     _show(report.format_figures_table(measured))
     return 0
 
 
 def _compare(modules: Iterable[Module]) -> int:
-    measured = figures.measured_figures(modules)
-    committed = figures.parse_figures(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
-    comparison = figures.compare(committed, measured)
+    measured = measured_figures(modules)
     _show(report.format_figures_table(measured))
+    if not FIGURES.exists():
+        print(f"error: {FIGURES} is missing: commit the one that `make coverage UPDATE=1` writes")
+        return 1
+    committed = parse_figures(FIGURES.read_text("utf-8"))
+    if committed.python != PYTHON:
+        print(f"not compared: this is Python {PYTHON}, {FIGURES} is of {committed.python}")
+        return 0
+    comparison = compare(committed.parts, measured)
     _show(report.format_comparison(comparison))
     return 0 if comparison.holds else 1
 

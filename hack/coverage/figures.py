@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from typing import Final
 from hack.coverage.modules import Module, Share
 
 TOLERANCE: Final = 3
-"""Thousandths by which a figure may fall: a few branches depend on who is first."""
+"""Thousandths by which a figure may fall: a few branches may depend on what is faster."""
 
-_SPLIT: Final = ("controller", "llamastack_operator")
-"""Packages that are too large and too mixed for one figure: each of their packages has its own."""
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The release of Python that measures; what counts as a branch differs a little among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class Figures:
 
     branches: int
     lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What `figures.json` says.
+
+    Attributes:
+        python: the release that the figures were measured with.
+        parts: figures by the name of the part.
+    """
+
+    python: str
+    parts: Mapping[str, Figures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,12 @@ class Comparison:
 
 
 def part_of(module: str) -> str:
-    """The part of the product that a module's lines and branches count for.
+    """The part of the product that a module's lines and branches count for: its package.
 
     Args:
         module: The path of a module, from the root of the repository.
     """
-    package, *inner = PurePosixPath(module).parent.parts
-    return f"{package}.{inner[0]}" if inner and package in _SPLIT else package
+    return ".".join(PurePosixPath(module).parent.parts)
 
 
 def measured_figures(modules: Iterable[Module]) -> dict[str, Figures]:
@@ -133,27 +146,34 @@ def _changes(part: str, committed: Figures, measured: Figures) -> Iterator[Chang
             yield Change(part, kind, before, after)
 
 
-def parse_figures(text: str) -> dict[str, Figures]:
+def parse_figures(text: str) -> Committed:
     """Read committed figures.
 
     Args:
         text: JSON, as `format_figures` makes it.
     """
-    return {
-        part: Figures(round(figures["branches"] * 10), round(figures["lines"] * 10))
-        for part, figures in json.loads(text).items()
-    }
+    committed = json.loads(text)
+    return Committed(
+        python=committed["python"],
+        parts={
+            part: Figures(round(figures["branches"] * 10), round(figures["lines"] * 10))
+            for part, figures in committed["percent"].items()
+        },
+    )
 
 
-def format_figures(figures: Mapping[str, Figures]) -> str:
+def format_figures(committed: Committed) -> str:
     """Figures as they are committed: JSON, a line a part, in percent.
 
     Args:
-        figures: By the name of the part.
+        committed: The figures, in thousandths.
     """
     rows = (
-        f"  {json.dumps(part)}: "
-        + json.dumps({"branches": figure.branches / 10, "lines": figure.lines / 10})
-        for part, figure in sorted(figures.items())
+        f"    {json.dumps(part)}: "
+        + json.dumps({"branches": figures.branches / 10, "lines": figures.lines / 10})
+        for part, figures in sorted(committed.parts.items())
     )
-    return "{\n" + ",\n".join(rows) + "\n}\n"
+    return (
+        f'{{\n  "python": {json.dumps(committed.python)},\n'
+        '  "percent": {\n' + ",\n".join(rows) + "\n  }\n}\n"
+    )

@@ -92,9 +92,9 @@ def format_figures_table(measured: Mapping[str, Figures]) -> Iterator[str]:
     Args:
         measured: Figures by the name of the part.
     """
-    yield f"{'percent covered':<36} {'branches':>8} {'lines':>6}"
+    yield f"{'percent covered':<40} {'branches':>8} {'lines':>6}"
     for part, figures in measured.items():
-        yield f"{part:<36} {figures.branches / 10:>8} {figures.lines / 10:>6}"
+        yield f"{part:<40} {figures.branches / 10:>8} {figures.lines / 10:>6}"
 
 
 def format_comparison(comparison: Comparison) -> Iterator[str]:

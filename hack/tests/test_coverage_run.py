@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hack.coverage import plugin
+from hack.coverage.figures import PYTHON
 from hack.root import ROOT
 
 _FILES = {
@@ -48,8 +49,11 @@ def test_minus(): assert sign(-1) == "-"
 def test_minus_again(): assert sign(-2) == "-"
 """,
     "tests/unit/test_plus.py": """
+import os
 from product.sign import sign
 def test_plus(): assert sign(1) == "+"
+def test_programs_of_a_test_are_not_measured():
+    assert not os.environ.get("LLAMASTACK_OPERATOR_COVERAGE")
 """,
 }
 
@@ -72,6 +76,12 @@ def _run(project: Path, *arguments: str, wanted: str = "1") -> subprocess.Comple
         text=True,
         check=False,
     )
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["one", "two"])
@@ -99,17 +109,21 @@ def test_figures_are_written_and_held_from_then_on(project: Path) -> None:
     unknown = _run(project, "hack.coverage")
     assert _run(project, "hack.coverage", "--update").returncode == 0
     held = _run(project, "hack.coverage", "--map")
-    figures.write_text(figures.read_text("utf-8").replace("50.0", "100.0"), "utf-8")
+    _replace(figures, "50.0", "100.0")
     fell = _run(project, "hack.coverage")
+    _replace(figures, f'"{PYTHON}"', '"3.10"')
+    other = _run(project, "hack.coverage")
     part = _run(project, "hack.coverage", "--part")
 
     assert unknown.returncode == 1
-    assert "error: product has no figure" in unknown.stdout
+    assert "error: hack/coverage/figures.json is missing" in unknown.stdout
     assert held.returncode == 0
     assert "2 unit/product/test_minus" in held.stdout
     assert re.search(r"product/never.py +0 of +1, .* expected in tests/unit/product", held.stdout)
     assert fell.returncode == 1
     assert "product: coverage of branches fell from 100.0 % to 50.0 %" in fell.stdout
+    assert other.returncode == 0
+    assert other.stdout.endswith("hack/coverage/figures.json is of 3.10\n")
     assert part.returncode == 0
 
 
