@@ -20,6 +20,11 @@ IMG ?= llamastack-operator:$(VERSION)
 KUBECTL ?= kubectl
 CONTAINER_TOOL ?= $(shell command -v podman || command -v docker)
 UPGRADE ?=
+UPDATE ?=
+
+# Measured are the tests below a real API server: they are to reach the code by themselves.
+MEASURED_TESTS = LLAMASTACK_OPERATOR_COVERAGE=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+	-m 'not (apiserver or servers or bench or matrix or e2e)'
 
 ##@ Start here
 
@@ -37,7 +42,9 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 .PHONY: test
 test: lint type binaries servers ## Run every check and every test
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not (bench or matrix or e2e)' || failed=1; \
+	@{ $(MEASURED_TESTS) && $(BIN)/python -m hack.coverage; } || failed=1; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile \
+	  -m '(apiserver or servers) and not (bench or matrix or e2e)' || failed=1; \
 	$(BIN)/python -m pytest -m 'bench or matrix' || failed=1; \
 	exit $${failed:-0}
 else
@@ -55,6 +62,11 @@ e2e: .venv ## Run the operator and real servers in containers on a real node; ne
 .PHONY: test-fast
 test-fast: .venv ## Run the tests that need neither an API server nor Llama Stack servers
 	$(BIN)/python -m pytest -m 'not apiserver and not servers and not e2e' $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: .venv ## Measure what those tests reach; UPDATE=1 writes the figures that may not fall
+	$(MEASURED_TESTS) $(PYTEST_ARGS)
+	@$(BIN)/python -m hack.coverage --map $(if $(PYTEST_ARGS),--part,$(if $(UPDATE),--update))
 
 .PHONY: format
 format: .venv ## Format the code, fix what can be fixed automatically

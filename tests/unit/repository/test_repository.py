@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import cache
+from itertools import product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +182,18 @@ def _targets() -> dict[str, str]:
     return dict(found)
 
 
-def _make(*arguments: str) -> str:
+def _run_make(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ("make", "--no-print-directory", *arguments)
     # A make that runs these tests hands its own variables down.
     env = {name: value for name, value in os.environ.items() if name not in _MAKES_OWN}
-    return subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+@cache
+def _make(*arguments: str) -> str:
+    ran = _run_make(*arguments)
+    ran.check_returncode()
+    return ran.stdout
 
 
 def test_help_lists_every_target_and_is_what_make_alone_does() -> None:
@@ -206,15 +213,49 @@ def test_make_test_runs_every_check_and_every_test() -> None:
         assert any(shown.startswith(f".venv/bin/{program}") for shown in programs), program
 
 
-@pytest.mark.parametrize("matrix", [False, True])
-@pytest.mark.parametrize("bench", [False, True])
-def test_make_test_runs_every_test_once(bench: bool, matrix: bool) -> None:
-    def is_marked(name: str, /, **_: str | int | bool | None) -> bool:
-        return {"bench": bench, "matrix": matrix, "e2e": False}[name]
+@pytest.mark.parametrize("marked", list(product([False, True], repeat=4)))
+def test_make_test_runs_every_test_once(marked: tuple[bool, ...]) -> None:
+    marks = dict(zip(("apiserver", "servers", "bench", "matrix"), marked, strict=True))
 
-    runs = re.findall(r"-m pytest .*-m '(.*)' ", _make("--dry-run", "test"))
+    def is_marked(name: str, /, **_: str | int | bool | None) -> bool:
+        return {**marks, "e2e": False}[name]
+
+    runs = re.findall(r"-m pytest [^']*-m '(.*)' ", _make("--dry-run", "test"))
 
     assert [Expression.compile(run).evaluate(is_marked) for run in runs].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("failing", "left_out"),
+    [
+        ("nothing", []),
+        ("-m pytest -n 2 --dist loadfile -m not", ["-m hack.coverage"]),
+        ("-m hack.coverage", []),
+        ("(apiserver or servers) and", []),
+        ("-m bench", []),
+    ],
+)
+def test_make_test_runs_all_parts_and_fails_if_one_does(
+    tmp_path: Path, failing: str, left_out: list[str]
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$@"\ncase "$*" in *"{failing}"*) exit 1;; esac\n', encoding="utf-8"
+    )
+    python.chmod(0o755)
+    prepared = [word for name in ("lint", "type", "binaries", "servers") for word in ("-o", name)]
+
+    ran = _run_make(*prepared, "test", f"BIN={tmp_path}")
+
+    expected = ["-m pytest -n 2", "-m hack.coverage", "-m pytest -n 2", "-m pytest -m bench"]
+    for command in left_out:
+        expected.remove(command)
+    commands = [
+        line[: len(start)]
+        for line, start in zip_longest(ran.stdout.splitlines(), expected, fillvalue="")
+    ]
+    assert commands == expected
+    assert (ran.returncode == 0) == (failing == "nothing")
 
 
 def test_make_test_runs_what_it_is_told_to() -> None:

@@ -1,0 +1,103 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the last measured run of the tests executed: ``python -m hack.coverage``.
+
+The exit code is 0, or 1 if a figure fell, or 2 if nothing was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from hack.coverage import report
+from hack.coverage.exceptions import EXCEPTIONS
+from hack.coverage.figures import (
+    PYTHON,
+    Committed,
+    compare,
+    format_figures,
+    measured_figures,
+    parse_figures,
+)
+from hack.coverage.modules import Module
+from hack.coverage.reader import NotMeasuredError, read_modules
+
+FIGURES: Final = Path("hack/coverage/figures.json")
+"""The committed figures, from the root of the repository."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what was asked for; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        modules = read_modules()
+    except NotMeasuredError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.paths:
+        _show_details(modules, options.paths)
+        return 0
+    if options.map:
+        _show(report.format_map(modules))
+    if options.part:
+        return 0
+    _show(report.format_missed(modules, EXCEPTIONS))
+    return _update(modules) if options.update else _compare(modules)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hack.coverage",
+        description="What the last run of the tests executed that was measured (make coverage).",
+    )
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="modules or folders: all that is known of them"
+    )
+    parser.add_argument("--map", action="store_true", help="which test files cover which module")
+    parser.add_argument("--update", action="store_true", help=f"write {FIGURES}")
+    parser.add_argument(
+        "--part", action="store_true", help="only some tests ran: compare no figures"
+    )
+    return parser
+
+
+def _show(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _show_details(modules: Iterable[Module], paths: Sequence[str]) -> None:
+    for module in modules:
+        if any(Path(module.path).is_relative_to(path) for path in paths):
+            _show(report.format_details(module))
+
+
+def _update(modules: Iterable[Module]) -> int:
+    measured = measured_figures(modules)
+    FIGURES.write_text(format_figures(Committed(PYTHON, measured)), "utf-8")
+    _show(report.format_figures_table(measured))
+    return 0
+
+
+def _compare(modules: Iterable[Module]) -> int:
+    measured = measured_figures(modules)
+    _show(report.format_figures_table(measured))
+    if not FIGURES.exists():
+        print(f"error: {FIGURES} is missing: commit the one that `make coverage UPDATE=1` writes")
+        return 1
+    committed = parse_figures(FIGURES.read_text("utf-8"))
+    if committed.python != PYTHON:
+        print(f"not compared: this is Python {PYTHON}, {FIGURES} is of {committed.python}")
+        return 0
+    comparison = compare(committed.parts, measured)
+    _show(report.format_comparison(comparison))
+    return 0 if comparison.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
