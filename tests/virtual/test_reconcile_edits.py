@@ -233,7 +233,7 @@ async def test_bundle_of_certificates_goes_with_the_last_reference_to_one() -> N
 
 
 def _broken(world: OneResource, resource: Resource) -> None:
-    world.api.delete(resource, child_key(resource))
+    world.api.remove(resource, child_key(resource))
 
 
 @pytest.mark.parametrize(

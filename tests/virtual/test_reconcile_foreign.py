@@ -131,7 +131,7 @@ async def test_name_that_becomes_free_is_taken_at_the_next_look(resource: Resour
     world = OneResource(EVERYTHING, options=POLICIES)
     put_foreign(world, resource)
     await world.reconcile()
-    world.api.delete(resource, child_key(resource))
+    world.api.remove(resource, child_key(resource))
 
     assert await world.reconcile() == Result.done()
 

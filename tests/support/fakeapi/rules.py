@@ -111,8 +111,10 @@ _FIXED: Final[Mapping[Resource, Mapping[str, str]]] = {
 
 
 def _claim_spec(claim: Json, old: Json | None = None) -> Json:
-    """What of it cannot be changed; the request of a bound claim can."""
+    """What of it cannot be changed; the request of a bound claim can, and a volume is set once."""
     spec: Json = dict(claim["spec"])
+    if not _at(old or claim, "spec.volumeName"):
+        spec.pop("volumeName", None)
     if _at(old or claim, "status.phase") == "Bound":
         spec["resources"] = {**spec.get("resources", {}), "requests": None}
     return spec

@@ -284,6 +284,12 @@ class FakeApi:
         cluster = self.cluster(resource)
         return cluster.stamped(cluster.record("MODIFIED", bare({**live, "metadata": marked})))
 
+    def remove(self, resource: Resource, key: ObjectKey) -> None:
+        """Delete an object, and do what its finalizers wait for."""
+        left = self.delete(resource, key)
+        if left["metadata"].get("finalizers"):
+            self.replace(resource, {**left, "metadata": {**left["metadata"], "finalizers": []}})
+
     def collect_garbage(self) -> None:
         """Delete what has owners of which none is there any more."""
         if self._collecting:
