@@ -88,6 +88,7 @@ class OneResource:
     Args:
         spec: of the resource; ``None`` if there is none yet.
         credentials: whether the Secret is there that `WITH_SECRET` names.
+        served: kinds beside the usual ones.
         reach: see `MemoryOperator`; so are the rest.
     """
 
@@ -97,12 +98,13 @@ class OneResource:
         *,
         credentials: bool = True,
         latency_s: float = 0.0,
+        served: Iterable[Resource] = (),
         reach: Reach | None = None,
         options: Options | None = None,
         images: ImageConfigs | None = None,
         prober: ServerProber | None = None,
     ) -> None:
-        self.api = FakeApi()
+        self.api = FakeApi(*served)
         self.client = FakeClient(self.api, latency_s=latency_s)
         if credentials:
             self.put_credentials()
