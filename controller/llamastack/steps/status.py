@@ -75,7 +75,9 @@ class StatusStep:
 
 
 def _manifest(cr: Object, status: dict[str, Any]) -> Manifest:
-    """With the uid, so that a namesake made meanwhile does not get it (E9)."""
+    """With the uid (E9), which the API server checks on the object itself, but not on its status: a
+    namesake made meanwhile gets this status, until its own reconcile, which is queued, corrects it.
+    """
     key = key_of(cr)
     return {
         "apiVersion": LLAMA_STACK.api_version,
