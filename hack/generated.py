@@ -9,6 +9,7 @@ of them is out of date, and ``make crd`` makes all of them again.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from api.crd import NAME, custom_resource_definition
@@ -62,6 +63,7 @@ def _flags() -> str:
 
 def main() -> None:
     """Write what is out of date, and say so."""
+    argparse.ArgumentParser(prog="python -m hack.generated", description=__doc__).parse_args()
     for path, text in generated_files().items():
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, encoding="utf-8")

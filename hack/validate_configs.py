@@ -14,6 +14,7 @@ One line a base and case; the exit code is 1 if anything is wrong.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -170,6 +171,9 @@ def releases_of(resolved: Resolved) -> tuple[Release, ...]:
 
 def main() -> int:
     """Print a line a base and case; 1 if anything is wrong."""
+    argparse.ArgumentParser(
+        prog="python -m hack.validate_configs", description=__doc__
+    ).parse_args()
     known = Distributions.load().known
     needed = {release for resolved in known.values() for release in releases_of(resolved)}
     failed = 0

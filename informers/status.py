@@ -78,7 +78,8 @@ def error_of(
         given = status.get("code")
         code = given if isinstance(given, int) else int(HTTPStatus.INTERNAL_SERVER_ERROR)
     reason = str(status.get("reason", ""))
-    message = str(status.get("message") or reason or f"{otherwise}: HTTP {code}")[:_MAX_MESSAGE]
+    unsaid = f"{otherwise}: HTTP {code}" + (f" {reason}" if reason else "")
+    message = str(status.get("message") or unsaid)[:_MAX_MESSAGE]
     return type_of(code, reason, message, causes)(
         message,
         code=code,

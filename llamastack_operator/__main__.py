@@ -103,12 +103,14 @@ def _imported(name: str) -> ModuleType:
     """A module. What it defines stays, so the garbage collector need not look at it, ever."""
     if name in sys.modules:
         return sys.modules[name]
+    collects = gc.isenabled()
     gc.disable()
     try:
         return importlib.import_module(name)
     finally:
         gc.freeze()
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 class _Version(argparse.Action):
@@ -117,7 +119,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from llamastack_operator.version import VERSION  # noqa: PLC0415
 
-        say(VERSION)
+        parser._print_message(f"{VERSION}\n", sys.stdout)  # noqa: SLF001 -- as argparse does it
         parser.exit()
 
 
@@ -136,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
         return EXIT_UNREAD
+    except OSError as error:  # no room for the help
+        return _fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
         say("interrupted", sys.stderr)
         return EXIT_INTERRUPTED

@@ -40,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if options.paths:
-        _show_details(modules, options.paths)
-        return 0
+        return _show_details(modules, options.paths)
     if options.map:
         _show(report.format_map(modules))
     if options.part:
@@ -71,10 +70,13 @@ def _show(lines: Iterable[str]) -> None:
         print(line)
 
 
-def _show_details(modules: Iterable[Module], paths: Sequence[str]) -> None:
-    for module in modules:
-        if any(Path(module.path).is_relative_to(path) for path in paths):
-            _show(report.format_details(module))
+def _show_details(modules: Iterable[Module], paths: Sequence[str]) -> int:
+    found = [m for m in modules if any(Path(m.path).is_relative_to(path) for path in paths)]
+    for module in found:
+        _show(report.format_details(module))
+    if not found:
+        print(f"error: no module is at {' or '.join(paths)}", file=sys.stderr)
+    return 0 if found else 1
 
 
 def _update(modules: Iterable[Module]) -> int:

@@ -11,16 +11,13 @@ the object: labels, annotations, owner references, and fields of the spec that n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from controller.llamastack.objects.kinds import FIELD_MANAGER
 from informers.errors import NotFound, ProtocolError
 from informers.ports import Object, Resource
 from llamastack_operator.election.core import Lease, Record
 from llamastack_operator.kube.ports import Requester
-
-if TYPE_CHECKING:
-    pass
 
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 REQUEST_TIMEOUT_S = 5.0  # the elector bounds each request too; this is the transport's own limit

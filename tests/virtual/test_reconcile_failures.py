@@ -261,3 +261,13 @@ async def test_leftover_that_cannot_be_deleted_is_raised_although_the_resource_i
     assert await world.reconcile() == Result.done()
     assert world.there([INGRESS]) == set()
     assert child_key(INGRESS) in world.client.keys("delete", INGRESS)
+
+
+async def test_bug_in_the_write_of_the_deployment_keeps_no_child_beside_it() -> None:
+    world = OneResource(LEAST)
+    world.client.faults.append(Fault("create", DEPLOYMENT, error=ZeroDivisionError("a bug")))
+
+    with pytest.raises(ZeroDivisionError):
+        await world.reconcile()
+
+    assert world.api.find(SERVICE, child_key(SERVICE)) is not None

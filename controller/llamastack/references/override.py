@@ -8,7 +8,7 @@ configuration. One in another namespace cannot be mounted; where the administrat
 its content is copied to an immutable ConfigMap of ours, with the names, the owner and the pruning
 of generated ones (R-D3), so that the copy cannot change under a running server either.
 
-Only what the text is counts here; that it is there was found out before (``resolving``).
+Only what the text is counts here; that it is there was found out before (``resolver``).
 """
 
 from __future__ import annotations

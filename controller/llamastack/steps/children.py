@@ -26,7 +26,7 @@ from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Mounts
 from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.outcome import STEP_ERRORS, Failure, Outcome, failed
-from controller.runtime.concurrency import gather_settled
+from controller.runtime.concurrency import gather_settled, unwrap
 from informers.errors import ApiError
 from informers.ports import key_of
 
@@ -94,7 +94,9 @@ class ChildrenStep:
             references: with the content of those that are made from what users made.
             configuration: says which ConfigMap holds it already, if one does.
         """
-        made, failure = await self._settle(self._needed_by_pods(observed, inputs, references))
+        made, failure = _unwrapped(
+            await _settled(self._needed_by_pods(observed, inputs, references))
+        )
         if failure is not None:
             return failed(Outcome(observed.deployment), failure)
         config_map, claim = made.get(CONFIG_MAP.kind), made.get(PERSISTENT_VOLUME_CLAIM.kind)
@@ -102,12 +104,11 @@ class ChildrenStep:
             key_of(config_map.live).name if config_map else configuration.config_map_name,
             claim.live if claim else None,
         )
-        made, failure = await self._settle(
-            self._rendered(inputs, [deployment.render(inputs, mounts)])
-        )
-        _, failure_beside = await self._settle(
-            self._rendered(inputs, table.after_deployment(inputs))
-        )
+        # Both before either is looked at: even a bug in one keeps nobody from the other.
+        first = await _settled(self._rendered(inputs, [deployment.render(inputs, mounts)]))
+        beside = await _settled(self._rendered(inputs, table.after_deployment(inputs)))
+        made, failure = _unwrapped(first)
+        _, failure_beside = _unwrapped(beside)
         if failure is not None:
             return failed(Outcome(observed.deployment), failure)
         applied = made[DEPLOYMENT.kind]
@@ -124,17 +125,6 @@ class ChildrenStep:
     def forget(self, child: Object) -> None:
         """A child is gone: drop what was remembered of it."""
         self._children.forget(child)
-
-    async def _settle(self, writes: Writes) -> tuple[dict[str, Applied], Failure | None]:
-        """Run the writes side by side: what was written, up to the first that failed."""
-        made: dict[str, Applied] = {}
-        for kind, result in zip(writes, await gather_settled(*writes.values()), strict=True):
-            if isinstance(result, STEP_ERRORS):
-                return made, Failure(result, kind)
-            if isinstance(result, BaseException):
-                raise result
-            made[kind] = result
-        return made, None
 
     def _needed_by_pods(self, observed: Observed, inputs: Inputs, references: Resolution) -> Writes:
         writes = self._rendered(inputs, table.before_deployment(inputs))
@@ -197,3 +187,20 @@ class ChildrenStep:
         except ApiError as error:
             return error
         return None
+
+
+async def _settled(writes: Writes) -> dict[str, Applied | BaseException]:
+    """What the writes came to, side by side, by kind."""
+    return dict(zip(writes, await gather_settled(*writes.values()), strict=True))
+
+
+def _unwrapped(
+    results: Mapping[str, Applied | BaseException],
+) -> tuple[dict[str, Applied], Failure | None]:
+    """What was written, up to the first write that failed; raises what is no failure but a bug."""
+    made: dict[str, Applied] = {}
+    for kind, result in results.items():
+        if isinstance(result, STEP_ERRORS):
+            return made, Failure(result, kind)
+        made[kind] = unwrap(result)
+    return made, None

@@ -75,8 +75,10 @@ class StatusStep:
 
 
 def _manifest(cr: Object, status: dict[str, Any]) -> Manifest:
-    """With the uid (E9), which the API server checks on the object itself, but not on its status: a
-    namesake made meanwhile gets this status, until its own reconcile, which is queued, corrects it.
+    """With the uid (E9).
+
+    The API server checks it on the object itself, but not on its status: a namesake made meanwhile
+    gets this status, until its own reconcile, which is queued, corrects it.
     """
     key = key_of(cr)
     return {

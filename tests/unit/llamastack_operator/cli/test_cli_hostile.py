@@ -251,6 +251,14 @@ def test_output_without_room_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, b"error: No space left on device\n")
 
 
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_help_without_room_is_no_traceback(word: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command(word), stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"error: No space left on device\n")
+
+
 def test_interrupt_says_so() -> None:
     """While it waits for standard input, which it says nothing about."""
     imported = "import os, sys; from llamastack_operator.__main__ import main; os.write(1, b'!')"

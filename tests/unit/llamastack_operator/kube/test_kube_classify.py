@@ -102,6 +102,14 @@ def test_message_of_the_server_is_kept_word_for_word() -> None:
     assert str(error) == text
 
 
+def test_status_without_a_message_names_the_request() -> None:
+    body = b'{"kind":"Status","reason":"Forbidden","code":403}'
+
+    assert str(status_error(403, {}, body, what="PATCH /apis/x")) == (
+        "PATCH /apis/x: HTTP 403 Forbidden"
+    )
+
+
 def test_body_that_is_no_status_object_is_never_shown() -> None:
     secret = b"<html>token=hunter2</html>"
 

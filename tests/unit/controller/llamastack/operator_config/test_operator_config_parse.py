@@ -115,7 +115,14 @@ def test_many_mistakes_are_a_few_lines() -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["a", "a:1", "docker.io/a/b_c:latest", "[::1]:5000/a", "r.example/a@sha256:" + "0" * 64],
+    [
+        "a",
+        "a:1",
+        "docker.io/a/b_c:latest",
+        "[::1]:5000/a",
+        "r.example/a@sha256:" + "0" * 64,
+        "r.example/a@sha384:" + "0" * 96,
+    ],
 )
 def test_images_of_every_form_are_taken(image: str) -> None:
     assert read({"image-overrides": f'starter: "{image}"'}).errors == ()
