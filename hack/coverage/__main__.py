@@ -20,8 +20,8 @@ from hack.coverage.figures import (
     PYTHON,
     Committed,
     compare,
+    executed_parts,
     format_figures,
-    measured_figures,
     parse_figures,
 )
 from hack.coverage.modules import Module
@@ -80,25 +80,28 @@ def _show_details(modules: Iterable[Module], paths: Sequence[str]) -> int:
 
 
 def _update(modules: Iterable[Module]) -> int:
-    measured = measured_figures(modules)
-    FIGURES.write_text(format_figures(Committed(PYTHON, measured)), "utf-8")
-    _show(report.format_figures_table(measured))
+    executed = executed_parts(modules)
+    figures = {part: share.figures for part, share in executed.items()}
+    _show(report.format_figures_table(executed, _committed().parts))
+    FIGURES.write_text(format_figures(Committed(PYTHON, figures)), "utf-8")
     return 0
 
 
 def _compare(modules: Iterable[Module]) -> int:
-    measured = measured_figures(modules)
-    _show(report.format_figures_table(measured))
-    if not FIGURES.exists():
-        print(f"error: {FIGURES} is missing: commit the one that `make coverage UPDATE=1` writes")
-        return 1
-    committed = parse_figures(FIGURES.read_text("utf-8"))
+    executed, committed = executed_parts(modules), _committed()
+    _show(report.format_figures_table(executed, committed.parts))
     if committed.python != PYTHON:
         print(f"not compared: this is Python {PYTHON}, {FIGURES} is of {committed.python}")
         return 0
-    comparison = compare(committed.parts, measured)
+    comparison = compare(committed.parts, executed)
     _show(report.format_comparison(comparison))
     return 0 if comparison.holds else 1
+
+
+def _committed() -> Committed:
+    if not FIGURES.exists():
+        return Committed(PYTHON, {})
+    return parse_figures(FIGURES.read_text("utf-8"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from hack.coverage.figures import Change, Comparison, Figures
+from hack.coverage.figures import Change, Comparison, Executed, Figures
 from hack.coverage.modules import WIDE_LEVELS, Module, expected_tests
 
 _SHOWN_TESTS = 3
@@ -86,15 +86,23 @@ def format_missed(modules: Iterable[Module], exceptions: Mapping[str, str]) -> I
         yield f"{path} is reached: take it out of hack/coverage/exceptions.py"
 
 
-def format_figures_table(measured: Mapping[str, Figures]) -> Iterator[str]:
-    """A row for each part of the product.
+def format_figures_table(
+    executed: Mapping[str, Executed], committed: Mapping[str, Figures]
+) -> Iterator[str]:
+    """A row for each part of the product: its figures, and in brackets the committed ones.
 
     Args:
-        measured: Figures by the name of the part.
+        executed: What was executed, by the name of the part.
+        committed: Figures, likewise.
     """
-    yield f"{'percent covered':<40} {'branches':>8} {'lines':>6}"
-    for part, figures in measured.items():
-        yield f"{part:<40} {figures.branches / 10:>8} {figures.lines / 10:>6}"
+    yield f"{'percent executed (committed)':<40} {'branches':<14} lines"
+    for part, share in executed.items():
+        now, before = share.figures, committed.get(part)
+        branches, lines = f"{now.branches / 10:>5}", f"{now.lines / 10:>5}"
+        if before:
+            branches += f" ({before.branches / 10})"
+            lines += f" ({before.lines / 10})"
+        yield f"{part:<40} {branches:<14} {lines}"
 
 
 def format_comparison(comparison: Comparison) -> Iterator[str]:
@@ -113,7 +121,9 @@ def format_comparison(comparison: Comparison) -> Iterator[str]:
         state = "no figure" if part in comparison.new else "a figure but no module"
         yield f"error: {part} has {state}: commit the figures of `make coverage UPDATE=1`"
     for change in comparison.risen:
-        yield f"{_said(change, 'rose')}: commit the figures of `make coverage UPDATE=1`"
+        yield _said(change, "rose")
+    if comparison.risen:
+        yield "What rose can be held from now on: commit the figures of `make coverage UPDATE=1`"
 
 
 def _said(change: Change, verb: str) -> str:

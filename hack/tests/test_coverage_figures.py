@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from hack.coverage.__main__ import FIGURES
 from hack.coverage.exceptions import EXCEPTIONS
 from hack.coverage.figures import (
-    TOLERANCE,
     Change,
     Committed,
-    Comparison,
+    Executed,
     Figures,
     compare,
+    executed_parts,
     format_figures,
-    measured_figures,
     parse_figures,
     part_of,
 )
@@ -44,7 +45,9 @@ def test_figures_of_a_part_are_those_of_all_its_lines_and_branches() -> None:
         _module("controller/__init__.py", Share(0, 0), Share(0, 0)),
     ]
 
-    assert measured_figures(modules) == {
+    figures = {part: executed.figures for part, executed in executed_parts(modules).items()}
+
+    assert figures == {
         "api": Figures(branches=500, lines=899),
         "configs": Figures(branches=1000, lines=1000),
     }
@@ -58,27 +61,38 @@ def test_figures_are_read_as_they_were_written() -> None:
     assert parse_figures(format_figures(committed)) == committed
 
 
-def test_figure_falls_or_rises_beyond_the_tolerance() -> None:
-    committed = {"api": Figures(branches=900, lines=900)}
+@pytest.mark.parametrize(
+    ("before", "share", "changed"),
+    [
+        (900, Share(9000, 10_000), False),
+        (900, Share(8970, 10_000), False),
+        (900, Share(8969, 10_000), True),
+        (900, Share(9039, 10_000), False),
+        (900, Share(9040, 10_000), True),
+        (900, Share(17, 20), False),
+        (900, Share(16, 20), True),
+        (900, Share(19, 20), False),
+        (900, Share(20, 20), True),
+        (1000, Share(0, 0), False),
+    ],
+)
+def test_figure_changes_by_more_than_the_tolerance_and_by_more_than_one(
+    before: int, share: Share, changed: bool
+) -> None:
+    after = share.permille
+    change = (Change("api", "branches", before, after),) if changed else ()
 
-    within = compare(committed, {"api": Figures(900 - TOLERANCE, 900 + TOLERANCE)})
-    beyond = compare(committed, {"api": Figures(900 - TOLERANCE - 1, 900 + TOLERANCE + 1)})
+    comparison = compare({"api": Figures(before, 1000)}, {"api": Executed(share, Share(1, 1))})
 
-    assert within == Comparison((), (), (), ())
-    assert within.holds
-    assert beyond.fallen == (Change("api", "branches", 900, 899 - TOLERANCE),)
-    assert beyond.risen == (Change("api", "lines", 900, 901 + TOLERANCE),)
-    assert not beyond.holds
-
-
-def test_figure_that_only_rose_holds() -> None:
-    assert compare({"api": Figures(900, 900)}, {"api": Figures(950, 950)}).holds
+    assert comparison.fallen == (change if after < before else ())
+    assert comparison.risen == (change if after > before else ())
+    assert comparison.holds == (comparison.fallen == ())
 
 
 def test_each_part_needs_a_figure_and_each_figure_a_part() -> None:
-    some = Figures(900, 900)
+    figures, executed = Figures(1000, 1000), Executed(Share(1, 1), Share(1, 1))
 
-    comparison = compare({"api": some, "old": some}, {"api": some, "young": some})
+    comparison = compare({"api": figures, "old": figures}, {"api": executed, "young": executed})
 
     assert (comparison.new, comparison.gone) == (("young",), ("old",))
     assert not comparison.holds
@@ -89,16 +103,19 @@ def test_each_part_needs_a_figure_and_each_figure_a_part() -> None:
 
 
 def test_who_made_a_figure_fall_is_told_what_to_do() -> None:
-    before, after = {"controller.llamastack": Figures(934, 950)}, Figures(928, 958)
+    executed = Executed(branches=Share(928, 1000), lines=Share(958, 1000))
 
-    fell, rose = format_comparison(compare(before, {"controller.llamastack": after}))
+    fell, rose, advice = format_comparison(
+        compare({"controller.runtime": Figures(934, 950)}, {"controller.runtime": executed})
+    )
 
     assert fell.startswith(
-        "error: controller.llamastack: coverage of branches fell from 93.4 % to 92.8 %."
+        "error: controller.runtime: coverage of branches fell from 93.4 % to 92.8 %."
     )
-    assert "python -m hack.coverage controller/llamastack" in fell
+    assert "python -m hack.coverage controller/runtime" in fell
     assert "make coverage UPDATE=1" in fell
-    assert rose.startswith("controller.llamastack: coverage of lines rose from 95.0 % to 95.8 %")
+    assert rose == "controller.runtime: coverage of lines rose from 95.0 % to 95.8 %"
+    assert "make coverage UPDATE=1" in advice
 
 
 def test_module_that_is_missed_is_named_with_what_was_expected_where() -> None:

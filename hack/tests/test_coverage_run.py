@@ -109,19 +109,19 @@ def test_figures_are_written_and_held_from_then_on(project: Path) -> None:
     unknown = _run(project, "hack.coverage")
     assert _run(project, "hack.coverage", "--update").returncode == 0
     held = _run(project, "hack.coverage", "--map")
-    _replace(figures, "50.0", "100.0")
+    _replace(figures, '"lines": ', '"lines": 1')
     fell = _run(project, "hack.coverage")
     _replace(figures, f'"{PYTHON}"', '"3.10"')
     other = _run(project, "hack.coverage")
     part = _run(project, "hack.coverage", "--part")
 
     assert unknown.returncode == 1
-    assert "error: hack/coverage/figures.json is missing" in unknown.stdout
+    assert "error: product has no figure" in unknown.stdout
     assert held.returncode == 0
     assert "2 unit/product/test_minus" in held.stdout
     assert re.search(r"product/never.py +0 of +1, .* expected in tests/unit/product", held.stdout)
     assert fell.returncode == 1
-    assert "product: coverage of branches fell from 100.0 % to 50.0 %" in fell.stdout
+    assert "product: coverage of lines fell from 150.0 % to 50.0 %" in fell.stdout
     assert other.returncode == 0
     assert other.stdout.endswith("hack/coverage/figures.json is of 3.10\n")
     assert part.returncode == 0

@@ -32,10 +32,10 @@ def test_many_small_chunks_of_one_line_cost_linear_time() -> None:
     def seconds(size: int) -> float:
         splitter = LineSplitter()
         chunk = b"z" * 16
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(size // len(chunk)):
             splitter.feed(chunk)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     small, large = (min(seconds(size) for _ in range(3)) for size in (100_000, 1_600_000))
 

@@ -110,7 +110,7 @@ def test_hostile_nesting_and_names_are_refused_quickly(text: str) -> None:
     with pytest.raises(YamlError) as caught:
         load(text)
 
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 10  # some 0.5 s, four times that when coverage measures
     assert len(str(caught.value)) < 300
 
 
