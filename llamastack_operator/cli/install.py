@@ -62,12 +62,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _install(arguments: argparse.Namespace) -> None:
     async with connected(arguments) as client:
-        for document in documents():
-            resource = RESOURCES[document["kind"]]
-            live = await client.apply(resource, document, manager=MANAGER)
-            print(f"{resource.kind} {live['metadata']['name']} applied")  # noqa: T201
-        await _established(client)
-        print(f"{LLAMA_STACK.kind} {LLAMA_STACK.api_version} is served")  # noqa: T201
+        await install(client)
+
+
+async def install(client: Client) -> None:
+    """Apply the definitions, and wait until the resource is served.
+
+    Raises:
+        ApiError: a request failed.
+        TimeoutError: it is not served within :data:`ESTABLISHED_WITHIN_S`.
+    """
+    for document in documents():
+        resource = RESOURCES[document["kind"]]
+        live = await client.apply(resource, document, manager=MANAGER)
+        print(f"{resource.kind} {live['metadata']['name']} applied")  # noqa: T201
+    await _established(client)
+    print(f"{LLAMA_STACK.kind} {LLAMA_STACK.api_version} is served")  # noqa: T201
 
 
 async def _established(client: Client) -> None:

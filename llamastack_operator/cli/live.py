@@ -46,21 +46,31 @@ async def read_live(
         ClusterFailed: the cluster cannot be asked.
         NotInstalled: it does not know the resource.
     """
-    found = {}
     async with connected(arguments) as client:
-        server = client.connection.server
-        for entry in entries:
-            try:
-                live = await client.get(LLAMA_STACK, ObjectKey(entry.namespace, entry.name))
-            except NotFound as error:
-                if not error.reason:  # no Status object: there is no such path at all
-                    raise NotInstalled(
-                        f"the cluster at {server} does not know {LLAMA_STACK.kind} "
-                        f"{LLAMA_STACK.api_version}; run `python -m llamastack_operator install`"
-                    ) from error
-                continue
-            registry = await _recorded(client, live)
-            found[entry.label] = Before(Entry(server, dict(live)), registry)
+        return await read_from(client, entries)
+
+
+async def read_from(client: Client, entries: Iterable[Entry]) -> Mapping[str, Before]:
+    """See :func:`read_live`; from the cluster of a client.
+
+    Raises:
+        ApiError: a request failed.
+        NotInstalled: the cluster does not know the resource.
+    """
+    found = {}
+    server = client.connection.server
+    for entry in entries:
+        try:
+            live = await client.get(LLAMA_STACK, ObjectKey(entry.namespace, entry.name))
+        except NotFound as error:
+            if not error.reason:  # no Status object: there is no such path at all
+                raise NotInstalled(
+                    f"the cluster at {server} does not know {LLAMA_STACK.kind} "
+                    f"{LLAMA_STACK.api_version}; run `python -m llamastack_operator install`"
+                ) from error
+            continue
+        registry = await _recorded(client, live)
+        found[entry.label] = Before(Entry(server, dict(live)), registry)
     return found
 
 

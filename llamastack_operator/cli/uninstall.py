@@ -19,6 +19,8 @@ from llamastack_operator.cli.errors import CommandError
 if TYPE_CHECKING:
     import argparse
 
+    from llamastack_operator.kube.rest import Client
+
 DESCRIPTION = """\
 Delete the admission policy and the CustomResourceDefinition. With the definition go all
 LlamaStackDistributions and everything the operator made for them, so the command refuses while
@@ -59,22 +61,36 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _uninstall(arguments: argparse.Namespace) -> None:
     async with connected(arguments) as client:
+        await uninstall(client, delete_resources=arguments.delete_resources)
+
+
+async def uninstall(client: Client, *, delete_resources: bool) -> None:
+    """Delete the definitions.
+
+    Args:
+        client: of the cluster.
+        delete_resources: also while there are resources, which go with them.
+
+    Raises:
+        ApiError: a request failed.
+        Refused: there are resources.
+    """
+    try:
+        resources = await client.list_all(LLAMA_STACK, namespace="")
+    except NotFound:
+        resources = ()
+    if resources and not delete_resources:
+        raise Refused(
+            f"{len(resources)} {LLAMA_STACK.kind} objects exist and would be deleted with "
+            "their servers; repeat with --delete-resources if that is what you want"
+        )
+    for document in reversed(documents()):
+        resource = RESOURCES[document["kind"]]
+        key = ObjectKey("", document["metadata"]["name"])
         try:
-            resources = await client.list_all(LLAMA_STACK, namespace="")
+            live = await client.get(resource, key)
         except NotFound:
-            resources = ()
-        if resources and not arguments.delete_resources:
-            raise Refused(
-                f"{len(resources)} {LLAMA_STACK.kind} objects exist and would be deleted with "
-                "their servers; repeat with --delete-resources if that is what you want"
-            )
-        for document in reversed(documents()):
-            resource = RESOURCES[document["kind"]]
-            key = ObjectKey("", document["metadata"]["name"])
-            try:
-                live = await client.get(resource, key)
-            except NotFound:
-                print(f"{resource.kind} {key} was not there")  # noqa: T201
-                continue
-            await client.delete(resource, key, uid=live["metadata"]["uid"])
-            print(f"{resource.kind} {key} deleted")  # noqa: T201
+            print(f"{resource.kind} {key} was not there")  # noqa: T201
+            continue
+        await client.delete(resource, key, uid=live["metadata"]["uid"])
+        print(f"{resource.kind} {key} deleted")  # noqa: T201

@@ -92,7 +92,8 @@ def _target(served: Iterable[Resource], path: str) -> tuple[Resource, str, str, 
     if len(rest) > 2 and rest[0] == "namespaces":
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource = [*rest, "", "", ""][:3]
-    for resource in served:
-        if (resource.group, resource.version, resource.plural) == (group, version, plural):
+    known = [r for r in served if (r.group, r.version) == (group, version)]
+    for resource in known:
+        if resource.plural == plural:
             return resource, namespace, name, subresource
-    raise no_path()
+    raise no_path(of_known_group=bool(known))

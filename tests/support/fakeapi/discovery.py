@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which APIs there are, and what the caller may do: everything."""
+"""Which APIs there are, and what the caller may do: everything, or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def answer(api: FakeApi, path: str) -> Any:
     """
     served = [resource for resource in api.clusters if resource.group]
     if path == _REVIEWS:
-        return {"status": {"resourceRules": [_ALL], "incomplete": False}}
+        rules = [_ALL] if api.everything_is_allowed else []
+        return {"status": {"resourceRules": rules, "incomplete": False}}
     if path == "/apis":
         versions = {(r.group, r.api_version) for r in served}
         return {

@@ -34,8 +34,11 @@ def failure(code: int, reason: str, message: str, *causes: tuple[str, str, str])
     return status_error(code, _JSON, body, what="a call of the API in memory")
 
 
-def no_path() -> StatusError:
-    """Nothing is served there."""
+def no_path(*, of_known_group: bool = True) -> StatusError:
+    """Nothing is served there; of a group that nobody knows, the API server answers in text."""
+    if not of_known_group:
+        text = {"Content-Type": "text/plain; charset=utf-8"}
+        return status_error(404, text, b"404 page not found", what="request")
     return failure(404, "NotFound", "the server could not find the requested resource")
 
 

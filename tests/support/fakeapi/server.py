@@ -83,6 +83,7 @@ class FakeApi:
     Attributes:
         admission: called with every write before it is stored, in order.
         terminating: namespaces in which nothing can be created.
+        everything_is_allowed: what the caller is told of its rights; nothing is refused for them.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class FakeApi:
         self.clusters: dict[Resource, FakeCluster] = {}
         self.admission: list[Admission] = []
         self.terminating: set[str] = set()
+        self.everything_is_allowed = True
         self.collects_garbage = collects_garbage
         for resource in (LLAMA_STACK, *BUILT_IN, *served):
             self.serve(resource)
