@@ -42,7 +42,7 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 .PHONY: test
 test: lint type binaries servers ## Run every check and every test
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@{ $(MEASURED_TESTS) && $(BIN)/python -m hack.coverage; } || failed=1; \
+	@{ $(MEASURED_TESTS) && rm -f build/coverage/part && $(BIN)/python -m hack.coverage; } || failed=1; \
 	$(BIN)/python -m pytest -n 2 --dist loadfile \
 	  -m '(apiserver or servers) and not (bench or matrix or e2e)' || failed=1; \
 	$(BIN)/python -m pytest -m 'bench or matrix' || failed=1; \
@@ -66,6 +66,7 @@ test-fast: .venv ## Run the tests that need neither an API server nor Llama Stac
 .PHONY: coverage
 coverage: .venv ## Measure what those tests reach; UPDATE=1 writes the figures that may not fall
 	$(MEASURED_TESTS) $(PYTEST_ARGS)
+	@$(if $(PYTEST_ARGS),touch,rm -f) build/coverage/part
 	@$(BIN)/python -m hack.coverage --map $(if $(PYTEST_ARGS),--part,$(if $(UPDATE),--update))
 
 .PHONY: format
@@ -99,7 +100,7 @@ bench-configs: .venv ## Measure the config engine: time and memory for three siz
 ##@ Generated files
 
 .PHONY: crd
-crd: .venv ## Make deploy/crd, deploy/policy and the table of flags from the code
+crd: .venv ## Make deploy/crd, deploy/policy, and the reference and tables in docs, from the code
 	$(BIN)/python -m hack.generated
 
 .PHONY: catalogue

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Render the objects that the operator would create for the LlamaStackDistributions in files, without
-a cluster: the generated configuration (in its ConfigMap), ServiceAccount, Service and Deployment.
+a cluster: the generated configuration (in its ConfigMap), ServiceAccount, Deployment, Service,
+and what else the spec asks for.
 They lack what only a cluster can give: owner references and the hash of Secrets. Nothing is shown
 or written unless every resource is valid.
 
