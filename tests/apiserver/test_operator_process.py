@@ -175,6 +175,7 @@ def test_namespaced_operator_works_with_rights_in_its_namespace_only(
     }
 
 
+@pytest.mark.timeout(400)  # a minute on a calm machine
 def test_api_server_killed_in_the_middle_of_200_creations_loses_and_doubles_nothing(
     kwok_plane: ControlPlane, world: World, kubeconfig: Path
 ) -> None:
@@ -191,7 +192,7 @@ def test_api_server_killed_in_the_middle_of_200_creations_loses_and_doubles_noth
         eventually(
             "200 are Ready",
             lambda: sum(ready(cr) for cr in world.all("llsd")) == len(names),
-            deadline_s=90,
+            deadline_s=300,
         )
         assert process.running
 

@@ -245,7 +245,7 @@ async def test_pages_of_a_load_balancer_are_errors_and_never_events(world: World
             world.create("a")
             await world.same(informer)
 
-    reasons = {entry["reason"] for entry in logs if entry["event"].startswith("Could not follow")}
+    reasons = {entry["reason"] for entry in logs if entry["event"].startswith("Watch failed")}
     assert all("HTTP 502 (text/html, not from the Kubernetes API server)" in r for r in reasons)
     assert reasons
 
