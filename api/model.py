@@ -142,8 +142,24 @@ def rules(*entries: Json) -> Json:
     return {"x-kubernetes-validations": list(entries)}
 
 
+class _Checked:
+    """An annotation that checks a value after its type."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check what the type let through."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any) -> Any:
+        """The value; raises what ``problem`` makes."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(_Checked):
     """A string with a pattern, and words for people who do not read patterns.
 
     The value is not repeated in the message: somebody may have pasted a secret into the wrong
@@ -156,12 +172,6 @@ class Matching:
 
     pattern: str
     words: str
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Check after the type."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -348,14 +358,8 @@ def _duplicates(values: Iterable[object]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class UniqueItems:
+class UniqueItems(_Checked):
     """A list without duplicates (``x-kubernetes-list-type: set``)."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Check after the items."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -363,15 +367,14 @@ class UniqueItems:
         """Add the list type."""
         return {**handler(schema), "x-kubernetes-list-type": "set"}
 
-    @staticmethod
-    def _check(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
         if twice := _duplicates(items):
             raise problem("duplicates", f"has duplicates: {', '.join(twice)}")
         return items
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedBy:
+class KeyedBy(_Checked):
     """A list of objects that is a map by some of their fields (``x-kubernetes-list-type: map``).
 
     Server-side apply then merges by key instead of replacing the list, and the API server refuses
@@ -382,12 +385,6 @@ class KeyedBy:
     """
 
     keys: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Check after the items."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
