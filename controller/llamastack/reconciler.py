@@ -119,6 +119,7 @@ class LlamaStackReconciler:
             outcome = Outcome(observed.deployment)
         else:
             outcome = await self._children.write(observed, inputs, references, configuration)
+        written = inputs if outcome.is_written else None
         facts = facts_of(
             observed,
             plan,
@@ -126,8 +127,8 @@ class LlamaStackReconciler:
             configuration,
             outcome,
             operator_facts=self._operator_facts(),
-            endpoints=self._endpoints(inputs, outcome),
-            server_report=self._server_report(inputs, outcome),
+            endpoints=self._endpoints(written, outcome),
+            server_report=self._server_report(written, outcome),
         )
         if delay_s := self._ready_write_delay_s(cr, outcome):
             return Result.after(delay_s)
@@ -163,15 +164,15 @@ class LlamaStackReconciler:
             return None
         return await self._references.resolve(observed.cr, observed.deployment, plan)
 
-    def _endpoints(self, inputs: Inputs | None, outcome: Outcome) -> Endpoints:
-        if inputs is None or not outcome.is_written:
+    def _endpoints(self, written: Inputs | None, outcome: Outcome) -> Endpoints:
+        if written is None:
             return UNKNOWN
-        return endpoints_of(inputs, self._caches, complete=outcome.problem is None)
+        return endpoints_of(written, self._caches, complete=outcome.problem is None)
 
-    def _server_report(self, inputs: Inputs | None, outcome: Outcome) -> ServerReport | None:
-        if inputs is None or not outcome.is_written:
+    def _server_report(self, written: Inputs | None, outcome: Outcome) -> ServerReport | None:
+        if written is None:
             return None
-        return observe_server(inputs, outcome.deployment, self._caches, self._prober)
+        return observe_server(written, outcome.deployment, self._caches, self._prober)
 
     def _ready_write_delay_s(self, cr: Object, outcome: Outcome) -> float:
         """How long the status waits for the first probe result; 0 if it has to be written now."""
