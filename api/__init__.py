@@ -8,6 +8,7 @@ derived from it, so the parts cannot disagree:
 
 ==================  =========================================================================
 ``api.v1alpha2``    the models; :func:`api.v1alpha2.parse` reads an object into them
+``api.v1alpha1``    the models of the Go operator's version, for its schema
 ``api.schema``      pydantic's JSON schema → the structural schema that the API server takes
 ``api.crd``         the CustomResourceDefinition around it
 ``api.policy``      a ValidatingAdmissionPolicy for the nodes that a schema cannot describe
@@ -38,3 +39,9 @@ SHORT_NAMES: Final = ("llsd",)
 
 VERSION: Final = "v1alpha2"
 """Hub and storage version (R-D1)."""
+
+OLD_VERSION: Final = "v1alpha1"
+"""The Go operator's version, still served."""
+
+VERSIONS: Final = (OLD_VERSION, VERSION)
+"""All that are served, the oldest first."""

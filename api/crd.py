@@ -3,62 +3,146 @@
 
 """The CustomResourceDefinition, made from the models.
 
-``deploy/crd`` holds the YAML of :func:`custom_resource_definition`; a test compares them. Versions
-are a list so that v1alpha1 finds its place beside v1alpha2 without anything else changing here.
+``deploy/crd`` holds the YAML of :func:`custom_resource_definition`; a test compares them.
 
-No defaults are emitted: a default in a schema is written into every stored object and can never be
-changed again. The code fills them in when it reads.
+A default in a schema is written into every stored object and can never be changed again, so
+v1alpha2 has none: the code fills them in when it reads. v1alpha1 has the Go operator's, because
+that is what its clients see.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from api import GROUP, KIND, PLURAL, SHORT_NAMES, SINGULAR, VERSION
+from api import GROUP, KIND, OLD_VERSION, PLURAL, SHORT_NAMES, SINGULAR, VERSION
+from api.model import ApiModel
 from api.schema import Schema, structural_schema
+from api.v1alpha1.stored import StoredLlamaStackDistribution as OldStored
 from api.v1alpha2.stored import StoredLlamaStackDistribution
 
 NAME: Final = f"{PLURAL}.{GROUP}"
 """Name of the CRD, fixed by Kubernetes."""
 
+CONVERT_PATH: Final = "/convert"
+"""Path of the conversion webhook."""
+
+WEBHOOK_CLIENT: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "service": {
+            "namespace": "llama-stack-k8s-operator-system",
+            "name": "llama-stack-k8s-operator-webhook-service",
+            "path": CONVERT_PATH,
+            "port": 443,
+        }
+    }
+)
+"""How the API server reaches the conversion webhook. Without a ``caBundle``: the operator fills in
+its own when it has made its certificates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of ``kubectl get``.
+
+    Attributes:
+        name: its heading.
+        type: of the value.
+        path: of the value.
+        text: what it tells.
+        priority: 1 for columns that only ``-o wide`` shows.
+    """
+
+    name: str
+    type: str
+    path: str
+    text: str
+    priority: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """The column as the CRD has it."""
+        column = {
+            "name": self.name,
+            "type": self.type,
+            "jsonPath": self.path,
+            "description": self.text,
+        }
+        return column | ({"priority": self.priority} if self.priority else {})
+
+
+_PHASE: Final = Column("Phase", "string", ".status.phase", "The state in one word.")
+_AVAILABLE: Final = Column("Available", "integer", ".status.availableReplicas", "Pods that serve.")
+_AGE: Final = Column("Age", "date", ".metadata.creationTimestamp", "Time since creation.")
+
 _COLUMNS: Final = (
-    ("Phase", "string", ".status.phase", "The state in one word.", 0),
-    (
+    _PHASE,
+    Column(
         "Distribution",
         "string",
         ".status.resolvedDistribution.image",
         "The image that runs.",
-        1,
+        priority=1,
     ),
-    (
+    Column(
         "Config",
         "string",
         ".status.configGeneration.configMapName",
         "The ConfigMap with the generated configuration.",
-        1,
+        priority=1,
     ),
-    (
+    Column(
         "Providers",
         "integer",
         ".status.configGeneration.providerCount",
         "Number of configured providers.",
-        0,
     ),
-    ("Available", "integer", ".status.availableReplicas", "Pods that serve.", 0),
-    ("Age", "date", ".metadata.creationTimestamp", "Time since creation.", 0),
+    _AVAILABLE,
+    _AGE,
 )
 
+_OLD_COLUMNS: Final = (
+    # The Go operator's, in its order.
+    _PHASE,
+    Column(
+        "Operator Version",
+        "string",
+        ".status.version.operatorVersion",
+        "Version of the operator that wrote the status.",
+    ),
+    Column(
+        "Server Version",
+        "string",
+        ".status.version.llamaStackServerVersion",
+        "Version that the server reports.",
+    ),
+    _AVAILABLE,
+    _AGE,
+)
+
+# The Go operator's four, in both versions: who uses this ConfigMap?
 _SELECTABLE: Final = (
-    # The Go operator's four, at their v1alpha2 paths: who uses this ConfigMap?
     ".spec.overrideConfig.configMapName",
     ".spec.overrideConfig.configMapNamespace",
     ".spec.networking.tls.caBundle.configMapName",
     ".spec.networking.tls.caBundle.configMapNamespace",
 )
+_OLD_SELECTABLE: Final = (
+    ".spec.server.userConfig.configMapName",
+    ".spec.server.userConfig.configMapNamespace",
+    ".spec.server.tlsConfig.caBundle.configMapName",
+    ".spec.server.tlsConfig.caBundle.configMapNamespace",
+)
 
 
-def custom_resource_definition() -> dict[str, Any]:
-    """The CRD as plain JSON data, without status."""
+def custom_resource_definition(client: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The CRD as plain JSON data, without status.
+
+    Args:
+        client: the ``clientConfig`` of the conversion webhook, e.g. a ``url`` and a ``caBundle``;
+            :data:`WEBHOOK_CLIENT` if ``None``.
+    """
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -73,31 +157,56 @@ def custom_resource_definition() -> dict[str, Any]:
                 "singular": SINGULAR,
                 "shortNames": list(SHORT_NAMES),
             },
-            "versions": [_v1alpha2()],
+            "versions": [
+                _version(
+                    VERSION,
+                    StoredLlamaStackDistribution,
+                    replicas=".spec.workload.replicas",
+                    columns=_COLUMNS,
+                    selectable=_SELECTABLE,
+                ),
+                _version(
+                    OLD_VERSION,
+                    OldStored,
+                    replicas=".spec.replicas",
+                    columns=_OLD_COLUMNS,
+                    selectable=_OLD_SELECTABLE,
+                ),
+            ],
+            "conversion": {
+                "strategy": "Webhook",
+                "webhook": {
+                    "clientConfig": _copy(WEBHOOK_CLIENT if client is None else client),
+                    "conversionReviewVersions": ["v1"],
+                },
+            },
         },
     }
 
 
-def _v1alpha2() -> dict[str, Any]:
+def _version(
+    name: str,
+    model: type[ApiModel],
+    *,
+    replicas: str,
+    columns: tuple[Column, ...],
+    selectable: tuple[str, ...],
+) -> dict[str, Any]:
     return {
-        "name": VERSION,
+        "name": name,
         "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": _root(structural_schema(StoredLlamaStackDistribution))},
+        "storage": name == VERSION,
+        "schema": {"openAPIV3Schema": _root(structural_schema(model))},
         "subresources": {
             "status": {},
             "scale": {
-                "specReplicasPath": ".spec.workload.replicas",
+                "specReplicasPath": replicas,
                 "statusReplicasPath": ".status.availableReplicas",
                 "labelSelectorPath": ".status.selector",
             },
         },
-        "additionalPrinterColumns": [
-            {"name": name, "type": kind, "jsonPath": path, "description": text}
-            | ({"priority": priority} if priority else {})
-            for name, kind, path, text, priority in _COLUMNS
-        ],
-        "selectableFields": [{"jsonPath": path} for path in _SELECTABLE],
+        "additionalPrinterColumns": [column.document() for column in columns],
+        "selectableFields": [{"jsonPath": path} for path in selectable],
     }
 
 
@@ -106,3 +215,9 @@ def _root(schema: Schema) -> Schema:
     schema["properties"]["metadata"] = {"type": "object"}
     schema["required"] = ["spec"]
     return schema
+
+
+def _copy(client: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in client.items()
+    }

@@ -20,7 +20,8 @@ numeric ``exclusiveMinimum``   ``minimum`` and ``exclusiveMinimum: true`` (maxim
 no type (``Any``)              ``x-kubernetes-preserve-unknown-fields``
 ``additionalProperties: true`` ``type: object`` and ``x-kubernetes-preserve-unknown-fields``
 one ``patternProperties``      ``additionalProperties``: nothing can be said about keys
-``default``, ``title``         dropped
+``default``, ``title``         dropped: pydantic writes a default for every optional field
+``SchemaDefault``              ``default``
 list of objects                ``x-kubernetes-list-type: atomic`` unless the model says otherwise
 ``Polymorphic``                an open node, its forms and fields told in the description
 anything else                  an error: dropped in silence, it would be a rule nobody checks
@@ -82,6 +83,7 @@ _HANDLED: Final = frozenset(
         "propertyNames",
         "title",
         "uniqueItems",
+        "x-default",
         "x-forms",
         "x-object",
     }
@@ -124,6 +126,8 @@ class _Converter:
         if description := self._description(node, path, within):
             result["description"] = description
         result |= {key: node[key] for key in _COPIED if key in node}
+        if "x-default" in node:
+            result["default"] = node["x-default"]
         _constants(node, result)
         _bounds(result)
         if not self._is_closed(node, result):

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""docs/api-reference.md, made from the models: every type, field, limit and rule.
+"""The pages of the API, made from the models: every type, field, limit and rule.
 
 The models' own JSON schema is the source and not the CRD, because nodes that take one object or a
 list are open there (R-D2) and their fields would be missing.
@@ -9,11 +9,14 @@ list are open there (R-D2) and their fields would be missing.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from api import GROUP, KIND, VERSION
+from api import GROUP, KIND, OLD_VERSION, VERSION
+from api.model import ApiModel
+from api.v1alpha1.stored import StoredLlamaStackDistribution as OldStored
 from api.v1alpha2.stored import StoredLlamaStackDistribution
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -32,26 +35,49 @@ _LIMITS: Final = {
     "maxItems": "at most {} items",
     "minItems": "at least {} items",
 }
+_EXPLAIN: Final = """\
+A field in **bold** is required.
+`kubectl explain llsd.spec{option}` shows the same, but not what is inside of fields with several
+forms.
+"""
 _INTRODUCTION: Final = f"""\
 # API reference
 
 Every field of `{KIND}`, `{GROUP}/{VERSION}`, made from the code by `make crd`.
 [configuration.md](configuration.md) says with examples what the fields of `spec` do.
 [status.md](status.md) says what those of `status` tell.
+The fields of `{OLD_VERSION}` have [a page of their own](api-reference-{OLD_VERSION}.md).
 
-A field in **bold** is required.
-`kubectl explain llsd.spec` shows the same, but not what is inside of fields with several forms.
-"""
+{_EXPLAIN.format(option="")}"""
+_OLD_INTRODUCTION: Final = f"""\
+# API reference of {OLD_VERSION}
+
+Every field of `{KIND}`, `{GROUP}/{OLD_VERSION}`, made from the code by `make crd`.
+It is the Go operator's version, with what `{VERSION}` brought at the places that it has here.
+What differs from the Go operator's CRD is in
+[migration-v1alpha1-to-v1alpha2.md](migration-v1alpha1-to-v1alpha2.md#differences-from-the-go-operators-crd).
+`{VERSION}` has [a page of its own](api-reference.md).
+
+{_EXPLAIN.format(option=f" --api-version={GROUP}/{OLD_VERSION}")}"""
 
 
 def api_reference() -> str:
-    """The page."""
-    document = StoredLlamaStackDistribution.model_json_schema(by_alias=True, mode="validation")
+    """The page of the current version."""
+    return _page(StoredLlamaStackDistribution, _INTRODUCTION)
+
+
+def old_api_reference() -> str:
+    """The page of v1alpha1."""
+    return _page(OldStored, _OLD_INTRODUCTION)
+
+
+def _page(model: type[ApiModel], introduction: str) -> str:
+    document = model.model_json_schema(by_alias=True, mode="validation")
     definitions: Mapping[str, Schema] = document["$defs"]
     order = dict.fromkeys(_reached(document, definitions))
     types = {KIND: document} | {name: definitions[name] for name in order}
     page = _Page(types)
-    parts = [_INTRODUCTION]
+    parts = [introduction]
     for name in types:
         parts += page.section(name)
     return "\n".join(parts)
@@ -132,6 +158,8 @@ class _Page:
         if "enum" in node or "const" in node:
             words = "One of" if "enum" in node else "Always"
             parts.append(f"{words} {_values(node)}.")
+        if "x-default" in node:
+            parts.append(f"Default `{json.dumps(node['x-default'])}`.")
         limits = [_limit(key, node[key]) for key in _LIMITS if key in node]
         if limits:
             parts.append(f"{', '.join(limits).capitalize()}.")

@@ -15,7 +15,8 @@ from pathlib import Path
 from api.crd import NAME, custom_resource_definition
 from api.policy import documents as policy_documents
 from configs.yaml_reader import dump, dump_all
-from hack.api_reference import api_reference
+from hack.api_reference import api_reference, old_api_reference
+from hack.crd_differences import differences_table
 from hack.provider_table import provider_table
 from hack.root import ROOT
 from llamastack_operator.settings import FLAGS
@@ -26,14 +27,18 @@ _END = "<!-- end -->\n"
 
 def generated_files() -> dict[Path, str]:
     """The text of each file by its path."""
-    operations = ROOT / "docs" / "operations.md"
-    configuration = ROOT / "docs" / "configuration.md"
+    docs = ROOT / "docs"
+    operations = docs / "operations.md"
+    configuration = docs / "configuration.md"
+    migration = docs / "migration-v1alpha1-to-v1alpha2.md"
     return {
         ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
         ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
-        ROOT / "docs" / "api-reference.md": api_reference(),
+        docs / "api-reference.md": api_reference(),
+        docs / "api-reference-v1alpha1.md": old_api_reference(),
         operations: _with(operations.read_text("utf-8"), _flags()),
         configuration: _with(configuration.read_text("utf-8"), provider_table()),
+        migration: _with(migration.read_text("utf-8"), differences_table()),
     }
 
 

@@ -83,11 +83,14 @@ ExternalList: TypeAlias = Annotated[
 ]
 
 
-def _unique_ids() -> list[Json]:
+def unique_ids(path: str) -> list[Json]:
     """Ids are unique in a list by its key; these rules compare each list with those before it.
 
     Written out in pairs, because the API server bounds the cost of a rule by what it can see: it
     does not see how long a list is that a rule puts together.
+
+    Args:
+        path: of the external providers, for the messages.
     """
     sections = list(API_OF_SECTION)
     return [
@@ -99,7 +102,7 @@ def _unique_ids() -> list[Json]:
                 for earlier in sections[:index]
             )
             + ")",
-            f"spec.externalProviders.{section}: {messages.EXTERNAL_ID_ELSEWHERE}",
+            f"{path}.{section}: {messages.EXTERNAL_ID_ELSEWHERE}",
             field_path=f".{section}",
         )
         for index, section in enumerate(sections)
@@ -110,7 +113,7 @@ def _unique_ids() -> list[Json]:
 class ExternalProviders(ApiModel):
     """Providers that come as images and are installed when a pod starts."""
 
-    model_config = ConfigDict(json_schema_extra=rules(*_unique_ids()))
+    model_config = ConfigDict(json_schema_extra=rules(*unique_ids("spec.externalProviders")))
 
     inference: ExternalList = ()
     """Providers of models."""

@@ -30,6 +30,23 @@ MAX_NAME: Final = 48
 """Longest name: the longest child is ``<name>-network-policy``, a DNS label of 63 characters."""
 
 
+NAME_RULES: Final = (
+    # Only on creation: a name cannot change, and an object that is there already must still be
+    # able to lose its finalizer.
+    rule(
+        f"oldSelf.hasValue() || self.metadata.name.size() <= {MAX_NAME}",
+        f"metadata.name: {messages.NAME_TOO_LONG}",
+        optional_old_self=True,
+    ),
+    rule(
+        "oldSelf.hasValue() || !self.metadata.name.contains('.')",
+        f"metadata.name: {messages.NAME_WITH_DOTS}",
+        optional_old_self=True,
+    ),
+)
+"""What the names of children ask of a name, in CEL."""
+
+
 class Spec(ApiModel):
     """What the user wants. Only distribution is required."""
 
@@ -95,22 +112,7 @@ class LlamaStackDistribution(ApiModel):
     read. What it may hold is :mod:`api.v1alpha2.stored`'s to say.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            # Only on creation: a name cannot change, and an object that is there already must
-            # still be able to lose its finalizer.
-            rule(
-                f"oldSelf.hasValue() || self.metadata.name.size() <= {MAX_NAME}",
-                f"metadata.name: {messages.NAME_TOO_LONG}",
-                optional_old_self=True,
-            ),
-            rule(
-                "oldSelf.hasValue() || !self.metadata.name.contains('.')",
-                f"metadata.name: {messages.NAME_WITH_DOTS}",
-                optional_old_self=True,
-            ),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=rules(*NAME_RULES))
 
     api_version: str = API_VERSION
     """Group and version: llamastack.io/v1alpha2."""

@@ -210,7 +210,8 @@ def _nodes() -> Iterator[tuple[str, Node]]:
 
     for name in known:
         yield name, node(name)
-    (version,) = custom_resource_definition()["spec"]["versions"]
+    # The storage version: the fake API server serves no other.
+    (version,) = [v for v in custom_resource_definition()["spec"]["versions"] if v["storage"]]
     ours = _Reader({}).compact(version["schema"]["openAPIV3Schema"])
     ours["fields"]["metadata"] = _META
     yield kinds.LLAMA_STACK.kind, node(ours)

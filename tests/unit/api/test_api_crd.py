@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from api.crd import custom_resource_definition
+import pytest
+
+from api import OLD_VERSION, VERSION, VERSIONS
+from api.crd import WEBHOOK_CLIENT, custom_resource_definition
 from api.policy import RULES, documents
 from configs.yaml_reader import load, load_all
 from hack.root import ROOT
@@ -17,12 +21,16 @@ _DEPLOY = ROOT / "deploy"
 _FILE = "llamastackdistributions.llamastack.io.yaml"
 
 
-def _version() -> Any:
-    return custom_resource_definition()["spec"]["versions"][0]
+in_both_versions = pytest.mark.parametrize("name", VERSIONS)
 
 
-def _schema() -> Any:
-    return _version()["schema"]["openAPIV3Schema"]
+def _version(name: str = VERSION) -> Any:
+    (found,) = [v for v in custom_resource_definition()["spec"]["versions"] if v["name"] == name]
+    return found
+
+
+def _schema(name: str = VERSION) -> Any:
+    return _version(name)["schema"]["openAPIV3Schema"]
 
 
 def _nodes(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -51,38 +59,73 @@ def test_documents_are_the_same_each_time() -> None:
     assert documents() == documents()
 
 
-def test_every_field_is_documented() -> None:
+@in_both_versions
+def test_every_field_is_documented(name: str) -> None:
     undocumented = [
         path
-        for path, node in _nodes(_schema())
+        for path, node in _nodes(_schema(name))
         if not path.endswith(("]", "*")) and path not in (".metadata",)
         and "description" not in node
     ]  # fmt: skip
 
     # The name in an open object belongs to somebody else's documentation.
-    assert undocumented == [".spec.workload.overrides.volumes[].name"]
+    volumes = {OLD_VERSION: "server.podOverrides", VERSION: "workload.overrides"}
+    assert undocumented == [f".spec.{volumes[name]}.volumes[].name"]
 
 
 def test_no_default_is_written_into_stored_objects() -> None:
     assert [path for path, node in _nodes(_schema()) if "default" in node] == []
 
 
-def test_null_is_never_a_value() -> None:
-    assert [path for path, node in _nodes(_schema()) if "nullable" in node] == []
+def test_defaults_of_v1alpha1_are_those_that_objects_have_already() -> None:
+    value_from = ".spec.server.containerSpec.env[].valueFrom"
+
+    assert {
+        path: node["default"] for path, node in _nodes(_schema(OLD_VERSION)) if "default" in node
+    } == {
+        ".spec.replicas": 1,
+        ".spec.network.exposeRoute": False,
+        ".spec.server.containerSpec.name": "llama-stack",
+        f"{value_from}.secretKeyRef.name": "",
+        f"{value_from}.configMapKeyRef.name": "",
+        f"{value_from}.fileKeyRef.optional": False,
+    }
 
 
-def test_every_rule_starts_with_the_path_of_its_field() -> None:
-    for path, node in _nodes(_schema()):
+@in_both_versions
+def test_null_is_never_a_value(name: str) -> None:
+    assert [path for path, node in _nodes(_schema(name)) if "nullable" in node] == []
+
+
+@in_both_versions
+def test_every_rule_starts_with_the_path_of_its_field(name: str) -> None:
+    for path, node in _nodes(_schema(name)):
         for rule in node.get("x-kubernetes-validations", []):
             place = path.removeprefix(".").partition("[")[0]
             assert rule["message"].startswith(place or "metadata.name"), rule
             assert ": " in rule["message"]
 
 
-def test_every_list_of_objects_says_how_it_merges() -> None:
+@in_both_versions
+def test_no_rule_speaks_of_a_field_of_the_other_version(name: str) -> None:
+    known = {path.removeprefix(".").replace("[]", "") for path, _ in _nodes(_schema(name))}
+    messages = [
+        rule["message"]
+        for _, node in _nodes(_schema(name))
+        for rule in node.get("x-kubernetes-validations", [])
+    ]
+
+    named = {path for text in messages for path in re.findall(r"spec(?:\.\w+)+", text)}
+
+    assert named
+    assert named <= known
+
+
+@in_both_versions
+def test_every_list_of_objects_says_how_it_merges(name: str) -> None:
     lists = [
         (path, node)
-        for path, node in _nodes(_schema())
+        for path, node in _nodes(_schema(name))
         if node.get("items", {}).get("type") == "object"
     ]
 
@@ -114,13 +157,14 @@ def test_references_have_one_owner() -> None:
         assert nodes[path]["x-kubernetes-map-type"] == "atomic"
 
 
-def test_every_object_says_what_may_be_in_it() -> None:
+@in_both_versions
+def test_every_object_says_what_may_be_in_it(name: str) -> None:
     """The API server prunes everything from an object of which nothing is said."""
     contents = {"properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"}
 
     assert [
         path
-        for path, node in _nodes(_schema())
+        for path, node in _nodes(_schema(name))
         if node.get("type") == "object" and not contents & node.keys()
     ] == [".metadata"]
 
@@ -154,6 +198,30 @@ def test_only_polymorphic_and_foreign_nodes_are_open() -> None:
     }
 
 
+def test_only_polymorphic_and_foreign_nodes_of_v1alpha1_are_open() -> None:
+    open_nodes = {
+        path
+        for path, node in _nodes(_schema(OLD_VERSION))
+        if node.get("x-kubernetes-preserve-unknown-fields")
+    }
+
+    providers = {path for path in open_nodes if path.startswith(".spec.server.providers.")}
+    external = {path for path in open_nodes if path.startswith(".spec.server.externalProviders.")}
+    assert len(providers) == 7
+    assert len(external) == 9
+    assert open_nodes - providers - external == {
+        ".spec.server.resources.models[]",
+        ".spec.server.podOverrides.volumes[]",
+        ".status.distributionConfig.providers[].config",
+    }
+
+
+def test_status_of_v1alpha1_has_everything_that_v1alpha2_has() -> None:
+    old, new = (_schema(name)["properties"]["status"]["properties"] for name in VERSIONS)
+
+    assert old == new | {"generatedConfigMap": old["generatedConfigMap"]}
+
+
 def test_only_spec_and_distribution_are_required() -> None:
     schema = _schema()
 
@@ -179,8 +247,23 @@ def test_columns_and_subresources() -> None:
     assert version["subresources"]["scale"]["specReplicasPath"] == ".spec.workload.replicas"
 
 
-def test_paths_that_the_crd_points_to_exist_in_the_schema() -> None:
-    version, known = _version(), {path for path, _ in _nodes(_schema())}
+def test_columns_and_subresources_of_v1alpha1() -> None:
+    version = _version(OLD_VERSION)
+
+    assert [column["name"] for column in version["additionalPrinterColumns"]] == [
+        "Phase",
+        "Operator Version",
+        "Server Version",
+        "Available",
+        "Age",
+    ]
+    assert version["subresources"]["status"] == {}
+    assert version["subresources"]["scale"]["specReplicasPath"] == ".spec.replicas"
+
+
+@in_both_versions
+def test_paths_that_the_crd_points_to_exist_in_the_schema(name: str) -> None:
+    version, known = _version(name), {path for path, _ in _nodes(_schema(name))}
     named = [
         *(column["jsonPath"] for column in version["additionalPrinterColumns"]),
         *(field["jsonPath"] for field in version["selectableFields"]),
@@ -194,6 +277,26 @@ def test_there_is_one_storage_version() -> None:
     versions = custom_resource_definition()["spec"]["versions"]
 
     assert [version["name"] for version in versions if version["storage"]] == ["v1alpha2"]
+    assert [version["name"] for version in versions if not version["served"]] == []
+
+
+def test_versions_are_converted_by_a_service_of_the_operator() -> None:
+    conversion = custom_resource_definition()["spec"]["conversion"]
+
+    assert conversion == {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": WEBHOOK_CLIENT, "conversionReviewVersions": ["v1"]},
+    }
+    # The operator fills in its own; another one here would be applied over it.
+    assert "caBundle" not in WEBHOOK_CLIENT
+
+
+def test_versions_are_converted_where_one_says() -> None:
+    client = {"url": "https://127.0.0.1:9443/convert", "caBundle": "LS0t"}
+
+    webhook = custom_resource_definition(client)["spec"]["conversion"]["webhook"]
+
+    assert webhook["clientConfig"] == client
 
 
 def test_policy_asks_for_our_resources_only_and_denies() -> None:

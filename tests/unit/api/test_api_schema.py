@@ -27,6 +27,7 @@ from api.model import (
     OpenObject,
     Polymorphic,
     Quantity,
+    SchemaDefault,
     UniqueItems,
     rule,
     rules,
@@ -203,6 +204,13 @@ def test_recursive_model_becomes_an_open_object() -> None:
 @pytest.mark.parametrize("default", [None, "x"])
 def test_defaults_and_titles_are_dropped(default: str | None) -> None:
     assert _field(str | None, default) == {"type": "string"}
+
+
+@pytest.mark.parametrize("default", [0, False, "", "x"])
+def test_default_of_the_schema_is_emitted(default: Any) -> None:
+    annotation = Annotated[str | None, SchemaDefault(default)]
+
+    assert _field(annotation, None) == {"type": "string", "default": default}
 
 
 @pytest.mark.parametrize(
