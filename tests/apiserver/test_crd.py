@@ -241,3 +241,45 @@ def test_kubectl_explain_shows_the_documentation(crd: ControlPlane, path: str, w
     shown = crd.kubectl("explain", f"llamastackdistribution.{path}")
 
     assert words in " ".join(shown.split())
+
+
+def test_both_versions_are_served_and_the_stored_one_is_preferred(crd: ControlPlane) -> None:
+    group = crd.client.get("/apis/llamastack.io")
+
+    assert [version["version"] for version in group["versions"]] == ["v1alpha2", "v1alpha1"]
+    assert group["preferredVersion"]["version"] == "v1alpha2"
+    for version in ("v1alpha1", "v1alpha2"):
+        resources = crd.client.get(f"/apis/llamastack.io/{version}")["resources"]
+        assert [item["name"] for item in resources] == [
+            "llamastackdistributions",
+            "llamastackdistributions/status",
+            "llamastackdistributions/scale",
+        ]
+        assert resources[0]["shortNames"] == ["llsd"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("spec", "Only server is required"),
+        ("spec.replicas", "1 if absent"),
+        ("spec.server.distribution.name", "e.g. starter"),
+        ("spec.server.providers", "The providers of each API"),
+        ("spec.server.providers.inference", "One object or a list of objects with the fields"),
+        ("spec.server.providers.inference", "- deploymentName (string): Name of the deployment"),
+        ("spec.server.resources.models", "The name of a model, or an object with the fields"),
+        ("spec.server.storage.type", "Kind of store"),
+        ("spec.server.tlsConfig.caBundle.configMapName", "PEM certificates"),
+        ("spec.server.containerSpec.env.valueFrom.secretKeyRef.key", "The key in it"),
+        ("spec.server.podOverrides.volumes", "any source of core/v1"),
+        ("spec.server.externalProviders.inference.providerId", "unique over all external"),
+        ("spec.network.exposeRoute", "reachable from outside the cluster"),
+        ("status.generatedConfigMap", "generated last"),
+    ],
+)
+def test_kubectl_explain_shows_the_documentation_of_v1alpha1(
+    crd: ControlPlane, path: str, words: str
+) -> None:
+    shown = crd.kubectl("explain", f"llsd.{path}", "--api-version=llamastack.io/v1alpha1")
+
+    assert words in " ".join(shown.split())

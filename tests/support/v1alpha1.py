@@ -207,3 +207,97 @@ STORED_BY_GO: Final[Mapping[str, Json]] = {
     },
 }
 """Sections of the server that the Go operator takes, and that say less than they seem to."""
+
+_REPLACED: Final = "cannot be combined with spec.server.userConfig, which replaces the whole"
+_MADE_FROM_IT: Final = "because the names of Deployment, Service and others are made from it"
+_OVERRIDDEN: Final[Json] = {"userConfig": {"configMapName": "mine"}}
+
+
+def _elsewhere(section: str, earlier: str) -> tuple[str, Json, str]:
+    providers = {earlier: [_PROVIDER], section: [_PROVIDER]}
+    path = f"spec.server.externalProviders.{section}"
+    return (
+        f"id of {section} is one of {earlier}",
+        old_resource(externalProviders=providers),
+        f"{path}: a providerId is used in another section, too",
+    )
+
+
+BROKEN_RULES: Final[tuple[tuple[str, Json, str], ...]] = (
+    (
+        "long name",
+        old_resource("a" * 49),
+        f"metadata.name: must have at most 48 characters, {_MADE_FROM_IT}",
+    ),
+    ("dots", old_resource("a.b"), f"metadata.name: must not contain dots, {_MADE_FROM_IT}"),
+    (
+        "no distribution",
+        old_resource(distribution={}),
+        "spec.server.distribution: exactly one of name and image must be set",
+    ),
+    (
+        "two distributions",
+        old_resource(distribution={"name": "a", "image": "b"}),
+        "spec.server.distribution: exactly one of name and image must be set",
+    ),
+    (
+        "providers beside userConfig",
+        old_resource(providers={"inference": {"provider": "vllm"}}, **_OVERRIDDEN),
+        f"spec.server.providers: {_REPLACED}",
+    ),
+    (
+        "resources beside userConfig",
+        old_resource(resources={"tools": ["a"]}, **_OVERRIDDEN),
+        f"spec.server.resources: {_REPLACED}",
+    ),
+    (
+        "store beside userConfig",
+        old_resource(storage={"size": "1Gi", "type": "sqlite"}, **_OVERRIDDEN),
+        f"spec.server.storage: {_REPLACED}",
+    ),
+    (
+        "disabled beside userConfig",
+        old_resource(disabled=["eval"], **_OVERRIDDEN),
+        f"spec.server.disabled: {_REPLACED}",
+    ),
+    (
+        "postgres without a connection",
+        old_resource(storage={"type": "postgres"}),
+        "spec.server.storage.connectionString: is required when the type is postgres",
+    ),
+    (
+        "TLS without a certificate",
+        old_resource(tls={"enabled": True}),
+        "spec.server.tls.secretName: is required when TLS is enabled",
+    ),
+    (
+        "fewest above most",
+        old_resource(autoscaling={"minReplicas": 3, "maxReplicas": 2}),
+        "spec.server.autoscaling.minReplicas: must not be greater than maxReplicas",
+    ),
+    (
+        "two budgets",
+        old_resource(podDisruptionBudget={"minAvailable": 1, "maxUnavailable": 1}),
+        "spec.server.podDisruptionBudget: exactly one of minAvailable and maxUnavailable must be",
+    ),
+    (
+        "variable with two sources",
+        old_resource(
+            containerSpec={
+                "env": [
+                    {"name": "A", "value": "x", "valueFrom": {"fieldRef": {"fieldPath": "spec"}}}
+                ]
+            }
+        ),
+        "spec.server.containerSpec.env: value and valueFrom cannot be combined",
+    ),
+    _elsewhere("safety", "inference"),
+    _elsewhere("agents", "inference"),
+    _elsewhere("vectorIo", "safety"),
+    _elsewhere("datasetIo", "inference"),
+    _elsewhere("scoring", "datasetIo"),
+    _elsewhere("eval", "inference"),
+    _elsewhere("toolRuntime", "eval"),
+    _elsewhere("postTraining", "toolRuntime"),
+)
+"""Name, resource, how the API server's message goes on after the path of the rule's node."""

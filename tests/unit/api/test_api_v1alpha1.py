@@ -9,6 +9,7 @@ The rules across fields are CEL, which an API server judges: tests/apiserver/tes
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from api.unknown import unknown_fields
 from api.v1alpha1 import API_VERSION, SECTIONS, LlamaStackDistribution, Spec
 from api.v1alpha1.stored import StoredLlamaStackDistribution
 from tests.support.structural import complaints
-from tests.support.v1alpha1 import FULL, STORED_BY_GO, old_resource
+from tests.support.v1alpha1 import BROKEN_RULES, FULL, STORED_BY_GO, Json, old_resource
 
 _SCHEMA = next(
     version["schema"]["openAPIV3Schema"]
@@ -160,3 +161,27 @@ def test_status_names_the_generated_config_map() -> None:
     status = StoredLlamaStackDistribution.model_validate(obj).status
 
     assert (status.phase, status.generated_config_map) == ("Ready", "demo-config-1")
+
+
+def test_every_rule_of_the_schema_has_a_case() -> None:
+    def messages(node: Any) -> Iterator[str]:
+        yield from (rule["message"] for rule in node.get("x-kubernetes-validations", ()))
+        below = [
+            *node.get("properties", {}).values(),
+            *([node["items"]] if "items" in node else []),
+        ]
+        for child in below:
+            yield from messages(child)
+
+    cases = [message for _, _, message in BROKEN_RULES]
+
+    untried = [
+        text for text in messages(_SCHEMA) if not any(text.startswith(case) for case in cases)
+    ]
+
+    assert untried == []
+
+
+@pytest.mark.parametrize("obj", [pytest.param(obj, id=name) for name, obj, _ in BROKEN_RULES])
+def test_case_of_a_rule_breaks_nothing_else(obj: Json) -> None:
+    assert list(complaints(_SCHEMA, obj)) == []
