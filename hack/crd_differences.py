@@ -38,6 +38,9 @@ class Difference:
     reason: str
 
 
+VERSION: Final = "(version)"
+"""The path of what is said beside the schema."""
+
 _ADDED: Final = (("field", None, True),)
 _NOT_EMPTY: Final = (("minLength", None, 1),)
 _AT_LEAST_1: Final = (("minimum", None, 1),)
@@ -244,12 +247,16 @@ DIFFERENCES: Final = (
             "spec.server.userConfig.configMapName",
             "spec.server.tlsConfig.caBundle.configMapName",
             "spec.server.podOverrides.serviceAccountName",
-            f"{_VALUE_FROM}.secretKeyRef.name",
-            f"{_VALUE_FROM}.configMapKeyRef.name",
         ),
         _pattern(f"({_NAMES})?", 253),
         "the name of an object, or empty",
         "there can be no object of another name; an empty one is as if it were absent",
+    ),
+    Difference(
+        (f"{_VALUE_FROM}.secretKeyRef.name", f"{_VALUE_FROM}.configMapKeyRef.name"),
+        _pattern(f"({_NAMES})?", 253),
+        "the name of an object, or empty",
+        f"{_POD_REFUSED}; the empty one is refused later: it is a default of the Go operator's CRD",
     ),
     Difference(
         (
@@ -361,7 +368,7 @@ DIFFERENCES: Final = (
     ),
     # --- the version itself ---
     Difference(
-        ("(version)",),
+        (VERSION,),
         (
             ("storage", True, False),
             (
@@ -381,10 +388,13 @@ DIFFERENCES: Final = (
 """All of them. What is not in this table is the same in both."""
 
 
+_SHOWN: Final = {"": "`metadata.name`", VERSION: "the version itself"}
+
+
 def differences_table() -> str:
     """The table as Markdown."""
     rows = [("field", "here", "why"), ("---",) * 3]
     for difference in DIFFERENCES:
-        fields = ", ".join(f"`{path}`" if path else "`metadata.name`" for path in difference.paths)
+        fields = ", ".join(_SHOWN.get(path, f"`{path}`") for path in difference.paths)
         rows.append((fields, difference.words, difference.reason))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

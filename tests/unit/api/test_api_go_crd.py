@@ -16,7 +16,7 @@ import pytest
 
 from api.crd import custom_resource_definition
 from configs.yaml_reader import load, load_all
-from hack.crd_differences import DIFFERENCES
+from hack.crd_differences import DIFFERENCES, VERSION
 from hack.root import ROOT
 from tests.support.schema_differences import Difference, differences
 from tests.support.structural import complaints
@@ -56,11 +56,11 @@ def _of_version(theirs: Any, ours: Any) -> Iterator[Difference]:
     """Differences beside the schema; ours describes its columns, too."""
     for keyword in ("served", "storage", "selectableFields"):
         if theirs[keyword] != ours[keyword]:
-            yield "(version)", keyword, theirs[keyword], ours[keyword]
+            yield VERSION, keyword, theirs[keyword], ours[keyword]
     for keyword in ("status", "scale"):
         pair = [version["subresources"].get(keyword) for version in (theirs, ours)]
         if pair[0] != pair[1]:
-            yield "(version)", keyword, pair[0], pair[1]
+            yield VERSION, keyword, pair[0], pair[1]
 
 
 @needs_go_crd
