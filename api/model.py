@@ -321,26 +321,6 @@ class Internal:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaDefault:
-    """Marks a field whose default the API server writes into every object that lacks it.
-
-    For defaults that objects have already. A new field gets none: what is stored once can never be
-    changed again, so the code fills defaults in when it reads.
-
-    Attributes:
-        value: the default, as JSON data.
-    """
-
-    value: Any
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """Add the default under a name of its own; pydantic's is there for every field."""
-        return {**handler(schema), "x-default": self.value}
-
-
-@dataclass(frozen=True, slots=True)
 class Polymorphic:
     """Marks a node that may have several JSON types (R-D2).
 

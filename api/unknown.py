@@ -15,13 +15,15 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from api.errors import FieldWarning
 from api.model import ApiModel, Internal
 from api.spelling import closest
+
+UNKNOWN: Final = "is not known and has no effect"
 
 
 def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[FieldWarning]:
@@ -34,20 +36,20 @@ def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[
     """
     if not isinstance(value, Mapping):
         return
-    fields = _fields(model)
+    fields = fields_of(model)
     prefix = f"{path}." if path else ""
     for key, child in value.items():
         field = fields.get(key)
         if field is None:
             near = closest(key, fields)
             hint = f"did you mean {near}?" if near else ""
-            yield FieldWarning(f"{prefix}{key}", "is not known and has no effect", hint)
+            yield FieldWarning(f"{prefix}{key}", UNKNOWN, hint)
         else:
             yield from _below(field.annotation, child, f"{prefix}{key}")
 
 
 @functools.cache
-def _fields(model: type[ApiModel]) -> Mapping[str, FieldInfo]:
+def fields_of(model: type[ApiModel]) -> Mapping[str, FieldInfo]:
     """What a user may write, by its name in JSON."""
     return {
         field.alias or name: field

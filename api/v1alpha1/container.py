@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from api import k8s
-from api.model import ApiModel, Bool, SchemaDefault, rule, rules
-from api.v1alpha1.fields import LabelOrEmpty, ObjectNameOrEmpty, PortOrZero
+from api.model import ApiModel, Bool, rule, rules
+from api.v1alpha1.fields import LabelOrEmpty, ObjectNameOrEmpty, PortOrZero, SchemaDefault
 from api.v1alpha2 import messages
 
 

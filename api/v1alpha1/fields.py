@@ -1,16 +1,20 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""Values of which the Go operator takes the empty one for a field that was left out.
+"""Kinds of fields that this version has and a new one must not get.
 
-Stored objects have them, so the schema must let them through; conversion leaves them out.
+Values of which the Go operator takes the empty one for a field that was left out: stored objects
+have them, so the schema must let them through, and conversion leaves them out. And defaults that
+the API server writes into objects.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import Field, Strict
+from pydantic import Field, GetJsonSchemaHandler, Strict
+from pydantic_core import CoreSchema
 
 from api.model import OBJECT_NAME, Matching
 
@@ -34,3 +38,23 @@ LabelOrEmpty: TypeAlias = Annotated[
 PortOrZero: TypeAlias = Annotated[
     int, Strict(), Field(ge=0, le=65535, json_schema_extra={"format": "int32"})
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDefault:
+    """Marks a field whose default the API server writes into every object that lacks it.
+
+    For defaults that objects have already. A new field gets none: what is stored once can never be
+    changed again, so the code fills defaults in when it reads.
+
+    Attributes:
+        value: the default, as JSON data.
+    """
+
+    value: Any
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Add the default under a name of its own; pydantic's is there for every field."""
+        return {**handler(schema), "x-default": self.value}

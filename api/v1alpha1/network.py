@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.model import ApiModel, Bool, LabelKey, Matching, SchemaDefault
+from api.model import ApiModel, Bool, LabelKey, Matching
+from api.v1alpha1.fields import SchemaDefault
 
 
 class AllowedFrom(ApiModel):

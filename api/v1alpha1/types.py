@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field
 
 from api import GROUP, KIND, OLD_VERSION
 from api.meta import ObjectMeta
-from api.model import ApiModel, Int32, SchemaDefault, rules
+from api.model import ApiModel, Int32, rules
+from api.v1alpha1.fields import SchemaDefault
 from api.v1alpha1.network import Network
 from api.v1alpha1.server import Server
 from api.v1alpha2.types import NAME_RULES

@@ -27,12 +27,12 @@ from api.model import (
     OpenObject,
     Polymorphic,
     Quantity,
-    SchemaDefault,
     UniqueItems,
     rule,
     rules,
 )
 from api.schema import NotStructural, structural, structural_schema
+from api.v1alpha1.fields import SchemaDefault
 
 
 class _Colour(StrEnum):

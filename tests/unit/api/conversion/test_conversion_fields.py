@@ -1,0 +1,520 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where each field of v1alpha1 is in v1alpha2, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api import GROUP, KIND, OLD_VERSION, VERSION
+from api.conversion import ANNOTATIONS, convert, forgotten_paths, hidden_paths
+
+SECRET = {"secretKeyRef": {"name": "creds", "key": "token"}}
+HOST = {"secretKeyRef": {"name": "db", "key": "host"}}
+
+
+def old(spec: Any, **annotations: str) -> dict[str, Any]:
+    return _obj(OLD_VERSION, spec, annotations)
+
+
+def new(spec: Any, **annotations: str) -> dict[str, Any]:
+    return _obj(VERSION, spec, annotations)
+
+
+def _obj(version: str, spec: Any, annotations: dict[str, str]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": "llama", "namespace": "team-a"}
+    if annotations:
+        named = {f"{GROUP}/{name}-fields": text for name, text in annotations.items()}
+        metadata["annotations"] = named
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "replicas": ({"replicas": 0}, {"workload": {"replicas": 0}}),
+    "distribution": (
+        {"server": {"distribution": {"name": "starter"}}},
+        {"distribution": {"name": "starter"}},
+    ),
+    "container": (
+        {
+            "server": {
+                "containerSpec": {
+                    "name": "server",
+                    "port": 9000,
+                    "resources": {"limits": {"cpu": "2"}},
+                    "env": [{"name": "A", "value": "1"}],
+                    "command": ["sh"],
+                    "args": ["-c", "true"],
+                }
+            }
+        },
+        {
+            "networking": {"port": 9000},
+            "workload": {
+                "resources": {"limits": {"cpu": "2"}},
+                "overrides": {
+                    "containerName": "server",
+                    "env": [{"name": "A", "value": "1"}],
+                    "command": ["sh"],
+                    "args": ["-c", "true"],
+                },
+            },
+        },
+    ),
+    "pod": (
+        {
+            "server": {
+                "workers": 2,
+                "podOverrides": {
+                    "serviceAccountName": "mine",
+                    "terminationGracePeriodSeconds": 0,
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+                },
+                "podDisruptionBudget": {"maxUnavailable": "50%"},
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
+                "autoscaling": {"maxReplicas": 3},
+            }
+        },
+        {
+            "workload": {
+                "workers": 2,
+                "podDisruptionBudget": {"maxUnavailable": "50%"},
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
+                "autoscaling": {"maxReplicas": 3},
+                "overrides": {
+                    "serviceAccountName": "mine",
+                    "terminationGracePeriodSeconds": 0,
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+                },
+            }
+        },
+    ),
+    "an empty storage is a volume": (
+        {"server": {"storage": {}}},
+        {"workload": {"storage": {}}},
+    ),
+    "a volume": (
+        {"server": {"storage": {"size": "20Gi", "mountPath": "/data"}}},
+        {"workload": {"storage": {"size": "20Gi", "mountPath": "/data"}}},
+    ),
+    "state without a volume": (
+        {"server": {"storage": {"type": "postgres", "connectionString": SECRET}}},
+        {
+            "storage": {
+                "kv": {"type": "postgres", "connectionString": SECRET},
+                "sql": {"type": "postgres", "connectionString": SECRET},
+            }
+        },
+    ),
+    "state and a volume": (
+        {"server": {"storage": {"size": "1Gi", "type": "sqlite"}}},
+        {
+            "workload": {"storage": {"size": "1Gi"}},
+            "storage": {"kv": {"type": "sqlite"}, "sql": {"type": "sqlite"}},
+        },
+    ),
+    "a configuration of one's own": (
+        {"server": {"userConfig": {"configMapName": "mine", "configMapNamespace": "b"}}},
+        {"overrideConfig": {"configMapName": "mine", "configMapNamespace": "b"}},
+    ),
+    "certificates": (
+        {
+            "server": {
+                "tlsConfig": {"caBundle": {"configMapName": "ca", "configMapKeys": ["a.crt"]}},
+                "tls": {"enabled": True, "secretName": "cert"},
+            }
+        },
+        {
+            "networking": {
+                "tls": {
+                    "caBundle": {"configMapName": "ca", "configMapKeys": ["a.crt"]},
+                    "enabled": True,
+                    "secretName": "cert",
+                }
+            }
+        },
+    ),
+    "one provider": (
+        {
+            "server": {
+                "providers": {
+                    "inference": {
+                        "provider": "vllm",
+                        "endpoint": "http://vllm:8000/v1",
+                        "apiKey": SECRET,
+                        "config": {"max_tokens": 1},
+                    },
+                    "vectorIo": {"provider": "pgvector", "host": HOST},
+                }
+            }
+        },
+        {
+            "providers": {
+                "inference": {
+                    "provider": "vllm",
+                    "endpoint": "http://vllm:8000/v1",
+                    "apiKey": SECRET,
+                    "settings": {"max_tokens": 1},
+                },
+                "vectorIo": {"provider": "pgvector", "secretRefs": {"host": HOST}},
+            }
+        },
+    ),
+    "several providers": (
+        {
+            "server": {
+                "providers": {
+                    "inference": [
+                        {"id": "a", "provider": "bedrock", "region": "us-east-1"},
+                        {
+                            "id": "b",
+                            "provider": "azure",
+                            "deploymentName": "gpt",
+                            "config": {"api_version": "1"},
+                        },
+                    ]
+                }
+            }
+        },
+        {
+            "providers": {
+                "inference": [
+                    {"id": "a", "provider": "bedrock", "settings": {"region": "us-east-1"}},
+                    {
+                        "id": "b",
+                        "provider": "azure",
+                        "settings": {"api_version": "1", "deploymentName": "gpt"},
+                    },
+                ]
+            }
+        },
+    ),
+    "resources": (
+        {
+            "server": {
+                "resources": {
+                    "models": [
+                        "llama",
+                        {"name": "e5", "provider": "a", "metadata": {"embeddingDimension": 384}},
+                    ],
+                    "tools": ["builtin::rag"],
+                    "shields": ["guard"],
+                },
+                "disabled": ["safety"],
+            }
+        },
+        {
+            "resources": {
+                "models": ["llama", {"name": "e5", "provider": "a", "embeddingDimension": 384}],
+                "tools": ["builtin::rag"],
+                "shields": ["guard"],
+            },
+            "disabled": ["safety"],
+        },
+    ),
+    "external providers": (
+        {"server": {"externalProviders": {"inference": [{"providerId": "x", "image": "i"}]}}},
+        {"externalProviders": {"inference": [{"providerId": "x", "image": "i"}]}},
+    ),
+    "network": (
+        {"network": {"exposeRoute": True, "allowedFrom": {"namespaces": ["a"], "labels": ["b"]}}},
+        {"networking": {"expose": True, "allowedFrom": {"namespaces": ["a"], "labels": ["b"]}}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_field_of_both_versions_needs_no_annotation(name: str) -> None:
+    theirs, ours = PAIRS[name]
+    assert convert(old(theirs), VERSION) == new(ours)
+    assert convert(new(ours), OLD_VERSION) == old(theirs)
+
+
+READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    # What v1alpha1 can say in more than one way.
+    "the port of the container wins": (
+        {"server": {"port": 1, "containerSpec": {"port": 2}}},
+        {"networking": {"port": 2}},
+    ),
+    "the port of the server": ({"server": {"port": 1}}, {"networking": {"port": 1}}),
+    "a region beats the same setting": (
+        {"server": {"providers": {"inference": {"region": "a", "config": {"region": "b"}}}}},
+        {"providers": {"inference": {"settings": {"region": "a"}}}},
+    ),
+    # What the Go operator takes for a field that is absent.
+    "empty names": (
+        {
+            "server": {
+                "containerSpec": {"name": "", "port": 0},
+                "podOverrides": {"serviceAccountName": ""},
+                "storage": {"mountPath": ""},
+                "userConfig": {"configMapName": ""},
+                "tlsConfig": {"caBundle": {"configMapName": ""}},
+            }
+        },
+        {"workload": {"storage": {}}},
+    ),
+    "an empty namespace": (
+        {"server": {"userConfig": {"configMapName": "a", "configMapNamespace": ""}}},
+        {"overrideConfig": {"configMapName": "a"}},
+    ),
+    # Lists that v1alpha2 has once each.
+    "the last value of a variable": (
+        {
+            "server": {
+                "containerSpec": {
+                    "env": [
+                        {"name": "A", "value": "1"},
+                        {"name": "B", "value": "$(A)"},
+                        {"name": "A", "value": "2"},
+                    ]
+                }
+            }
+        },
+        {
+            "workload": {
+                "overrides": {"env": [{"name": "B", "value": "$(A)"}, {"name": "A", "value": "2"}]}
+            }
+        },
+    ),
+    "a namespace once": (
+        {"network": {"allowedFrom": {"namespaces": ["a", "b", "a"], "labels": ["c", "c"]}}},
+        {"networking": {"allowedFrom": {"namespaces": ["a", "b"], "labels": ["c"]}}},
+    ),
+    # Names of v1alpha2 mean nothing in v1alpha1.
+    "settings in v1alpha1": (
+        {"server": {"providers": {"inference": {"provider": "vllm", "settings": {"a": 1}}}}},
+        {"providers": {"inference": {"provider": "vllm"}}},
+    ),
+    "a section of v1alpha2": (
+        {"server": {"providers": {"files": {"provider": "localfs"}}}},
+        {"providers": {}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_v1alpha1_says_in_its_own_way_has_its_effect_and_comes_back(name: str) -> None:
+    theirs, ours = READ[name]
+    there = convert(old(theirs), VERSION)
+    assert there["spec"] == ours
+    assert convert(there, OLD_VERSION) == old(theirs)
+
+
+HIDDEN: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
+    "a host name": (
+        {"networking": {"expose": {"hostname": "a.b"}}},
+        {"network": {"exposeRoute": True}},
+        ["spec.networking.expose"],
+    ),
+    "a storage class": (
+        {"workload": {"storage": {"size": "1Gi", "storageClassName": "fast"}}},
+        {"server": {"storage": {"size": "1Gi"}}},
+        ["spec.workload.storage.storageClassName"],
+    ),
+    "two kinds of stores": (
+        {"storage": {"kv": {"type": "redis", "endpoint": "redis://r"}, "sql": {"type": "sqlite"}}},
+        {},
+        ["spec.storage"],
+    ),
+    "a secret of one of two providers": (
+        {
+            "providers": {
+                "inference": [
+                    {"id": "a", "provider": "vllm"},
+                    {"id": "b", "provider": "vllm", "secretRefs": {"x": SECRET}},
+                ]
+            }
+        },
+        {
+            "server": {
+                "providers": {
+                    "inference": [
+                        {"id": "a", "provider": "vllm"},
+                        {"id": "b", "provider": "vllm"},
+                    ]
+                }
+            }
+        },
+        ["spec.providers.inference[b].secretRefs"],
+    ),
+    "sections that v1alpha1 lacks": (
+        {"providers": {"inference": {"provider": "vllm"}, "files": {"provider": "localfs"}}},
+        {"server": {"providers": {"inference": {"provider": "vllm"}}}},
+        ["spec.providers.files"],
+    ),
+    "the kind of a model": (
+        {"resources": {"models": [{"name": "e5", "modelType": "embedding"}]}},
+        {"server": {"resources": {"models": [{"name": "e5"}]}}},
+        ["spec.resources.models[e5].modelType"],
+    ),
+    "pods": (
+        {"workload": {"overrides": {"nodeSelector": {"a": "b"}, "labels": {"c": "d"}}}},
+        {},
+        ["spec.workload.overrides.nodeSelector", "spec.workload.overrides.labels"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_v1alpha1_cannot_say_is_kept_and_named(name: str) -> None:
+    ours, theirs, paths = HIDDEN[name]
+    there = convert(new(ours), OLD_VERSION)
+    assert there["spec"] == theirs
+    assert hidden_paths(there) == paths
+    assert list(there["metadata"]["annotations"]) == [ANNOTATIONS[VERSION]]
+    assert convert(there, VERSION) == new(ours)
+
+
+def test_other_annotations_stay() -> None:
+    obj = new({"storage": {"kv": {"type": "sqlite"}}})
+    obj["metadata"]["annotations"] = {"mine": "1"}
+    there = convert(obj, OLD_VERSION)
+    assert there["metadata"]["annotations"].keys() == {"mine", ANNOTATIONS[VERSION]}
+    assert convert(there, VERSION) == obj
+
+
+# --- somebody edits the v1alpha1 view ------------------------------------------------------------
+
+
+def _edited(ours: dict[str, Any], edit: Any) -> dict[str, Any]:
+    """An object of v1alpha2 after an edit of its v1alpha1 view."""
+    view = convert(new(ours), OLD_VERSION)
+    edit(view["spec"])
+    return convert(view, VERSION)
+
+
+def test_an_edit_elsewhere_leaves_hidden_fields_alone() -> None:
+    ours = {"networking": {"expose": {"hostname": "a.b"}}}
+    result = _edited(ours, lambda spec: spec.update(replicas=3))
+    assert result["spec"] == {**ours, "workload": {"replicas": 3}}
+
+
+def test_a_field_beats_what_is_hidden_behind_it() -> None:
+    ours = {
+        "networking": {"expose": {"hostname": "a.b"}},
+        "workload": {"overrides": {"labels": {}}},
+    }
+    result = _edited(ours, lambda spec: spec["network"].update(exposeRoute=False))
+    assert result["spec"]["networking"] == {"expose": False}
+    assert result["spec"]["workload"] == {"overrides": {"labels": {}}}
+
+
+def test_a_removed_volume_does_not_come_back_as_its_hidden_half() -> None:
+    ours = {"workload": {"storage": {"size": "1Gi", "storageClassName": "fast"}}}
+    result = _edited(ours, lambda spec: spec["server"].pop("storage"))
+    assert "workload" not in result["spec"]
+
+
+def test_hidden_fields_follow_their_provider_to_another_place() -> None:
+    ours = HIDDEN["a secret of one of two providers"][0]
+    result = _edited(ours, lambda spec: spec["server"]["providers"]["inference"].reverse())
+    assert result["spec"]["providers"]["inference"] == ours["providers"]["inference"][::-1]
+
+
+def test_hidden_fields_of_a_provider_do_not_go_to_its_successor() -> None:
+    ours = {"providers": {"vectorIo": {"provider": "pgvector", "secretRefs": {"password": SECRET}}}}
+    view = convert(new(ours), OLD_VERSION)
+    view["spec"]["server"]["providers"]["vectorIo"]["provider"] = "milvus"
+    assert forgotten_paths(view) == ["spec.providers.vectorIo[pgvector].secretRefs"]
+    assert convert(view, VERSION)["spec"] == {"providers": {"vectorIo": {"provider": "milvus"}}}
+
+
+def test_without_the_annotation_only_the_fields_are_left() -> None:
+    view = convert(new({"networking": {"port": 1, "expose": {"hostname": "a"}}}), OLD_VERSION)
+    del view["metadata"]["annotations"]
+    assert convert(view, VERSION)["spec"] == {"networking": {"port": 1, "expose": True}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[1]",
+        '[{"path": []}]',
+        '[{"path": ["metadata", "name"], "value": "other"}]',
+        '[{"path": ["spec", 1], "value": 2}]',
+        '[{"path": ["spec", {"id": "a"}, "x"], "value": 2}]',
+        "[" * 100_000,
+    ],
+)
+def test_an_annotation_that_makes_no_sense_is_dropped(text: str) -> None:
+    view = old({"replicas": 2}, v1alpha2=text)
+    assert convert(view, VERSION) == new({"workload": {"replicas": 2}})
+
+
+def test_a_forged_annotation_cannot_change_what_the_object_shows() -> None:
+    forged = '[{"path":["spec","workload","replicas"],"value":9}]'
+    view = old({"replicas": 2}, v1alpha2=forged)
+    assert convert(view, VERSION)["spec"] == {"workload": {"replicas": 2}}
+
+
+def test_an_annotation_of_thousands_that_do_not_fit_is_given_up_soon() -> None:
+    entry = '{"path":["spec","workload","replicas"],"value":%d}'
+    forged = ",".join(entry % i for i in range(5000))
+    view = old({"replicas": 2}, v1alpha2=f"[{forged}]")
+    assert convert(view, VERSION)["spec"] == {"workload": {"replicas": 2}}
+
+
+# --- the rest ------------------------------------------------------------------------------------
+
+
+def test_the_status_of_v1alpha1_has_what_it_derives() -> None:
+    generated = {
+        "type": "ConfigGenerated",
+        "status": "True",
+        "reason": "ConfigGenerated",
+        "message": "m",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    status = {"configGeneration": {"configMapName": "cm"}, "conditions": [generated]}
+    obj = {**new({}), "status": status}
+    there = convert(obj, OLD_VERSION)
+    assert there["status"]["generatedConfigMap"] == "cm"
+    derived = {c["type"]: (c["status"], c["reason"]) for c in there["status"]["conditions"]}
+    assert derived == {
+        "ConfigGenerated": ("True", "ConfigGenerated"),
+        "ValidationSucceeded": ("True", "ValidationSucceeded"),
+        "ConfigReady": ("True", "ConfigGenerated"),
+    }
+    assert convert(there, VERSION) == obj
+
+
+def test_an_invalid_spec_is_what_validation_succeeded_tells_of() -> None:
+    invalid = {
+        "type": "ConfigGenerated",
+        "status": "False",
+        "reason": "ValidationFailed",
+        "message": "spec.distribution: is required",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    there = convert({**new({}), "status": {"conditions": [invalid]}}, OLD_VERSION)
+    assert {**invalid, "type": "ValidationSucceeded"} in there["status"]["conditions"]
+
+
+@pytest.mark.parametrize("spec", [None, 1, "x", [], [{}], {"server": 5}, {"workload": []}])
+@pytest.mark.parametrize("make", [old, new])
+def test_nonsense_is_moved_as_it_is(spec: Any, make: Any) -> None:
+    obj = make(spec)
+    there = convert(obj, VERSION if make is old else OLD_VERSION)
+    assert convert(there, OLD_VERSION if make is old else VERSION) == obj
+
+
+@pytest.mark.parametrize("version", ["llamastack.io/v1", "v1", "", None, 5])
+def test_an_unknown_version_is_an_error(version: Any) -> None:
+    with pytest.raises(ValueError, match="apiVersion: must be one of"):
+        convert({"apiVersion": version}, VERSION)
+    with pytest.raises(ValueError, match="version: must be one of"):
+        convert(old({}), "v1")
