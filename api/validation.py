@@ -6,20 +6,25 @@
 Three callers, one answer: the validating webhook, the reconciler (objects that were stored before
 a rule, or while nobody watched), and ``validate`` on the command line. First the shape, by reading
 into the models; then the rules, as far as the sections they look at could be read. All findings
-come at once.
+come at once. Rules are written for the hub version: an object of v1alpha1 is converted, and what
+there is to say is led back to the fields that its author wrote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from api.errors import FieldError, FieldWarning
-from api.unknown import unknown_fields
+from api import GROUP, OLD_VERSION, VERSION
+from api.errors import FieldError, FieldWarning, Finding
+from api.model import ApiModel
+from api.unknown import UNKNOWN, unknown_fields
 from api.v1alpha2.parse import read
 from api.v1alpha2.rules import RULES
 from api.v1alpha2.types import LlamaStackDistribution, Spec
+
+F = TypeVar("F", bound=Finding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,31 @@ def validate(obj: Mapping[str, Any]) -> Validation:
     """Judge an object by every rule that needs no catalogue and no cluster.
 
     Args:
-        obj: as decoded from JSON or YAML; may be anything at all.
+        obj: of either version, as decoded from JSON or YAML; may be anything at all.
+
+    Returns:
+        The resource in the hub version, and findings at the paths of the version that the object
+        is written in.
     """
+    if _is_v1alpha1(obj):
+        return _validate_v1alpha1(obj)
+    return _validate(obj)
+
+
+def as_written(findings: Iterable[F], obj: Mapping[str, Any]) -> tuple[F, ...]:
+    """Findings about the hub version of an object, at the paths of the version it is written in."""
+    if not _is_v1alpha1(obj):
+        return tuple(findings)
+    from api.conversion.paths import finding_in_v1alpha1  # noqa: PLC0415 -- see _validate_v1alpha1
+
+    return tuple(finding_in_v1alpha1(finding, obj) for finding in findings)
+
+
+def _is_v1alpha1(obj: object) -> bool:
+    return isinstance(obj, Mapping) and obj.get("apiVersion") == f"{GROUP}/{OLD_VERSION}"
+
+
+def _validate(obj: Mapping[str, Any]) -> Validation:
     resource, shape = read(obj)
     errors, warnings = dict.fromkeys(shape), dict.fromkeys(_unknown(obj))
     if resource is not None:
@@ -58,12 +86,44 @@ def validate(obj: Mapping[str, Any]) -> Validation:
     return Validation(resource, tuple(errors), tuple(warnings))
 
 
-def _unknown(obj: object) -> Iterable[FieldWarning]:
+def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
+    """The shape is judged in v1alpha1, everything else in the hub version."""
+    # Most objects are of the hub version, and a short command pays for every model that is built.
+    from api import v1alpha1  # noqa: PLC0415
+    from api.conversion import convert  # noqa: PLC0415
+    from api.v1alpha1.parse import shape_errors  # noqa: PLC0415
+
+    found = _validate(convert(obj, VERSION))
+    if found.resource is None and found.errors and not isinstance(obj.get("spec"), Mapping):
+        return found
+    shape = shape_errors(obj)
+    said = tuple(error.path for error in shape)
+    errors = as_written(found.errors, obj)
+    ruled = [warning for warning in found.warnings if warning.message != UNKNOWN]
+    warnings = [
+        *_unknown(obj, v1alpha1.LlamaStackDistribution, v1alpha1.Spec),
+        *as_written(ruled, obj),
+    ]
+    return Validation(
+        found.resource,
+        tuple(dict.fromkeys([*shape, *(e for e in errors if not _is_within(e.path, said))])),
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _is_within(path: str, said: tuple[str, ...]) -> bool:
+    """Whether something is said already of a field, or of what it is in."""
+    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in said)
+
+
+def _unknown(
+    obj: object, model: type[ApiModel] = LlamaStackDistribution, spec: type[ApiModel] = Spec
+) -> Iterable[FieldWarning]:
     if isinstance(obj, Mapping):
-        yield from unknown_fields(Spec, obj.get("spec"), "spec")
+        yield from unknown_fields(spec, obj.get("spec"), "spec")
         # Not below: metadata is the API server's own, a status is ours, of whatever version.
         top = dict.fromkeys(key for key in obj if key != "status")
-        yield from unknown_fields(LlamaStackDistribution, top, "")
+        yield from unknown_fields(model, top, "")
 
 
 def _broken_sections(errors: Iterable[FieldError]) -> frozenset[str]:

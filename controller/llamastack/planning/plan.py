@@ -16,7 +16,7 @@ from api.v1alpha2.references import (
     config_map_refs,
     secret_refs,
 )
-from api.validation import validate
+from api.validation import as_written, validate
 from configs import registry_key
 from configs.base import EmbeddedBaseConfigs
 from configs.distributions import Distributions
@@ -90,7 +90,7 @@ def make_plan(
     """Parse, validate, generate; every problem of the step that fails, at once.
 
     Args:
-        obj: the resource.
+        obj: the resource, of either version; findings are at the paths of that version.
         distributions: what ``distribution.name`` can mean.
         registry: state of the server's registry; empty for a server that never ran.
         base: out of the image's labels; ``None`` for the operator's own, if there is one.
@@ -119,11 +119,14 @@ def make_plan(
             previous=registry_key.load(registry) if registry else None,
         )
     except ConfigError as error:
-        return replace(plan, problem=_problem(error.reason, error.errors), errors=error.errors)
-    missing = (*unsupported(cr.spec), *own_references(plan.secrets, generated.storage_secret))
+        errors = as_written(error.errors, obj)
+        return replace(plan, problem=_problem(error.reason, errors), errors=errors)
+    own = own_references(plan.secrets, generated.storage_secret)
+    missing = as_written((*unsupported(cr.spec), *own), obj)
     if missing:
         return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
-    return replace(plan, generated=generated, warnings=(*plan.warnings, *generated.warnings))
+    warnings = (*plan.warnings, *as_written(generated.warnings, obj))
+    return replace(plan, generated=generated, warnings=warnings)
 
 
 class _FixedBaseConfig:
