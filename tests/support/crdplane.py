@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from api.conditions import condition
 from api.crd import NAME as CRD
 from api.crd import custom_resource_definition
-from api.policy import NAME as POLICY
 from api.policy import documents
 from api.v1alpha2 import API_VERSION
 from hack.cluster.errors import ClusterError
@@ -80,12 +79,13 @@ def crd_installed(plane: ControlPlane) -> Iterator[ControlPlane]:
 def policy_in_force(plane: ControlPlane) -> Iterator[ControlPlane]:
     """The policy beside the CRD; afterwards it is gone."""
     wrong = resource(providers={"inference": 4})
-    definition, binding = documents()
-    apply(plane, POLICIES, definition)
-    apply(plane, BINDINGS, binding)
+    for document in documents():
+        path = POLICIES if document["kind"] == "ValidatingAdmissionPolicy" else BINDINGS
+        apply(plane, path, document)
     until(lambda: answer(plane, wrong)[0] == REFUSED)
     yield plane
     for path in (BINDINGS, POLICIES):
-        with contextlib.suppress(ClusterError):
-            plane.client.delete(f"{path}/{POLICY}")
+        for name in {document["metadata"]["name"] for document in documents()}:
+            with contextlib.suppress(ClusterError):
+                plane.client.delete(f"{path}/{name}")
     until(lambda: answer(plane, wrong)[0] == CREATED)

@@ -13,7 +13,8 @@ import pytest
 
 from api import OLD_VERSION, VERSION, VERSIONS
 from api.crd import WEBHOOK_CLIENT, custom_resource_definition
-from api.policy import RULES, documents
+from api.policy import documents, validating_admission_policy, validating_admission_policy_binding
+from api.policy_rules import V1ALPHA1, V1ALPHA2, Surface, rules
 from configs.yaml_reader import load, load_all
 from hack.root import ROOT
 
@@ -299,20 +300,36 @@ def test_versions_are_converted_where_one_says() -> None:
     assert webhook["clientConfig"] == client
 
 
-def test_policy_asks_for_our_resources_only_and_denies() -> None:
-    policy, binding = documents()
+SURFACES = pytest.mark.parametrize("surface", [V1ALPHA1, V1ALPHA2], ids=lambda s: s.version)
+
+
+@SURFACES
+def test_policy_asks_for_our_resources_in_its_version_only_and_denies(surface: Surface) -> None:
+    policy = validating_admission_policy(surface)
+    binding = validating_admission_policy_binding(surface)
 
     (resources,) = policy["spec"]["matchConstraints"]["resourceRules"]
     assert resources["resources"] == ["llamastackdistributions"]
+    assert resources["apiVersions"] == [surface.version]
+    assert policy["spec"]["matchConstraints"]["matchPolicy"] == "Exact"
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert binding["spec"]["policyName"] == policy["metadata"]["name"]
     assert binding["spec"]["validationActions"] == ["Deny"]
 
 
-def test_policy_joins_the_messages_of_every_rule() -> None:
-    variables = {item["name"]: item["expression"] for item in documents()[0]["spec"]["variables"]}
+@SURFACES
+def test_policy_joins_the_messages_of_every_rule(surface: Surface) -> None:
+    spec = validating_admission_policy(surface)["spec"]
+    variables = {item["name"]: item["expression"] for item in spec["variables"]}
+    made = rules(surface)
 
     assert [
-        rule.variable for rule in RULES if f"variables.{rule.variable}" not in variables["findings"]
+        rule.variable for rule in made if f"variables.{rule.variable}" not in variables["findings"]
     ] == []
-    assert [rule.variable for rule in RULES if rule.variable not in variables] == []
+    assert [rule.variable for rule in made if rule.variable not in variables] == []
+
+
+def test_policy_of_v1alpha1_speaks_of_no_field_of_v1alpha2() -> None:
+    text = str(validating_admission_policy(V1ALPHA1))
+
+    assert [word for word in ("spec.providers", "settings", "secretRefs") if word in text] == []
