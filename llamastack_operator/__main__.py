@@ -43,6 +43,7 @@ COMMANDS = {
     "render": "show the objects that resources lead to, offline",
     "validate": "check resources in files, offline",
     "diff": "show what changed resources would change",
+    "convert": "write resources in the other version, offline",
     "crd": "print the CustomResourceDefinition",
     "install": "teach the cluster the custom resource",
     "uninstall": "take the custom resource out of the cluster",

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import api
-from configs.yaml_reader import MAX_BYTES, YamlError, load_all
+from configs.yaml_reader import MAX_BYTES, MAX_NODES, YamlError, load_all
 from llamastack_operator.cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,23 @@ if TYPE_CHECKING:
 
 MAX_RESOURCES = 1_000
 """Resources in all files together: a second and a half of work, and more than anybody reviews."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is read.
+
+    Attributes:
+        size: bytes.
+        nodes: values in it, as ``configs.yaml_reader`` counts them.
+    """
+
+    size: int = MAX_BYTES
+    nodes: int = MAX_NODES
+
+
+MANY = Limits(size=64 * MAX_BYTES, nodes=50 * MAX_NODES)
+"""For a whole cluster in one file: tens of thousands of resources, as kubectl prints them."""
 
 DEFAULT_NAMESPACE = "default"
 STDIN = "-"
@@ -81,6 +98,18 @@ def add_file_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
         parser: of the command.
         verb: what the command does with the resources, for the help.
     """
+    add_filename_argument(parser, verb)
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        default="",
+        metavar="NS",
+        help=f"namespace of resources that name none (default: {DEFAULT_NAMESPACE})",
+    )
+
+
+def add_filename_argument(parser: argparse.ArgumentParser, verb: str) -> None:
+    """``-f`` alone."""
     parser.add_argument(
         "-f",
         "--filename",
@@ -90,13 +119,15 @@ def add_file_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
         help=f"YAML or JSON to {verb}; a folder for all such files in it; - for standard input; "
         "may be repeated",
     )
-    parser.add_argument(
-        "-n",
-        "--namespace",
-        default="",
-        metavar="NS",
-        help=f"namespace of resources that name none (default: {DEFAULT_NAMESPACE})",
-    )
+
+
+def read_documents(paths: Sequence[str]) -> list[Entry]:
+    """The LlamaStackDistributions of some files as they are; of any number.
+
+    Raises:
+        BadFile: a file is unreadable, too large, not YAML, or holds no such resource.
+    """
+    return [entry for path in paths for entry in _entries(path, MANY)]
 
 
 def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
@@ -119,14 +150,14 @@ def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
     return entries
 
 
-def _entries(path: str) -> Iterator[Entry]:
+def _entries(path: str, limits: Limits = Limits()) -> Iterator[Entry]:
     if path == STDIN or not os.path.isdir(path):  # Path.is_dir raises
-        found = _resources(path, _documents(path))
+        found = _resources(path, _documents(path, limits))
         yield from (Entry(path, obj) for obj in found)
         return
     empty = True
     for file in _files_of(Path(path)):
-        for obj in _ours(str(file), _documents(str(file))):
+        for obj in _ours(str(file), _documents(str(file), limits)):
             empty = False
             yield Entry(str(file), obj)
     if empty:
@@ -163,9 +194,11 @@ def _ours(path: str, documents: Iterable[Any]) -> list[dict[str, Any]]:
             if ours:
                 raise BadFile(f"{path}: kind: {kind!r} is not known; {api.GROUP} has {api.KIND}")
             continue
-        wanted = f"{api.GROUP}/{api.VERSION}"
-        if version != wanted:
-            raise BadFile(f"{path}: apiVersion: {version!r} is not supported here; use {wanted!r}")
+        known = [f"{api.GROUP}/{known}" for known in api.VERSIONS]
+        if version not in known:
+            raise BadFile(
+                f"{path}: apiVersion: {version!r} is not supported; use {' or '.join(known)}"
+            )
         found.append(document)
     return found
 
@@ -209,11 +242,11 @@ def _refuse_repeated(entries: Iterable[Entry]) -> None:
             raise BadFile(f"{entry.file}: {entry.label} is there twice{also}")
 
 
-def _documents(path: str) -> list[Any]:
-    return list(parse(read_bounded(path), path))
+def _documents(path: str, limits: Limits) -> list[Any]:
+    return list(parse(read_bounded(path, limits.size), path, limits))
 
 
-def parse(data: bytes, path: str) -> list[Any]:
+def parse(data: bytes, path: str, limits: Limits = Limits()) -> list[Any]:
     """The documents of a text.
 
     Raises:
@@ -228,44 +261,45 @@ def parse(data: bytes, path: str) -> list[Any]:
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise BadFile(f"{path}: line {line}, byte {column}: not UTF-8 text") from error
     try:
-        return load_all(text)
+        return load_all(text, max_bytes=limits.size, max_nodes=limits.nodes)
     except YamlError as error:
         raise BadFile(f"{path}: {error}") from error
 
 
-def read_bounded(path: str) -> bytes:
+def read_bounded(path: str, size: int = MAX_BYTES) -> bytes:
     """The bytes of a file.
 
     Args:
         path: of the file; ``-`` for standard input.
+        size: the most bytes that it may have.
 
     Raises:
-        BadFile: unreadable, or larger than ``MAX_BYTES``.
+        BadFile: unreadable, or larger.
     """
     try:
-        data = _read_stdin() if path == STDIN else _read(path)
+        data = _read_stdin(size) if path == STDIN else _read(path, size)
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise BadFile(f"{path}: not the name of a file") from error  # it has a NUL character
-    if len(data) > MAX_BYTES:
-        raise BadFile(f"{path}: larger than {MAX_BYTES / 2**20:g} MiB; no resource is")
+    if len(data) > size:
+        raise BadFile(f"{path}: larger than {size / 2**20:g} MiB; no resource is")
     return data
 
 
-def _read_stdin() -> bytes:
+def _read_stdin(limit: int) -> bytes:
     if sys.stdin is None:
         raise BadFile("-: standard input is closed")
-    return sys.stdin.buffer.read(MAX_BYTES + 1)
+    return sys.stdin.buffer.read(limit + 1)
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, limit: int) -> bytes:
     """Without waiting in open(): a pipe that nobody writes into reads as empty."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)) as file:
         parts: list[bytes] = []
         size = 0
-        while size <= MAX_BYTES:
+        while size <= limit:
             part = file.read(_CHUNK)
             if part is None:  # a pipe with a writer that has nothing to say yet
                 os.set_blocking(descriptor, True)

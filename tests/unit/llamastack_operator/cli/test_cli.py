@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from api import VERSIONS
 from configs.yaml_reader import load_all
 from hack.root import ROOT
 from llamastack_operator.__main__ import build_parser, main
@@ -159,13 +160,12 @@ def test_install_dry_run_asks_no_cluster(
     kinds = [d["kind"] for d in load_all(capsys.readouterr().out) if isinstance(d, dict)]
     assert kinds == [
         "CustomResourceDefinition",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
+        *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding") * len(VERSIONS),
     ]
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "render", "validate", "diff", "crd", "install", "uninstall"]
+    "command", ["run", "render", "validate", "diff", "convert", "crd", "install", "uninstall"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
