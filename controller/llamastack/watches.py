@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.cache.readers import OWNER_INDEX, owner_index
 from controller.llamastack.cache.reference_index import REFERENCE_INDEX, Referenced, reference_index
+from controller.llamastack.objects.author import keep_version
 from controller.llamastack.objects.claims import keep_claim
 from controller.llamastack.objects.kinds import (
     ANYUID_ROLE,
@@ -79,7 +80,7 @@ POD_SELECTOR = "app=llama-stack"
 """The label that every pod of ours has, by the selector of its Deployment (R-D10)."""
 
 WATCHES = (
-    Watch(LLAMA_STACK, indexers={REFERENCE_INDEX: reference_index}),
+    Watch(LLAMA_STACK, transform=keep_version, indexers={REFERENCE_INDEX: reference_index}),
     Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
     Watch(SERVICE, MANAGED_BY_SELECTOR),
     Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),

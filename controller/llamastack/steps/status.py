@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.llamastack.objects.author import in_version_of_author, note_to_author
 from controller.llamastack.objects.kinds import LLAMA_STACK, STATUS_FIELD_MANAGER
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
@@ -48,7 +49,7 @@ class StatusStep:
         """
         cr = facts.cr
         old = cr.get("status") or {}
-        new = compute(facts)
+        new = in_version_of_author(compute(facts), cr)
         if new != old:
             try:
                 live = await self._writer.apply(
@@ -70,7 +71,11 @@ class StatusStep:
             trust_note=facts.resolution.trust.note if facts.resolution else "",
         ):
             self._recorder.event(
-                cr, type=event.type, reason=event.reason, action=event.action, note=event.note
+                cr,
+                type=event.type,
+                reason=event.reason,
+                action=event.action,
+                note=note_to_author(event.note, cr),
             )
 
 
