@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from api import GROUP, KIND, OLD_VERSION, PLURAL, SHORT_NAMES, SINGULAR, VERSION
@@ -22,25 +21,10 @@ from api.model import ApiModel
 from api.schema import Schema, structural_schema
 from api.v1alpha1.stored import StoredLlamaStackDistribution as OldStored
 from api.v1alpha2.stored import StoredLlamaStackDistribution
+from api.webhook import CONVERT, service
 
 NAME: Final = f"{PLURAL}.{GROUP}"
 """Name of the CRD, fixed by Kubernetes."""
-
-CONVERT_PATH: Final = "/convert"
-"""Path of the conversion webhook."""
-
-WEBHOOK_CLIENT: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "service": {
-            "namespace": "llama-stack-k8s-operator-system",
-            "name": "llama-stack-k8s-operator-webhook-service",
-            "path": CONVERT_PATH,
-            "port": 443,
-        }
-    }
-)
-"""How the API server reaches the conversion webhook. Without a ``caBundle``: the operator fills in
-its own when it has made its certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +125,7 @@ def custom_resource_definition(client: Mapping[str, Any] | None = None) -> dict[
 
     Args:
         client: the ``clientConfig`` of the conversion webhook, e.g. a ``url`` and a ``caBundle``;
-            :data:`WEBHOOK_CLIENT` if ``None``.
+            the deployed operator if ``None``.
     """
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -176,7 +160,7 @@ def custom_resource_definition(client: Mapping[str, Any] | None = None) -> dict[
             "conversion": {
                 "strategy": "Webhook",
                 "webhook": {
-                    "clientConfig": _copy(WEBHOOK_CLIENT if client is None else client),
+                    "clientConfig": dict(service(CONVERT) if client is None else client),
                     "conversionReviewVersions": ["v1"],
                 },
             },
@@ -215,9 +199,3 @@ def _root(schema: Schema) -> Schema:
     schema["properties"]["metadata"] = {"type": "object"}
     schema["required"] = ["spec"]
     return schema
-
-
-def _copy(client: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: dict(value) if isinstance(value, Mapping) else value for key, value in client.items()
-    }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from api.crd import NAME, custom_resource_definition
 from api.policy import documents as policy_documents
+from api.webhook import validating_webhook_configuration
 from configs.yaml_reader import dump, dump_all
 from hack.api_reference import api_reference, old_api_reference
 from hack.crd_differences import differences_table
@@ -34,6 +35,7 @@ def generated_files() -> dict[Path, str]:
     return {
         ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
         ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
+        ROOT / "deploy" / "webhook" / f"{NAME}.yaml": dump(validating_webhook_configuration()),
         docs / "api-reference.md": api_reference(),
         docs / "api-reference-v1alpha1.md": old_api_reference(),
         operations: _with(operations.read_text("utf-8"), _flags()),

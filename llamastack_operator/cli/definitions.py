@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import webhook
 from api.crd import custom_resource_definition
 from api.policy import documents as policy_documents
+from api.webhook import validating_webhook_configuration
 from informers.ports import Resource
 
 CRD = Resource(
@@ -32,10 +34,34 @@ BINDING = Resource(
     "validatingadmissionpolicybindings",
     namespaced=False,
 )
-RESOURCES = {resource.kind: resource for resource in (CRD, POLICY, BINDING)}
+WEBHOOK = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+RESOURCES = {resource.kind: resource for resource in (CRD, POLICY, BINDING, WEBHOOK)}
 """By kind."""
 
 
-def documents() -> list[dict[str, Any]]:
-    """All of it, in the order in which it is applied."""
-    return [custom_resource_definition(), *policy_documents()]
+def documents(webhook_url: str = "") -> list[dict[str, Any]]:
+    """What is applied, in that order.
+
+    Args:
+        webhook_url: where an operator outside of the cluster serves webhooks. Without one,
+            conversion is asked of the deployed operator, and what else ``deploy/webhook`` does is
+            left to it: writes must not wait for an operator that may never come.
+    """
+    if not webhook_url:
+        return [custom_resource_definition(), *policy_documents()]
+    return [
+        custom_resource_definition(webhook.url(webhook_url, webhook.CONVERT)),
+        *policy_documents(),
+        validating_webhook_configuration(webhook.url(webhook_url, webhook.VALIDATE)),
+    ]
+
+
+def everything() -> list[dict[str, Any]]:
+    """What may have been applied, here or by ``deploy``."""
+    return [*documents(), validating_webhook_configuration()]

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from api.conditions import is_true
 from configs.yaml_reader import dump_all
@@ -18,18 +20,17 @@ from llamastack_operator.cli.cluster import connected
 from llamastack_operator.cli.definitions import CRD, RESOURCES, documents
 
 if TYPE_CHECKING:
-    import argparse
-
     from llamastack_operator.kube.rest import Client
 
 DESCRIPTION = """\
-Apply the CustomResourceDefinition and the validating admission policy to the cluster, and wait
+Apply the CustomResourceDefinition and the validating admission policies to the cluster, and wait
 until the API server serves the resource. Safe to repeat; this is also how an upgrade is done.
 """
 EPILOG = """\
 examples:
   python -m llamastack_operator install --context production
   python -m llamastack_operator install --dry-run > definition.yaml
+  python -m llamastack_operator install --webhook-url https://127.0.0.1:9443
 
 exit status: 0 the resource is served, 1 it did not work
 """
@@ -43,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_cluster_arguments(parser)
     parser.add_argument(
+        "--webhook-url",
+        type=_webhook_url,
+        metavar="URL",
+        help="where an operator outside of the cluster serves its webhooks, as the API server "
+        "reaches it, e.g. https://127.0.0.1:9443; whom to trust there, the operator fills in "
+        "(default: conversion by the deployed operator's Service, and no admission webhook)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="print what would be applied; ask no cluster"
     )
 
@@ -54,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         ClusterFailed: the cluster cannot be asked.
     """
     if arguments.dry_run:
-        print(dump_all(documents()), end="")  # noqa: T201
+        print(dump_all(documents(arguments.webhook_url or "")), end="")  # noqa: T201
         return 0
     asyncio.run(_install(arguments))
     return 0
@@ -62,17 +71,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _install(arguments: argparse.Namespace) -> None:
     async with connected(arguments) as client:
-        await install(client)
+        await install(client, webhook_url=arguments.webhook_url or "")
 
 
-async def install(client: Client) -> None:
+def _webhook_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as https://127.0.0.1:9443")
+    return text
+
+
+async def install(client: Client, *, webhook_url: str = "") -> None:
     """Apply the definitions, and wait until the resource is served.
+
+    Args:
+        client: of the cluster.
+        webhook_url: where the webhooks are served, if not by the deployed operator.
 
     Raises:
         ApiError: a request failed.
         TimeoutError: it is not served within :data:`ESTABLISHED_WITHIN_S`.
     """
-    for document in documents():
+    for document in documents(webhook_url):
         resource = RESOURCES[document["kind"]]
         live = await client.apply(resource, document, manager=MANAGER)
         print(f"{resource.kind} {live['metadata']['name']} applied")  # noqa: T201

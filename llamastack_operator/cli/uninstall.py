@@ -13,7 +13,7 @@ from informers.errors import NotFound
 from informers.ports import ObjectKey
 from llamastack_operator.cli.arguments import add_cluster_arguments
 from llamastack_operator.cli.cluster import connected
-from llamastack_operator.cli.definitions import RESOURCES, documents
+from llamastack_operator.cli.definitions import RESOURCES, everything
 from llamastack_operator.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from llamastack_operator.kube.rest import Client
 
 DESCRIPTION = """\
-Delete the admission policy and the CustomResourceDefinition. With the definition go all
-LlamaStackDistributions and everything the operator made for them, so the command refuses while
+Delete the webhook, the admission policies and the CustomResourceDefinition. With the definition go
+all LlamaStackDistributions and everything the operator made for them, so the command refuses while
 there are any, unless --delete-resources is given.
 """
 EPILOG = """\
@@ -84,7 +84,7 @@ async def uninstall(client: Client, *, delete_resources: bool) -> None:
             f"{len(resources)} {LLAMA_STACK.kind} objects exist and would be deleted with "
             "their servers; repeat with --delete-resources if that is what you want"
         )
-    for document in reversed(documents()):
+    for document in reversed(everything()):
         resource = RESOURCES[document["kind"]]
         key = ObjectKey("", document["metadata"]["name"])
         try:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from api import OLD_VERSION, VERSION, VERSIONS
-from api.crd import WEBHOOK_CLIENT, custom_resource_definition
+from api import OLD_VERSION, VERSION, VERSIONS, webhook
+from api.conversion import ANNOTATIONS
+from api.crd import custom_resource_definition
 from api.policy import documents, validating_admission_policy, validating_admission_policy_binding
 from api.policy_rules import V1ALPHA1, V1ALPHA2, Surface, rules
 from configs.yaml_reader import load, load_all
@@ -283,13 +284,14 @@ def test_there_is_one_storage_version() -> None:
 
 def test_versions_are_converted_by_a_service_of_the_operator() -> None:
     conversion = custom_resource_definition()["spec"]["conversion"]
+    client = webhook.service(webhook.CONVERT)
 
     assert conversion == {
         "strategy": "Webhook",
-        "webhook": {"clientConfig": WEBHOOK_CLIENT, "conversionReviewVersions": ["v1"]},
+        "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]},
     }
     # The operator fills in its own; another one here would be applied over it.
-    assert "caBundle" not in WEBHOOK_CLIENT
+    assert "caBundle" not in client
 
 
 def test_versions_are_converted_where_one_says() -> None:
@@ -327,6 +329,26 @@ def test_policy_joins_the_messages_of_every_rule(surface: Surface) -> None:
         rule.variable for rule in made if f"variables.{rule.variable}" not in variables["findings"]
     ] == []
     assert [rule.variable for rule in made if rule.variable not in variables] == []
+
+
+def test_committed_webhook_is_what_the_code_says() -> None:
+    text = (ROOT / "deploy" / "webhook" / f"{webhook.NAME}.yaml").read_text("utf-8")
+
+    assert load_all(text) == [webhook.validating_webhook_configuration()]
+
+
+def test_webhook_asks_about_both_versions_and_about_nothing_else() -> None:
+    (hook,) = webhook.validating_webhook_configuration()["webhooks"]
+    (rule,) = hook["rules"]
+
+    assert rule["apiVersions"] == list(VERSIONS)
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    assert rule["resources"] == ["llamastackdistributions"]
+    assert (hook["failurePolicy"], hook["matchPolicy"]) == ("Fail", "Exact")
+
+
+def test_webhook_takes_the_annotations_of_the_conversion_for_a_part_of_the_spec() -> None:
+    assert set(webhook.HIDDEN_FIELDS) == set(ANNOTATIONS.values())
 
 
 def test_policy_of_v1alpha1_speaks_of_no_field_of_v1alpha2() -> None:

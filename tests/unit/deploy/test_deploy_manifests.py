@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api import webhook
 from configs.yaml_reader import load_all
 from controller.llamastack.objects.kinds import (
     ANYUID_ROLE,
@@ -30,6 +31,8 @@ from llamastack_operator.settings import Settings, add_arguments, from_args
 _DEPLOY = ROOT / "deploy"
 _NAMESPACE = "llama-stack-k8s-operator-system"
 _SERVICE_ACCOUNT = "llama-stack-k8s-operator-controller-manager"
+
+BASES = ("namespace", "crd", "policy", "rbac", "manager", "webhook")
 
 Rule = tuple[str, str, str]  # API group, resource or resource/subresource, verb
 
@@ -94,7 +97,7 @@ def test_every_file_is_listed_by_its_kustomization() -> None:
 def test_default_deploys_every_base() -> None:
     bases = set(_only("default/kustomization.yaml")["resources"])
 
-    assert bases == {"../namespace", "../crd", "../policy", "../rbac", "../manager"}
+    assert bases == {f"../{base}" for base in BASES}
 
 
 def test_objects_are_in_the_namespace_that_is_created() -> None:
@@ -274,12 +277,27 @@ def test_probes_and_metrics_meet_the_ports_that_the_operator_listens_on() -> Non
     assert ports == {
         "metrics": settings.metrics_bind_address.port,
         "probes": settings.health_probe_bind_address.port,
+        "webhook": 9443,
     }
     paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
     for probe, path in paths.items():
         assert container[probe]["httpGet"] == {"path": path, "port": "probes"}
     (port,) = _only("manager/metrics_service.yaml")["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (ports["metrics"], "metrics")
+
+
+def test_webhooks_lead_through_their_service_to_the_pods() -> None:
+    service = _only("webhook/service.yaml")
+    (port,) = service["spec"]["ports"]
+    called = webhook.service(webhook.VALIDATE)["service"]
+
+    assert (service["metadata"]["name"], service["metadata"]["namespace"], port["port"]) == (
+        called["name"],
+        called["namespace"],
+        called["port"],
+    )
+    assert port["targetPort"] == "webhook"
+    assert service["spec"]["publishNotReadyAddresses"] is True
 
 
 def test_start_on_a_busy_node_gets_minutes_and_is_noticed_at_once() -> None:
