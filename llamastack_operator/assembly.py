@@ -121,7 +121,7 @@ class Operator:
             clock=clock,
             timeout_s=settings.registry_timeout_s,
         )
-        planner = Planner(_distributions(settings.distributions_file))
+        self._planner = planner = Planner(_distributions(settings.distributions_file))
         live = LiveConfig(
             planner=planner,
             queue=self.queue,
@@ -184,6 +184,11 @@ class Operator:
             self.informers.add_progress_listener(
                 key, functools.partial(wake_consistent, self.queue, consistency, key)
             )
+
+    @property
+    def distributions(self) -> Distributions | None:
+        """What ``distribution.name`` means; ``None`` while the ConfigMap about it is not known."""
+        return None if self.config.problem else self._planner.distributions
 
     def _is_referenced(self, resource: Resource, obj: Object) -> bool:
         key = key_of(obj)

@@ -3,12 +3,15 @@
 
 """Builds everything, starts it in order, stops it in the reverse order.
 
-Start: health and metrics → preflight → informers, synced → the operator's ConfigMap, right or
-absent → leadership → workers. Probes answer first, so that a slow start shows as "not ready" and
-not as "dead"; a standby's caches are warm, so that it takes over at once.
+Start: health and metrics → webhooks → preflight → informers, synced → the operator's ConfigMap,
+right or absent → leadership → workers. Probes answer first, so that a slow start shows as "not
+ready" and not as "dead"; webhooks before informers, because the API server needs the conversion to
+list resources that it stores in another version; a standby's caches are warm, so that it takes over
+at once.
 
-Stop: workers finished → informers → Events flushed → lease released → HTTP. The lease goes after
-the last write, because whoever gets it may write from that moment on.
+Stop: workers finished → informers → Events flushed → lease released → webhooks → HTTP. The lease
+goes after the last write, because whoever gets it may write from that moment on. Webhooks are
+served by every replica for as long as it lives: they need no lease.
 
 One task group holds all tasks: if one of them dies, the rest is cancelled and the process ends
 with an error. There is no half-alive operator (D8).
@@ -40,11 +43,13 @@ from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
 from llamastack_operator.probing.permission import may_probe
 from llamastack_operator.version import USER_AGENT, VERSION
+from llamastack_operator.webhooks.serving import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    from configs.distributions import Distributions
     from llamastack_operator.kube.config import Connection
     from llamastack_operator.kube.rest import ClientMetrics
     from llamastack_operator.settings import Settings
@@ -67,6 +72,7 @@ LEASE_NAME = "54e06e98.llamastack.io"
 
 SYNC_DEADLINE_S = 120.0  # controller-runtime's CacheSyncTimeout
 DRAIN_S = 20.0  # of the 30 s that Kubernetes gives a pod to stop
+SERVING_DEADLINE_S = 20.0  # the rest of the operator works without webhooks
 FLUSH_S = 3.0  # Events that are not sent by then are lost; the status has the facts
 
 
@@ -104,6 +110,7 @@ class Manager:
             client = await stack.enter_async_context(self._client(connection))
             # A connection pool of its own: renewals never wait behind anything (E12).
             lease_client = await stack.enter_async_context(self._client(connection))
+            webhooks = await self._serve_webhooks(stack, client)
             elector = self._elector(lease_client) if settings.leader_elect else None
             may_write = elector.may_write if elector else _always
             writer = GuardedWriter(client, may_write)
@@ -131,6 +138,7 @@ class Manager:
                     recorder=recorder,
                     elector=elector,
                     metrics=self._metrics,
+                    webhooks=webhooks,
                 )
                 group.create_task(run.main(client, settings), name="manager")
         log.info("Stopped the operator")
@@ -171,6 +179,18 @@ class Manager:
             await server.start()
             stack.push_async_callback(server.stop)
 
+    async def _serve_webhooks(self, stack: AsyncExitStack, client: Client) -> Webhooks | None:
+        if self._settings.webhook_port is None:
+            return None
+        webhooks = Webhooks(client, self._settings, self._metrics, self._distributions)
+        self._readyz.add("webhooks", webhooks.problem)
+        await webhooks.start()
+        stack.push_async_callback(webhooks.stop)
+        return webhooks
+
+    def _distributions(self) -> Distributions | None:
+        return self._operator.distributions if self._operator is not None else None
+
     def _add_checks(self, operator: Operator, elector: Elector | None) -> None:
         if elector is not None:
             self._healthz.add(
@@ -197,6 +217,7 @@ class _Run:
         recorder: Recorder,
         elector: Elector | None,
         metrics: Metrics,
+        webhooks: Webhooks | None,
     ) -> None:
         self._group = group
         self._stop = stop
@@ -204,6 +225,7 @@ class _Run:
         self._recorder = recorder
         self._elector = elector
         self._metrics = metrics
+        self._webhooks = webhooks
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     async def main(self, client: Client, settings: Settings) -> None:
@@ -212,6 +234,9 @@ class _Run:
             self._operator.prober.switch_off()
         self._start("watchdog", self._watchdog().run())
         self._start("events", self._recorder.run())
+        if await self._stopped_before_webhooks():
+            await self._shut_down()
+            return
         self._start("informers", self._operator.informers.run())
         self._start("operator-config", self._operator.config.run())
         self._start(
@@ -226,6 +251,14 @@ class _Run:
             if not await self._stopped_before("configured"):
                 await self._lead()
         await self._shut_down()
+
+    async def _stopped_before_webhooks(self) -> bool:
+        """Wait until webhooks are served, but not for ever; whether the signal to stop came."""
+        if self._webhooks is None:
+            return False
+        self._start("webhooks", self._webhooks.run())
+        self._start("webhooks-serving", self._webhooks.wait_serving(within_s=SERVING_DEADLINE_S))
+        return await self._stopped_before("webhooks-serving")
 
     def _watchdog(self) -> Watchdog:
         """A loop that stood still for a whole renew deadline has lost the lease (E10)."""

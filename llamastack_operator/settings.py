@@ -35,6 +35,7 @@ OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from t
 MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
 
 FixedUids: TypeAlias = Literal["auto", "true", "false"]
+MissingReferences: TypeAlias = Literal["refuse", "warn"]
 
 
 class SettingsError(Exception):
@@ -104,6 +105,39 @@ class Settings:
         default=":8081",
         metavar="ADDR",
         text="where /healthz and /readyz are served; port 0 is any free one, 0 switches it off",
+    )
+    webhook_port: int | None = setting(
+        "--webhook-port",
+        values.port_or_off,
+        default="9443",
+        metavar="PORT",
+        text="where conversion and admission are served; 0 is any free port, off switches it off",
+    )
+    webhook_host: str = setting(
+        "--webhook-host",
+        values.host,
+        default="",
+        metavar="HOST",
+        text="name or address that the API server calls the webhooks by, where that is no Service "
+        "of the cluster; at a loopback address they listen there only",
+        shown_default="the Service",
+    )
+    webhook_cert_dir: str = setting(
+        "--webhook-cert-dir",
+        values.text,
+        default="",
+        metavar="DIR",
+        text="folder with tls.crt and tls.key to serve the webhooks with; read again when they "
+        "change, and whom the API server trusts is then not the operator's business",
+        shown_default="the operator makes its own",
+    )
+    missing_references: MissingReferences = setting(
+        "--missing-references",
+        values.choice("refuse", "warn"),
+        default="refuse",
+        metavar="HOW",
+        text="what becomes of a resource that names a Secret or ConfigMap that is not there: "
+        "refuse it, or warn, for tools that apply in any order",
     )
     log_level: Level = setting(
         "--log-level",

@@ -8,6 +8,7 @@ The message of the error says what is allowed, to be read after "is not".
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from configs.distributions import BadTable, Distributions
-from llamastack_operator.observability.bind import BindAddress
+from llamastack_operator.observability.bind import MAX_PORT, BindAddress
 
 Word = TypeVar("Word", bound=str)
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST_HOST: Final = 253
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
 _DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -75,6 +77,25 @@ def address(text: str) -> BindAddress:
             "[HOST]:PORT, such as :8080 or 127.0.0.1:8080, with port 0 for any free one; "
             "or 0 to switch it off"
         ) from None
+
+
+def port_or_off(text: str) -> int | None:
+    """A port, or nothing."""
+    if text == "off":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PORT):
+        raise ValueError(f"a port from 0 to {MAX_PORT}, with 0 for any free one; or off")
+    return int(text)
+
+
+def host(text: str) -> str:
+    """A name or an address, or nothing."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]"))) if text else ""
+    except ValueError:
+        if len(text) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, text.lower().split("."))):
+            return text.lower()
+    raise ValueError("the name of a host without its port, or an IP address")
 
 
 def choice(*allowed: Word) -> Callable[[str], Word]:

@@ -17,6 +17,9 @@ RECONCILE: Final = (
     *(30, 40, 50, 60),
 )
 
+# client_golang, DefBuckets, which pkg/webhook/internal/metrics of controller-runtime uses
+WEBHOOK: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
 # k8s.io/component-base, metrics/prometheus/restclient/metrics.go
 REQUEST: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 

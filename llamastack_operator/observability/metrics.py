@@ -37,6 +37,8 @@ from prometheus_client.exposition import choose_encoder
 from controller.runtime.metrics import ReconcileResult
 from llamastack_operator.events.recorder import Outcome
 from llamastack_operator.observability import buckets
+from llamastack_operator.observability.informer_metrics import InformerFamilies, InformerObserver
+from llamastack_operator.observability.webhook_metrics import WebhookFamilies, WebhookObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from workqueue.metrics import QueueGauges
 
 OWN: Final = "llamastack_operator_"
-WATCH_EVENTS: Final = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
 
 
 class Metrics:
@@ -68,10 +69,10 @@ class Metrics:
         GCCollector(registry=self._registry)
         self._pulled = _Pulled()
         self._registry.register(self._pulled)
-        make = _Maker(self._registry)
+        self._make = make = Maker(self._registry)
         self._queue = _QueueFamilies(make)
         self._controller = _ControllerFamilies(make)
-        self._informer = _InformerFamilies(make)
+        self._informer = InformerFamilies(make)
         self._requests = make.counter(
             "rest_client_requests_total", "Requests to the API.", "code", "method", "host"
         )
@@ -142,24 +143,35 @@ class Metrics:
         """For the recorder: ``llamastack_operator.events.recorder.EventMetrics``."""
         return EventObserver(self._events)
 
+    def webhooks(self, *names: str) -> WebhookObserver:
+        """For the webhooks: both protocols of ``llamastack_operator.webhooks.metrics``.
+
+        Args:
+            names: of all that are served.
+        """
+        return WebhookObserver(WebhookFamilies(self._make), names)
+
     def loop(self) -> LoopObserver:
         """For the watchdog: ``llamastack_operator.observability.watchdog.LagMetrics``."""
         return LoopObserver(self._lag)
 
 
-class _Maker:
+class Maker:
     """Makes families in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """A counter."""
         return Counter(name, text, labels, registry=self._registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """A gauge."""
         return Gauge(name, text, labels, registry=self._registry)
 
     def histogram(self, name: str, text: str, *labels: str, bounds: tuple[float, ...]) -> Histogram:
+        """A histogram with upper bounds of buckets, in seconds."""
         return Histogram(name, text, labels, buckets=bounds, registry=self._registry)
 
 
@@ -216,7 +228,7 @@ class _Pulled:
 
 
 class _QueueFamilies:
-    def __init__(self, make: _Maker) -> None:
+    def __init__(self, make: Maker) -> None:
         prefix, labels = "workqueue_", ("name", "controller")
         self.adds = make.counter(prefix + "adds_total", "Keys that became ready.", *labels)
         self.retries = make.counter(
@@ -255,7 +267,7 @@ class QueueObserver:
 
 
 class _ControllerFamilies:
-    def __init__(self, make: _Maker) -> None:
+    def __init__(self, make: Maker) -> None:
         prefix, label = "controller_runtime_", "controller"
         reconcile = prefix + "reconcile_"
         self.total = make.counter(reconcile + "total", "Reconciles by result.", label, "result")
@@ -314,54 +326,6 @@ class ControllerObserver:
         """One reconcile ended."""
         self._results[result].inc()
         self._seconds.observe(seconds)
-
-
-class _InformerFamilies:
-    def __init__(self, make: _Maker) -> None:
-        prefix, label = OWN + "informer_", "informer"
-        self.lists = make.histogram(
-            prefix + "list_seconds",
-            "Seconds of a list, paged or streamed, until it is in the store.",
-            label,
-            bounds=buckets.LIST,
-        )
-        self.listed = make.counter(
-            prefix + "listed_objects_total", "Objects that lists brought.", label
-        )
-        self.watches = make.counter(prefix + "watches_total", "Watches that were accepted.", label)
-        self.short = make.counter(
-            prefix + "short_watches_total", "Watches that ended at once, without event.", label
-        )
-        self.events = make.counter(prefix + "events_total", "Events of watches.", label, "type")
-        self.malformed = make.counter(
-            prefix + "malformed_total", "Objects and events that were skipped.", label
-        )
-        self.failures = make.counter(
-            prefix + "handler_failures_total", "Handlers and index functions failing.", label
-        )
-
-
-class InformerObserver:
-    """See ``informers.metrics.InformerMetrics``."""
-
-    def __init__(self, families: _InformerFamilies, name: str) -> None:
-        self._lists = families.lists.labels(name)
-        self._listed = families.listed.labels(name)
-        self._events = {kind: families.events.labels(name, kind) for kind in WATCH_EVENTS}
-        self._other = families.events.labels(name, "other")
-        self.watch_opened = families.watches.labels(name).inc
-        self.watch_was_short = families.short.labels(name).inc
-        self.malformed = families.malformed.labels(name).inc
-        self.handler_failed = families.failures.labels(name).inc
-
-    def listed(self, *, seconds: float, items: int) -> None:
-        """A list is in the store."""
-        self._lists.observe(seconds)
-        self._listed.inc(items)
-
-    def event(self, type: str) -> None:
-        """One event; what the server invents next shares one series."""
-        self._events.get(type, self._other).inc()
 
 
 class ClientObserver:

@@ -44,6 +44,7 @@ def settings(folder: Path, *flags: str) -> Settings:
         "--metrics-bind-address=0",
         "--health-probe-bind-address=0",
         "--probe-servers=off",
+        "--webhook-port=off",
         f"--leader-elect-namespace={SYSTEM}",
         *flags,
     ]

@@ -1,0 +1,192 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""Reviews in, reviews out (H1, H2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from api.conversion import convert
+from api.errors import FieldError, FieldWarning
+from llamastack_operator.webhooks.review import (
+    MOST_FINDINGS,
+    MOST_TEXT,
+    MOST_WARNING,
+    CannotConvert,
+    MalformedReview,
+    Verdict,
+    admission_answer,
+    bounded,
+    conversion_answer,
+    conversion_failure,
+    conversions,
+    read_admission,
+    read_conversion,
+)
+from tests.support import reviews
+from tests.support.reviews import OLD, response
+
+GOOD = json.loads(reviews.conversion(reviews.resource()))
+GOOD_ADMISSION = json.loads(reviews.admission(reviews.resource()))
+
+
+def changed(review: dict[str, Any], **request: Any) -> bytes:
+    given = {n: v for n, v in {**review["request"], **request}.items() if v is not None}
+    return json.dumps({**review, "request": given}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[]", "no ConversionReview"),
+        (b"null", "no ConversionReview"),
+        (reviews.admission(reviews.resource()), "no ConversionReview"),
+        (json.dumps({**GOOD, "apiVersion": "apiextensions.k8s.io/v1beta1"}).encode(), "of apiext"),
+        (json.dumps({**GOOD, "request": None}).encode(), "no request"),
+        (changed(GOOD, uid=""), "request.uid"),
+        (changed(GOOD, uid=7), "request.uid"),
+        (changed(GOOD, desiredAPIVersion=None), "request.desiredAPIVersion"),
+        (changed(GOOD, objects={}), "request.objects"),
+        (changed(GOOD, objects=None), "request.objects"),
+    ],
+)
+def test_body_that_is_no_conversion_review_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(MalformedReview, match=says):
+        read_conversion(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"x", "not JSON"),
+        (reviews.conversion(), "no AdmissionReview"),
+        (changed(GOOD_ADMISSION, uid=None), "request.uid"),
+        (changed(GOOD_ADMISSION, operation=1), "request.operation"),
+        (changed(GOOD_ADMISSION, object=[]), "request.object"),
+        (changed(GOOD_ADMISSION, oldObject="x"), "request.oldObject"),
+    ],
+)
+def test_body_that_is_no_admission_review_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(MalformedReview, match=says):
+        read_admission(body)
+
+
+def test_objects_come_back_converted_in_their_order_with_the_uid() -> None:
+    objects = [reviews.resource(name) for name in ("b", "a", "c")]
+    request = read_conversion(reviews.conversion(*objects, to=OLD, uid="x-7"))
+
+    answer = response(conversion_answer(request.uid, list(conversions(request))))
+
+    assert answer == {
+        "uid": "x-7",
+        "result": {"status": "Success"},
+        "convertedObjects": [convert(obj, "v1alpha1") for obj in objects],
+    }
+
+
+def test_review_without_objects_is_answered() -> None:
+    request = read_conversion(reviews.conversion())
+
+    assert list(conversions(request)) == []
+
+
+@pytest.mark.parametrize(
+    ("obj", "to", "says"),
+    [
+        (reviews.resource(version="llamastack.io/v2"), OLD, "LlamaStackDistribution team/demo: "),
+        (reviews.resource(version="apps/v1alpha2"), OLD, "LlamaStackDistribution team/demo: "),
+        (reviews.resource(), "llamastack.io/v9", "team/demo: .*v9"),
+        (reviews.resource(), "example.org/v1alpha1", "team/demo: .*example.org"),
+        ({"apiVersion": "x", "metadata": 7}, OLD, "object without a name: "),
+        (7, OLD, "object 0 is not an object"),
+    ],
+)
+def test_object_that_cannot_be_converted_is_named(obj: Any, to: str, says: str) -> None:
+    request = read_conversion(reviews.conversion(obj, to=to))
+
+    with pytest.raises(CannotConvert, match=says):
+        list(conversions(request))
+
+
+def test_failure_of_a_conversion_hands_out_nothing() -> None:
+    answer = response(conversion_failure("u", "because " + "x" * 9000))
+
+    assert answer["uid"] == "u"
+    assert answer["result"]["status"] == "Failure"
+    assert answer["result"]["message"].startswith("because ")
+    assert len(answer["result"]["message"].encode()) <= MOST_TEXT
+    assert "convertedObjects" not in answer
+
+
+def test_write_without_errors_is_let_through() -> None:
+    assert response(admission_answer("u", Verdict())) == {"uid": "u", "allowed": True}
+
+
+def test_refusal_has_a_line_for_each_error_with_its_path_first() -> None:
+    errors = (FieldError("spec.a", "is wrong", "do better"), FieldError("spec.b[1]", "as well"))
+
+    answer = response(admission_answer("u", Verdict(errors)))
+
+    assert answer["allowed"] is False
+    assert answer["status"] == {
+        "status": "Failure",
+        "reason": "Invalid",
+        "code": 422,
+        "message": "spec.a: is wrong (do better)\nspec.b[1]: as well",
+    }
+
+
+def test_of_many_errors_twenty_are_shown_and_the_rest_counted() -> None:
+    errors = tuple(FieldError(f"spec.x[{n}]", "is wrong") for n in range(MOST_FINDINGS + 3))
+
+    lines = response(admission_answer("u", Verdict(errors)))["status"]["message"].splitlines()
+
+    assert len(lines) == MOST_FINDINGS + 1
+    assert lines[-1] == "… and 3 more errors"
+
+
+def test_long_refusal_is_cut_off_at_four_kibibytes() -> None:
+    errors = tuple(FieldError(f"spec.x[{n}]", "ä" * 1000) for n in range(9))
+
+    message = response(admission_answer("u", Verdict(errors)))["status"]["message"]
+
+    assert MOST_TEXT - 4 <= len(message.encode()) <= MOST_TEXT
+    assert message.endswith("…")
+
+
+def test_warnings_are_shown_with_or_without_errors_each_on_one_short_line() -> None:
+    warnings = (FieldWarning("spec.a", "first\nsecond"), FieldWarning("spec.b", "x" * 999))
+
+    for errors in ((), (FieldError("spec.c", "is wrong"),)):
+        answer = response(admission_answer("u", Verdict(errors, warnings)))
+        assert answer["allowed"] is not bool(errors)
+        assert answer["warnings"][0] == "spec.a: first second"
+        assert len(answer["warnings"][1]) == MOST_WARNING
+        assert answer["warnings"][1].endswith("…")
+
+
+def test_of_many_warnings_the_rest_is_counted() -> None:
+    warnings = tuple(FieldWarning(f"spec.x[{n}]", "odd") for n in range(MOST_FINDINGS + 1))
+
+    shown = response(admission_answer("u", Verdict((), warnings)))["warnings"]
+
+    assert len(shown) == MOST_FINDINGS + 1
+    assert shown[-1] == "… and 1 more warnings"
+
+
+@pytest.mark.parametrize("most", range(6, 12))
+def test_text_is_cut_off_between_characters(most: int) -> None:
+    cut = bounded("äöüß€", most)
+
+    assert len(cut.encode()) <= most
+    assert "äöüß€".startswith(cut.removesuffix("…"))
+
+
+def test_text_that_fits_stays() -> None:
+    assert bounded("äöü", 6) == "äöü"
