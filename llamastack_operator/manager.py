@@ -42,6 +42,7 @@ from llamastack_operator.observability.health import Checks, HttpServer, health_
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import Watchdog, raise_stalled
 from llamastack_operator.probing.permission import may_probe
+from llamastack_operator.storage_migration import StorageMigration
 from llamastack_operator.version import USER_AGENT, VERSION
 from llamastack_operator.webhooks.serving import Webhooks
 
@@ -139,6 +140,8 @@ class Manager:
                     elector=elector,
                     metrics=self._metrics,
                     webhooks=webhooks,
+                    # Who works in some namespaces only knows nothing of the objects in others.
+                    migration=None if settings.namespaces else StorageMigration(client),
                 )
                 group.create_task(run.main(client, settings), name="manager")
         log.info("Stopped the operator")
@@ -218,6 +221,7 @@ class _Run:
         elector: Elector | None,
         metrics: Metrics,
         webhooks: Webhooks | None,
+        migration: StorageMigration | None,
     ) -> None:
         self._group = group
         self._stop = stop
@@ -226,6 +230,7 @@ class _Run:
         self._elector = elector
         self._metrics = metrics
         self._webhooks = webhooks
+        self._migration = migration
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     async def main(self, client: Client, settings: Settings) -> None:
@@ -276,6 +281,8 @@ class _Run:
                 return
         self._start("image-configs", self._operator.image_configs.run())
         self._start("prober", self._operator.prober.run())
+        if self._migration is not None:
+            self._start("storage-migration", self._migration.run())
         log.info("Started workers")
         self._start("controller", self._operator.controller.run())
         await self._stop.wait()
@@ -286,6 +293,7 @@ class _Run:
 
     async def _shut_down(self) -> None:
         await self._end(
+            "storage-migration",
             "image-configs",
             "prober",
             "informers",

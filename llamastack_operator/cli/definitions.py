@@ -11,36 +11,8 @@ from api import webhook
 from api.crd import custom_resource_definition
 from api.policy import documents as policy_documents
 from api.webhook import validating_webhook_configuration
-from informers.ports import Resource
+from llamastack_operator.kube.kinds import BINDING, CRD, POLICY, WEBHOOK
 
-CRD = Resource(
-    "apiextensions.k8s.io",
-    "v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    namespaced=False,
-)
-POLICY = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicy",
-    "validatingadmissionpolicies",
-    namespaced=False,
-)
-BINDING = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicyBinding",
-    "validatingadmissionpolicybindings",
-    namespaced=False,
-)
-WEBHOOK = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
 RESOURCES = {resource.kind: resource for resource in (CRD, POLICY, BINDING, WEBHOOK)}
 """By kind."""
 

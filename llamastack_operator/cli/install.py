@@ -10,14 +10,16 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from api import OLD_VERSION, VERSION
 from api.conditions import is_true
 from configs.yaml_reader import dump_all
 from controller.llamastack.objects.kinds import LLAMA_STACK
-from informers.errors import NotFound, TooManyRequests
+from informers.errors import NotFound, ServerError, TooManyRequests
 from informers.ports import ObjectKey
 from llamastack_operator.cli.arguments import add_cluster_arguments
 from llamastack_operator.cli.cluster import connected
-from llamastack_operator.cli.definitions import CRD, RESOURCES, documents
+from llamastack_operator.cli.definitions import RESOURCES, documents
+from llamastack_operator.kube.kinds import CRD
 
 if TYPE_CHECKING:
     from llamastack_operator.kube.rest import Client
@@ -38,6 +40,12 @@ exit status: 0 the resource is served, 1 it did not work
 MANAGER = "llamastack-operator-install"
 ESTABLISHED_WITHIN_S = 30.0
 _POLL_S = 0.2
+
+_NO_CONVERSION = "conversion webhook for "  # how the API server begins to say that it failed
+_UNREADABLE = (
+    f"there are stored objects of {OLD_VERSION}: they can be read, and are migrated to {VERSION},"
+    " as soon as an operator serves the webhooks"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,4 +129,8 @@ async def _is_listed(client: Client) -> bool:
         await source.list_page(resource_version=None, limit=1, continue_token="")
     except (NotFound, TooManyRequests):
         return False
+    except ServerError as error:
+        if not error.message.startswith(_NO_CONVERSION):
+            raise
+        print(_UNREADABLE)  # noqa: T201
     return True

@@ -49,6 +49,7 @@ READ_BUFFER = 1 << 17  # bytes; more saves no time, and fifteen full watches hol
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class ClientMetrics(Protocol):

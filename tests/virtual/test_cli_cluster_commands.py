@@ -14,11 +14,12 @@ from configs.registry_key import RegistryState
 from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK, REGISTRY_STATE
 from informers.errors import Forbidden
 from informers.ports import ObjectKey
-from llamastack_operator.cli.definitions import CRD, RESOURCES, documents
+from llamastack_operator.cli.definitions import RESOURCES, documents
 from llamastack_operator.cli.files import Entry
 from llamastack_operator.cli.install import ESTABLISHED_WITHIN_S, install
 from llamastack_operator.cli.live import NotInstalled, read_from
 from llamastack_operator.cli.uninstall import Refused, uninstall
+from llamastack_operator.kube.kinds import CRD
 from tests.support.fakeapi import failures
 from tests.support.fakeapi.client import FakeClient, Fault
 from tests.support.fakeapi.server import FakeApi
