@@ -20,6 +20,7 @@ from api import GROUP, OLD_VERSION, VERSION
 from api.errors import FieldError, FieldWarning, Finding
 from api.model import ApiModel
 from api.unknown import UNKNOWN, unknown_fields
+from api.v1alpha2 import messages
 from api.v1alpha2.parse import read
 from api.v1alpha2.rules import RULES
 from api.v1alpha2.types import LlamaStackDistribution, Spec
@@ -90,19 +91,23 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     """The shape is judged in v1alpha1, everything else in the hub version."""
     # Most objects are of the hub version, and a short command pays for every model that is built.
     from api import v1alpha1  # noqa: PLC0415
-    from api.conversion import convert  # noqa: PLC0415
+    from api.conversion import ANNOTATIONS, convert, forgotten_paths  # noqa: PLC0415
     from api.v1alpha1.parse import shape_errors  # noqa: PLC0415
 
     found = _validate(convert(obj, VERSION))
     if found.resource is None and found.errors and not isinstance(obj.get("spec"), Mapping):
         return found
-    shape = shape_errors(obj)
+    shape, annotation = shape_errors(obj), f"metadata.annotations[{ANNOTATIONS[VERSION]}]"
     said = tuple(error.path for error in shape)
     errors = as_written(found.errors, obj)
     ruled = [warning for warning in found.warnings if warning.message != UNKNOWN]
     warnings = [
         *_unknown(obj, v1alpha1.LlamaStackDistribution, v1alpha1.Spec),
         *as_written(ruled, obj),
+        *(
+            FieldWarning(annotation, f"{path}: {messages.NOT_KEPT}")
+            for path in forgotten_paths(obj)
+        ),
     ]
     return Validation(
         found.resource,

@@ -76,11 +76,11 @@ def finding_in_v1alpha1(finding: F, obj: Mapping[str, Any]) -> F:
 
 
 def text_in_v1alpha1(text: str, obj: Mapping[str, Any]) -> str:
-    """A message with every path in it translated, as far as v1alpha1 has such a field."""
+    """A message with every path in it translated; of others it is said whose they are."""
 
     def translated(match: re.Match[str]) -> str:
         path = path_in_v1alpha1(match[0], obj)
-        return match[0] if path == _ANNOTATION else path
+        return f"{match[0]} of {VERSION}" if path == _ANNOTATION else path
 
     return _PATH.sub(translated, text)
 

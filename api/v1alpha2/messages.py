@@ -85,3 +85,4 @@ OTHER_NAMESPACE: Final = (
     'names the namespace "{namespace}", which works only if the operator runs with'
     " --allow-cross-namespace-config"
 )
+NOT_KEPT: Final = "is dropped, because it does not go with the fields that are there now"

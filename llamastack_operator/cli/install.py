@@ -22,6 +22,11 @@ from llamastack_operator.cli.definitions import RESOURCES, documents
 from llamastack_operator.kube.kinds import CRD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from controller.runtime.ports import Manifest
+    from informers.ports import Object, Resource
     from llamastack_operator.kube.rest import Client
 
 DESCRIPTION = """\
@@ -102,10 +107,47 @@ async def install(client: Client, *, webhook_url: str = "") -> None:
     """
     for document in documents(webhook_url):
         resource = RESOURCES[document["kind"]]
+        await _redirect(client, resource, document)
         live = await client.apply(resource, document, manager=MANAGER)
         print(f"{resource.kind} {live['metadata']['name']} applied")  # noqa: T201
     await _established(client)
     print(f"{LLAMA_STACK.kind} {LLAMA_STACK.api_version} is served")  # noqa: T201
+
+
+async def _redirect(client: Client, resource: Resource, document: Manifest) -> None:
+    """Make room for another way to the webhooks.
+
+    An address is a URL or a Service, and an apply cannot take away the one that somebody else has
+    put there, as ``kubectl apply -k deploy/default`` does.
+
+    Raises:
+        ApiError: a request failed.
+    """
+    wanted = dict(_addresses(document))
+    if not wanted:
+        return
+    key = ObjectKey("", document["metadata"]["name"])
+    try:
+        live = await client.get(resource, key)
+    except NotFound:
+        return
+    operations = [
+        {"op": "replace", "path": path, "value": wanted[path]}
+        for path, address in _addresses(live)
+        if path in wanted and ("url" in address) != ("url" in wanted[path])
+    ]
+    if operations:
+        await client.json_patch(resource, key, operations, manager=MANAGER)
+
+
+def _addresses(document: Object) -> Iterator[tuple[str, Any]]:
+    """Where the webhooks of an object are called, by JSON pointer."""
+    if "conversion" in document.get("spec", {}):
+        conversion = document["spec"]["conversion"].get("webhook")
+        if conversion:
+            yield "/spec/conversion/webhook/clientConfig", conversion["clientConfig"]
+    for index, hook in enumerate(document.get("webhooks") or ()):
+        yield f"/webhooks/{index}/clientConfig", hook["clientConfig"]
 
 
 async def _established(client: Client) -> None:

@@ -71,6 +71,7 @@ class OperatorProcess:
             f"--kubeconfig={kubeconfig}",
             "--log-format=json",
             *(f"{flag}=127.0.0.1:0" for flag in _FLAGS_OF_PORTS),
+            "--webhook-port=off",
             *flags,
         ]
         self._environment = {**_inherited(), **(env or {})}

@@ -11,6 +11,7 @@ import pytest
 
 from api import GROUP, KIND, OLD_VERSION, VERSION
 from api.conversion import ANNOTATIONS, convert, forgotten_paths, hidden_paths
+from api.validation import validate
 
 SECRET = {"secretKeyRef": {"name": "creds", "key": "token"}}
 HOST = {"secretKeyRef": {"name": "db", "key": "host"}}
@@ -427,6 +428,11 @@ def test_hidden_fields_of_a_provider_do_not_go_to_its_successor() -> None:
     view = convert(new(ours), OLD_VERSION)
     view["spec"]["server"]["providers"]["vectorIo"]["provider"] = "milvus"
     assert forgotten_paths(view) == ["spec.providers.vectorIo[pgvector].secretRefs"]
+    assert [str(warning) for warning in validate(view).warnings][-1] == (
+        "metadata.annotations[llamastack.io/v1alpha2-fields]:"
+        " spec.providers.vectorIo[pgvector].secretRefs: is dropped, because it does not go with the"
+        " fields that are there now"
+    )
     assert convert(view, VERSION)["spec"] == {"providers": {"vectorIo": {"provider": "milvus"}}}
 
 

@@ -1,0 +1,119 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""A control plane whose API server asks a running operator, on loopback, as with ``make run``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api import GROUP, webhook
+from hack.cluster.plane import ControlPlane
+from hack.cluster.ports import free_port
+from hack.root import ROOT
+from tests.support.operator_process import OperatorProcess
+from tests.support.world import eventually, install
+
+HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+INSTALL_S = 90.0
+
+Json = dict[str, Any]
+
+
+def collection(version: str, namespace: str) -> str:
+    """The path of our resources in a version."""
+    return f"/apis/{GROUP}/{version}/namespaces/{namespace}/llamastackdistributions"
+
+
+@dataclass(frozen=True)
+class Webhooked:
+    """A control plane and the operator that it asks.
+
+    Attributes:
+        plane: the control plane.
+        url: where it asks.
+        kubeconfig: of the operator.
+    """
+
+    plane: ControlPlane
+    url: str
+    kubeconfig: Path
+
+    def operator(self, *flags: str) -> OperatorProcess:
+        """An operator that serves there; one at a time."""
+        port = self.url.rpartition(":")[2]
+        return OperatorProcess(
+            self.kubeconfig,
+            "--log-level=debug",
+            f"--webhook-port={port}",
+            "--webhook-host=127.0.0.1",
+            f"--leader-elect-namespace={webhook.NAMESPACE}",
+            *flags,
+        )
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> tuple[int, Json]:
+        """Status and answer of a request."""
+        code, answer = self.plane.client.raw(method, path, body, content_type=content_type)
+        return code, json.loads(answer)
+
+    def create(self, obj: Json, namespace: str, *, dry_run: bool = False) -> tuple[int, str]:
+        """Status and message of a creation."""
+        version = obj["apiVersion"].rpartition("/")[2]
+        query = "?dryRun=All" if dry_run else ""
+        code, answer = self.ask("POST", f"{collection(version, namespace)}{query}", obj)
+        return code, answer.get("message", "")
+
+    def get(self, name: str, namespace: str, version: str) -> Json:
+        """A resource in a version."""
+        found: Json = self.plane.client.get(f"{collection(version, namespace)}/{name}")
+        return found
+
+    def is_asked(self) -> bool:
+        """Whether the API server knows the webhooks by now, and trusts them."""
+        spec = {"server": {"distribution": {"name": "not-one-of-ours"}}}
+        obj = {
+            "apiVersion": f"{GROUP}/v1alpha1",
+            "kind": "LlamaStackDistribution",
+            "metadata": {"name": "is-asked"},
+            "spec": spec,
+        }
+        return "spec.server.distribution.name" in self.create(obj, "default", dry_run=True)[1]
+
+
+@contextlib.contextmanager
+def webhooked(plane: ControlPlane) -> Iterator[Webhooked]:
+    """Install everything by our own command; afterwards nobody is asked about a write any more."""
+    install(plane)
+    kubeconfig = plane.kubeconfig
+    where = Webhooked(plane, f"https://127.0.0.1:{free_port()}", kubeconfig)
+    install_webhooks(where)
+    try:
+        yield where
+    finally:
+        plane.client.delete(f"{HOOKS}/{webhook.NAME}")
+
+
+def install_webhooks(where: Webhooked) -> None:
+    """``install --webhook-url``, as a user would."""
+    command = [sys.executable, "-m", "llamastack_operator", "install"]
+    flags = [f"--kubeconfig={where.plane.kubeconfig}", f"--webhook-url={where.url}"]
+    subprocess.run([*command, *flags], cwd=ROOT, timeout=INSTALL_S, check=True)
+
+
+@contextlib.contextmanager
+def asked(where: Webhooked, *flags: str) -> Iterator[OperatorProcess]:
+    """The operator at work, and the API server asks it; it has to end well, too."""
+    with where.operator(*flags) as process:
+        process.wait_ready()
+        eventually("the API server asks the operator", where.is_asked)
+        yield process
+        assert process.terminate() == 0
