@@ -119,6 +119,14 @@ _OLD_SELECTABLE: Final = (
     ".spec.server.tlsConfig.caBundle.configMapNamespace",
 )
 
+# Not in v1alpha1: a version with it refuses every update of an object whose replicas are negative,
+# even one of its finalizers, and the Go operator admits such objects.
+_SCALE: Final = {
+    "specReplicasPath": ".spec.workload.replicas",
+    "statusReplicasPath": ".status.availableReplicas",
+    "labelSelectorPath": ".status.selector",
+}
+
 
 def custom_resource_definition(client: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The CRD as plain JSON data, without status.
@@ -145,14 +153,14 @@ def custom_resource_definition(client: Mapping[str, Any] | None = None) -> dict[
                 _version(
                     VERSION,
                     StoredLlamaStackDistribution,
-                    replicas=".spec.workload.replicas",
+                    subresources={"status": {}, "scale": dict(_SCALE)},
                     columns=_COLUMNS,
                     selectable=_SELECTABLE,
                 ),
                 _version(
                     OLD_VERSION,
                     OldStored,
-                    replicas=".spec.replicas",
+                    subresources={"status": {}},
                     columns=_OLD_COLUMNS,
                     selectable=_OLD_SELECTABLE,
                 ),
@@ -172,7 +180,7 @@ def _version(
     name: str,
     model: type[ApiModel],
     *,
-    replicas: str,
+    subresources: dict[str, Any],
     columns: tuple[Column, ...],
     selectable: tuple[str, ...],
 ) -> dict[str, Any]:
@@ -181,14 +189,7 @@ def _version(
         "served": True,
         "storage": name == VERSION,
         "schema": {"openAPIV3Schema": _root(structural_schema(model))},
-        "subresources": {
-            "status": {},
-            "scale": {
-                "specReplicasPath": replicas,
-                "statusReplicasPath": ".status.availableReplicas",
-                "labelSelectorPath": ".status.selector",
-            },
-        },
+        "subresources": subresources,
         "additionalPrinterColumns": [column.document() for column in columns],
         "selectableFields": [{"jsonPath": path} for path in selectable],
     }

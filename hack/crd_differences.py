@@ -369,20 +369,9 @@ DIFFERENCES: Final = (
     # --- the version itself ---
     Difference(
         (VERSION,),
-        (
-            ("storage", True, False),
-            (
-                "scale",
-                None,
-                {
-                    "specReplicasPath": ".spec.replicas",
-                    "statusReplicasPath": ".status.availableReplicas",
-                    "labelSelectorPath": ".status.selector",
-                },
-            ),
-        ),
-        "served but not stored; has a scale subresource",
-        "v1alpha2 is the storage version; `kubectl scale` works in both",
+        (("storage", True, False),),
+        "served but not stored",
+        "v1alpha2 is the storage version",
     ),
 )
 """All of them. What is not in this table is the same in both."""

@@ -9,6 +9,7 @@ of an object, and what it shows of one.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -248,12 +249,11 @@ def test_both_versions_are_served_and_the_stored_one_is_preferred(crd: ControlPl
 
     assert [version["version"] for version in group["versions"]] == ["v1alpha2", "v1alpha1"]
     assert group["preferredVersion"]["version"] == "v1alpha2"
-    for version in ("v1alpha1", "v1alpha2"):
+    for version, subresources in (("v1alpha1", ["status"]), ("v1alpha2", ["status", "scale"])):
         resources = crd.client.get(f"/apis/llamastack.io/{version}")["resources"]
         assert [item["name"] for item in resources] == [
             "llamastackdistributions",
-            "llamastackdistributions/status",
-            "llamastackdistributions/scale",
+            *(f"llamastackdistributions/{name}" for name in subresources),
         ]
         assert resources[0]["shortNames"] == ["llsd"]
 
@@ -261,10 +261,10 @@ def test_both_versions_are_served_and_the_stored_one_is_preferred(crd: ControlPl
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("spec", "Only server is required"),
+        ("spec", "What the user wants"),
         ("spec.replicas", "1 if absent"),
         ("spec.server.distribution.name", "e.g. starter"),
-        ("spec.server.providers", "The providers of each API"),
+        ("spec.server.providers", "Who serves each API of the server"),
         ("spec.server.providers.inference", "One object or a list of objects with the fields"),
         ("spec.server.providers.inference", "- deploymentName (string): Name of the deployment"),
         ("spec.server.resources.models", "The name of a model, or an object with the fields"),
@@ -283,3 +283,20 @@ def test_kubectl_explain_shows_the_documentation_of_v1alpha1(
     shown = crd.kubectl("explain", f"llsd.{path}", "--api-version=llamastack.io/v1alpha1")
 
     assert words in " ".join(shown.split())
+
+
+@pytest.mark.slow
+def test_resources_can_be_deleted_while_nobody_converts(crd: ControlPlane) -> None:
+    """A namespace is emptied, and a finalizer of the API server's own removed, in v1alpha2."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    crd.client.create("/api/v1/namespaces", namespace)
+    crd.client.create(collection(name), resource("first"))
+    crd.client.create(collection(name), resource("second"))
+    first = f"{collection(name)}/first"
+
+    crd.client.request("DELETE", first, {"propagationPolicy": "Foreground"})
+    until(lambda: not crd.client.exists(first))
+
+    crd.client.delete(f"/api/v1/namespaces/{name}")
+    until(lambda: not crd.client.exists(f"/api/v1/namespaces/{name}"), seconds=60.0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -30,83 +31,102 @@ pytestmark = pytest.mark.apiserver
 _SHARED = ROOT.parent / "shared" / "data"
 _GO_CRD = _SHARED / "upstream-crd.yaml"
 _SAMPLES = _SHARED / "upstream-samples"
-_GROUP = "alone.llamastack.io"
-_NAME = f"llamastackdistributions.{_GROUP}"
-
 needs_go_crd = pytest.mark.skipif(not _GO_CRD.exists(), reason="the Go operator's CRD is not here")
 
 
-def _alone(crd: Json) -> Json:
-    """The CRD with v1alpha1 as its only version, in another group."""
-    spec = dict(crd["spec"])
-    del spec["conversion"]
-    (version,) = [v for v in spec["versions"] if v["name"] == "v1alpha1"]
-    names = {key: spec["names"][key] for key in ("kind", "listKind", "plural", "singular")}
-    return {
-        **crd,
-        "metadata": {"name": _NAME},
-        "spec": {
-            **spec,
-            "group": _GROUP,
-            "names": names,
-            "versions": [{**version, "storage": True}],
-        },
-    }
+@dataclass(frozen=True)
+class Alone:
+    """A group of its own that has v1alpha1 as its only version.
 
+    Attributes:
+        plane: the control plane.
+        group: the group.
+    """
 
-def _go_crd() -> Json:
-    crd = load(_GO_CRD.read_text("utf-8"))
-    assert isinstance(crd, dict)
-    return _alone({**crd, "spec": {**crd["spec"], "conversion": {}}})
+    plane: ControlPlane
+    group: str
 
+    @property
+    def path(self) -> str:
+        """The path of the CRD."""
+        return f"{CRDS}/llamastackdistributions.{self.group}"
 
-def _collection(namespace: str) -> str:
-    return f"/apis/{_GROUP}/v1alpha1/namespaces/{namespace}/llamastackdistributions"
+    def apply(self, crd: Json) -> None:
+        """Apply the v1alpha1 of a CRD."""
+        spec = crd["spec"]
+        (version,) = [v for v in spec["versions"] if v["name"] == "v1alpha1"]
+        names = {key: spec["names"][key] for key in ("kind", "listKind", "plural", "singular")}
+        alone = {
+            "apiVersion": crd["apiVersion"],
+            "kind": crd["kind"],
+            "metadata": {"name": f"llamastackdistributions.{self.group}"},
+            "spec": {
+                "group": self.group,
+                "scope": spec["scope"],
+                "names": names,
+                "versions": [{**version, "storage": True}],
+            },
+        }
+        apply(self.plane, CRDS, alone)
 
+    def apply_ours(self) -> None:
+        """Apply our own, and wait until its rules hold."""
+        self.apply(custom_resource_definition())
+        until(lambda: self.answer(old_resource(distribution={}))[0] == REFUSED)
 
-def _of_group(obj: Json) -> Json:
-    return {**obj, "apiVersion": f"{_GROUP}/v1alpha1"}
+    @contextlib.contextmanager
+    def served(self) -> Iterator[None]:
+        """Until the CRD is served; afterwards it is gone."""
+        until(lambda: self.plane.client.exists(self.collection("default")))
+        yield
+        self.plane.client.delete(self.path)
+        until(lambda: not self.plane.client.exists(self.path))
 
+    def collection(self, namespace: str) -> str:
+        """The path of the resources in a namespace."""
+        return f"/apis/{self.group}/v1alpha1/namespaces/{namespace}/llamastackdistributions"
 
-def _answer(plane: ControlPlane, obj: Json, namespace: str = "default") -> tuple[int, str]:
-    """Status and message of a creation that is not carried out, unknown fields refused."""
-    path = f"{_collection(namespace)}?dryRun=All&fieldValidation=Strict"
-    code, body = plane.client.raw("POST", path, _of_group(obj))
-    return code, json.loads(body).get("message", "")
+    def create(self, obj: Json, namespace: str) -> Json:
+        """Create a resource; the stored one."""
+        obj = {**obj, "apiVersion": f"{self.group}/v1alpha1"}
+        return self.plane.client.create(self.collection(namespace), obj)
 
+    def answer(self, obj: Json, namespace: str = "default") -> tuple[int, str]:
+        """Status and message of a creation that is not carried out, unknown fields refused."""
+        path = f"{self.collection(namespace)}?dryRun=All&fieldValidation=Strict"
+        obj = {**obj, "apiVersion": f"{self.group}/v1alpha1"}
+        code, body = self.plane.client.raw("POST", path, obj)
+        return code, json.loads(body).get("message", "")
 
-@contextlib.contextmanager
-def _served(plane: ControlPlane) -> Iterator[None]:
-    """Until the CRD is served; afterwards it is gone."""
-    until(lambda: plane.client.exists(f"/apis/{_GROUP}/v1alpha1/llamastackdistributions"))
-    yield
-    plane.client.delete(f"{CRDS}/{_NAME}")
-    until(lambda: not plane.client.exists(f"{CRDS}/{_NAME}"))
+    def patch(self, obj: Json, body: Json, namespace: str, *, below: str = "") -> tuple[int, str]:
+        """Status and message of a merge patch."""
+        path = f"{self.collection(namespace)}/{obj['metadata']['name']}{below}"
+        code, answer = self.plane.client.raw("PATCH", path, body, content_type=MERGE)
+        return code, json.loads(answer).get("message", "")
 
 
 @pytest.fixture(scope="module")
-def ours(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """The control plane with our v1alpha1."""
-    apply(control_plane, CRDS, _alone(custom_resource_definition()))
-    with _served(control_plane):
-        until(lambda: _answer(control_plane, old_resource(distribution={}))[0] == REFUSED)
-        yield control_plane
+def ours(control_plane: ControlPlane) -> Iterator[Alone]:
+    """Our v1alpha1."""
+    group = Alone(control_plane, "alone.llamastack.io")
+    group.apply(custom_resource_definition())
+    with group.served():
+        group.apply_ours()
+        yield group
 
 
-def test_schema_is_structural(ours: ControlPlane) -> None:
-    conditions = ours.client.get(f"{CRDS}/{_NAME}")["status"]["conditions"]
+def test_schema_is_structural(ours: Alone) -> None:
+    conditions = ours.plane.client.get(ours.path)["status"]["conditions"]
 
     assert [item for item in conditions if item["type"] == "NonStructuralSchema"] == []
 
 
-def test_api_server_writes_the_defaults_of_the_go_operator(
-    ours: ControlPlane, namespace: str
-) -> None:
+def test_api_server_writes_the_defaults_of_the_go_operator(ours: Alone, namespace: str) -> None:
     env = [{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]
     obj = old_resource(containerSpec={"env": env}, storage={}, podDisruptionBudget={})
     obj["spec"]["network"] = {}
 
-    stored = ours.client.create(_collection(namespace), _of_group(obj))
+    stored = ours.create(obj, namespace)
 
     assert stored["spec"] == {
         "replicas": 1,
@@ -123,7 +143,7 @@ def test_api_server_writes_the_defaults_of_the_go_operator(
     }
 
 
-def test_everything_that_is_written_is_kept(ours: ControlPlane, namespace: str) -> None:
+def test_everything_that_is_written_is_kept(ours: Alone, namespace: str) -> None:
     spec: Any = json.loads(json.dumps(FULL))
     # One of each pair that excludes the other.
     del spec["server"]["distribution"]["image"]
@@ -133,9 +153,9 @@ def test_everything_that_is_written_is_kept(ours: ControlPlane, namespace: str) 
     for section in external:
         external[section] = [{**external[section][0], "providerId": section.lower()}]
     obj = {**old_resource(), "spec": spec}
-    assert _answer(ours, obj) == (CREATED, "")
+    assert ours.answer(obj) == (CREATED, "")
 
-    stored = ours.client.create(_collection(namespace), _of_group(obj))
+    stored = ours.create(obj, namespace)
 
     assert stored["spec"] == spec
 
@@ -144,9 +164,9 @@ def test_everything_that_is_written_is_kept(ours: ControlPlane, namespace: str) 
     ("obj", "message"), [pytest.param(o, message, id=name) for name, o, message in BROKEN_RULES]
 )
 def test_broken_rule_is_told_with_the_path_of_its_field(
-    ours: ControlPlane, obj: Json, message: str
+    ours: Alone, obj: Json, message: str
 ) -> None:
-    code, said = _answer(ours, obj)
+    code, said = ours.answer(obj)
 
     assert code == REFUSED
     assert f": {message}" in said
@@ -154,13 +174,13 @@ def test_broken_rule_is_told_with_the_path_of_its_field(
 
 @pytest.mark.parametrize("name", STORED_BY_GO)
 def test_what_the_go_operator_takes_for_a_field_left_out_is_admitted(
-    ours: ControlPlane, name: str
+    ours: Alone, name: str
 ) -> None:
-    assert _answer(ours, old_resource(**STORED_BY_GO[name])) == (CREATED, "")
+    assert ours.answer(old_resource(**STORED_BY_GO[name])) == (CREATED, "")
 
 
 @needs_go_crd
-def test_samples_of_the_go_operator_are_admitted(ours: ControlPlane) -> None:
+def test_samples_of_the_go_operator_are_admitted(ours: Alone) -> None:
     samples = [
         manifest
         for file in sorted(_SAMPLES.glob("*.yaml"))
@@ -171,15 +191,7 @@ def test_samples_of_the_go_operator_are_admitted(ours: ControlPlane) -> None:
     assert samples
     for sample in samples:
         assert sample["apiVersion"] == f"{GROUP}/v1alpha1"
-        assert _answer(ours, sample) == (CREATED, "")
-
-
-def test_scale_reads_and_writes_replicas(ours: ControlPlane, namespace: str) -> None:
-    ours.client.create(_collection(namespace), _of_group(old_resource()))
-
-    ours.kubectl("scale", f"{_NAME}/demo", "--replicas=3", f"--namespace={namespace}")
-
-    assert ours.client.get(f"{_collection(namespace)}/demo")["spec"]["replicas"] == 3
+        assert ours.answer(sample) == (CREATED, "")
 
 
 # --- what is stored already ----------------------------------------------------------------------
@@ -216,29 +228,19 @@ for _case, _obj in _STORED.items():
 
 
 @pytest.fixture(scope="module")
-def taken_over(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+def taken_over(control_plane: ControlPlane) -> Iterator[Alone]:
     """Objects that the Go operator's CRD admitted, below our v1alpha1."""
-    plane = control_plane
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "taken-over"}}
-    plane.client.create("/api/v1/namespaces", namespace)
-    apply(plane, CRDS, _go_crd())
-    with _served(plane):
+    group = Alone(control_plane, "taken-over.llamastack.io")
+    group.apply(load(_GO_CRD.read_text("utf-8")))
+    with group.served():
         for obj in _STORED.values():
             metadata = {**obj["metadata"], "finalizers": ["example.com/keeps"]}
-            plane.client.create(_collection("taken-over"), _of_group({**obj, "metadata": metadata}))
-        apply(plane, CRDS, _alone(custom_resource_definition()))
-        until(lambda: _answer(plane, old_resource(distribution={}))[0] == REFUSED)
-        yield plane
+            group.create({**obj, "metadata": metadata}, "default")
+        group.apply_ours()
+        yield group
         for obj in _STORED.values():
-            path = f"{_collection('taken-over')}/{obj['metadata']['name']}"
-            plane.client.raw("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
-    plane.client.delete("/api/v1/namespaces/taken-over")
-
-
-def _patch(plane: ControlPlane, obj: Json, body: Json, *, below: str = "") -> tuple[int, str]:
-    path = f"{_collection('taken-over')}/{obj['metadata']['name']}{below}"
-    code, answer = plane.client.raw("PATCH", path, body, content_type=MERGE)
-    return code, json.loads(answer).get("message", "")
+            done = group.patch(obj, {"metadata": {"finalizers": None}}, "default")
+            assert done == (200, "")
 
 
 @needs_go_crd
@@ -253,16 +255,14 @@ def _patch(plane: ControlPlane, obj: Json, body: Json, *, below: str = "") -> tu
     ],
 )
 def test_stored_value_that_is_refused_today_holds_nothing_up(
-    taken_over: ControlPlane, case: str, body: Json, below: str
+    taken_over: Alone, case: str, body: Json, below: str
 ) -> None:
-    assert _patch(taken_over, _STORED[case], body, below=below) == (200, "")
+    assert taken_over.patch(_STORED[case], body, "default", below=below) == (200, "")
 
 
 @needs_go_crd
 @pytest.mark.parametrize("case", [case for case in _STORED if case not in ("long name", "dots")])
-def test_what_is_stored_today_is_refused_when_it_is_new(
-    taken_over: ControlPlane, case: str
-) -> None:
+def test_what_is_stored_today_is_refused_when_it_is_new(taken_over: Alone, case: str) -> None:
     obj = {**_STORED[case], "metadata": {"name": "new"}}
 
-    assert _answer(taken_over, obj, "taken-over")[0] == REFUSED
+    assert taken_over.answer(obj)[0] == REFUSED
