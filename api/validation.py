@@ -92,7 +92,7 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     # Most objects are of the hub version, and a short command pays for every model that is built.
     from api import v1alpha1  # noqa: PLC0415
     from api.conversion import ANNOTATIONS, convert, forgotten_paths  # noqa: PLC0415
-    from api.v1alpha1.parse import shape_errors  # noqa: PLC0415
+    from api.v1alpha1.parse import idle_fields, shape_errors  # noqa: PLC0415
 
     found = _validate(convert(obj, VERSION))
     if found.resource is None and found.errors and not isinstance(obj.get("spec"), Mapping):
@@ -103,6 +103,7 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     ruled = [warning for warning in found.warnings if warning.message != UNKNOWN]
     warnings = [
         *_unknown(obj, v1alpha1.LlamaStackDistribution, v1alpha1.Spec),
+        *idle_fields(obj),
         *as_written(ruled, obj),
         *(
             FieldWarning(annotation, f"{path}: {messages.NOT_KEPT}")

@@ -13,6 +13,7 @@ stand on that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -21,6 +22,7 @@ from api.conversion import items
 from api.conversion.places import ABSENT, get, put, same
 from api.conversion.shared import common
 from api.model import Json
+from api.v1alpha2.networking import ALLOWED_NAMESPACE
 
 Value: TypeAlias = Any
 """A JSON value, or :data:`ABSENT`."""
@@ -65,12 +67,37 @@ def _both(change: Callable[[Value], Value]) -> tuple[Callable[[Value], Value], .
 # --- values that change on the way ---------------------------------------------------------------
 
 
-def _last_of_each_name(env: Value) -> Value:
-    """A variable that is there twice has its last value; v1alpha2 has each once."""
+def _unless_negative(replicas: Value) -> Value:
+    """The Go operator's schema lets it through, and no Deployment can be made of it.
+
+    In v1alpha2 there is a scale, and the API server would refuse every write to such an object, the
+    removal of a finalizer included.
+    """
+    is_number = isinstance(replicas, int | float) and not isinstance(replicas, bool)
+    return ABSENT if is_number and replicas < 0 else replicas
+
+
+def _budget(budget: Value) -> Value:
+    """An empty one has the Go operator's default."""
+    return {"maxUnavailable": 1} if budget == {} else budget
+
+
+def _variables(env: Value) -> Value:
+    """Each variable once, with its last value, and with one source."""
     if not isinstance(env, list | tuple):
         return env
-    last = {item.get("name"): i for i, item in enumerate(env) if _is_named(item)}
-    return [item for i, item in enumerate(env) if not _is_named(item) or last[item["name"]] == i]
+    last = {item["name"]: i for i, item in enumerate(env) if _is_named(item)}
+    kept = [item for i, item in enumerate(env) if not _is_named(item) or last[item["name"]] == i]
+    return [_with_one_source(item) for item in kept]
+
+
+def _with_one_source(variable: Any) -> Any:
+    """Kubernetes takes an empty value for none when there is another source."""
+    if not isinstance(variable, Mapping) or variable.get("value") != "":
+        return variable
+    if get(variable, ("valueFrom",)) is ABSENT:
+        return variable
+    return {key: value for key, value in variable.items() if key != "value"}
 
 
 def _is_named(item: Any) -> bool:
@@ -87,15 +114,28 @@ def _config_map(reference: Value) -> Value:
     return {k: v for k, v in reference.items() if not (empty and k == "configMapNamespace")}
 
 
-def _once_each(allowed: Value) -> Value:
-    """Namespaces and labels, which v1alpha2 has once each."""
+def _allowed(allowed: Value) -> Value:
+    """Namespaces and labels once each, and no namespace that cannot be."""
     if not isinstance(allowed, Mapping):
         return allowed
     result = dict(allowed)
-    for field in ("namespaces", "labels"):
+    for field, is_possible in (("namespaces", is_namespace), ("labels", _is_anything)):
         if isinstance(listed := allowed.get(field), list | tuple):
-            result[field] = [v for i, v in enumerate(listed) if v not in listed[:i]]
+            once = [item for i, item in enumerate(listed) if item not in listed[:i]]
+            result[field] = [item for item in once if is_possible(item)]
     return result
+
+
+def is_namespace(item: Any) -> bool:
+    """Whether something could be a namespace, or stands for all of them.
+
+    A text that could not names no pod that might connect; anything but a text is left to be judged.
+    """
+    return not isinstance(item, str) or re.fullmatch(ALLOWED_NAMESPACE, item) is not None
+
+
+def _is_anything(item: Any) -> bool:
+    return True
 
 
 def _is_exposed(expose: Value) -> Value:
@@ -166,14 +206,14 @@ _WORKLOAD: Final = ("workload",)
 _OVERRIDES: Final = ("workload", "overrides")
 
 MOVES: Final = (
-    Move(("replicas",), (*_WORKLOAD, "replicas")),
+    Move(("replicas",), (*_WORKLOAD, "replicas"), *_both(_unless_negative)),
     Move((*_SERVER, "distribution"), ("distribution",)),
     Move((*_CONTAINER, "name"), (*_OVERRIDES, "containerName"), *_both(_unless_empty)),
     # Where both ports are given, that of the container wins, because it comes later.
     Move((*_SERVER, "port"), ("networking", "port"), up=_unless_empty, down=_nothing),
     Move((*_CONTAINER, "port"), ("networking", "port"), *_both(_unless_empty)),
     Move((*_CONTAINER, "resources"), (*_WORKLOAD, "resources")),
-    Move((*_CONTAINER, "env"), (*_OVERRIDES, "env"), *_both(_last_of_each_name)),
+    Move((*_CONTAINER, "env"), (*_OVERRIDES, "env"), *_both(_variables)),
     Move((*_CONTAINER, "command"), (*_OVERRIDES, "command")),
     Move((*_CONTAINER, "args"), (*_OVERRIDES, "args")),
     Move((*_SERVER, "workers"), (*_WORKLOAD, "workers")),
@@ -181,7 +221,7 @@ MOVES: Final = (
     Move((*_POD, "terminationGracePeriodSeconds"), (*_OVERRIDES, "terminationGracePeriodSeconds")),
     Move((*_POD, "volumes"), (*_OVERRIDES, "volumes")),
     Move((*_POD, "volumeMounts"), (*_OVERRIDES, "volumeMounts")),
-    Move((*_SERVER, "podDisruptionBudget"), (*_WORKLOAD, "podDisruptionBudget")),
+    Move((*_SERVER, "podDisruptionBudget"), (*_WORKLOAD, "podDisruptionBudget"), *_both(_budget)),
     Move((*_SERVER, "topologySpreadConstraints"), (*_WORKLOAD, "topologySpreadConstraints")),
     Move((*_SERVER, "autoscaling"), (*_WORKLOAD, "autoscaling")),
     Move((*_SERVER, "userConfig"), ("overrideConfig",), *_both(_config_map)),
@@ -207,7 +247,7 @@ MOVES: Final = (
     ),
     Move((*_SERVER, "externalProviders"), ("externalProviders",)),
     Move(("network", "exposeRoute"), ("networking", "expose"), down=_is_exposed),
-    Move(("network", "allowedFrom"), ("networking", "allowedFrom"), *_both(_once_each)),
+    Move(("network", "allowedFrom"), ("networking", "allowedFrom"), *_both(_allowed)),
 )
 """Every field that both versions have; a later row beats an earlier one."""
 

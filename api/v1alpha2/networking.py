@@ -37,6 +37,10 @@ DEFAULT_CA_KEYS: Final = ("ca-bundle.crt",)
 """Where certificates are looked for in a ConfigMap when no key is named."""
 
 
+ALLOWED_NAMESPACE: Final = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+"""The name of a namespace, or all of them."""
+
+
 class CaBundle(ApiModel):
     """Certificates that the server trusts in addition to the public ones."""
 
@@ -106,7 +110,7 @@ class AllowedFrom(ApiModel):
             Annotated[
                 str,
                 Field(max_length=63),
-                Matching(r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$", "the name of a namespace, or *"),
+                Matching(ALLOWED_NAMESPACE, "the name of a namespace, or *"),
             ],
             ...,
         ],

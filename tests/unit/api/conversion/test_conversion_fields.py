@@ -288,6 +288,19 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             }
         },
     ),
+    "an empty value beside another source": (
+        {"server": {"containerSpec": {"env": [{"name": "A", "value": "", "valueFrom": {}}]}}},
+        {"workload": {"overrides": {"env": [{"name": "A", "valueFrom": {}}]}}},
+    ),
+    "an empty budget": (
+        {"server": {"podDisruptionBudget": {}}},
+        {"workload": {"podDisruptionBudget": {"maxUnavailable": 1}}},
+    ),
+    "a number of pods below none": ({"replicas": -1}, {}),
+    "a namespace that cannot be": (
+        {"network": {"allowedFrom": {"namespaces": ["nsA", "*", "b"]}}},
+        {"networking": {"allowedFrom": {"namespaces": ["*", "b"]}}},
+    ),
     "a namespace once": (
         {"network": {"allowedFrom": {"namespaces": ["a", "b", "a"], "labels": ["c", "c"]}}},
         {"networking": {"allowedFrom": {"namespaces": ["a", "b"], "labels": ["c"]}}},
@@ -375,6 +388,18 @@ def test_what_v1alpha1_cannot_say_is_kept_and_named(name: str) -> None:
     assert hidden_paths(there) == paths
     assert list(there["metadata"]["annotations"]) == [ANNOTATIONS[VERSION]]
     assert convert(there, VERSION) == new(ours)
+
+
+def test_a_namespace_that_cannot_be_is_no_error_but_a_warning() -> None:
+    spec = {
+        "server": {"distribution": {"name": "starter"}},
+        "network": {"allowedFrom": {"namespaces": ["a", "nsB"]}},
+    }
+    found = validate(old(spec))
+    assert found.errors == ()
+    assert [str(warning) for warning in found.warnings] == [
+        "spec.network.allowedFrom.namespaces[1]: names no namespace and has no effect"
+    ]
 
 
 def test_other_annotations_stay() -> None:
