@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from configs.yaml_reader import load_all
 from hack.cluster.errors import ClusterError
+from hack.cluster.ports import free_port
 from hack.quickstart import guide
 from hack.quickstart.clusters import Cluster, cluster
 from hack.quickstart.follow import Follower, NotReadyInTime, client_of
@@ -37,6 +38,7 @@ show its way to Ready. Then it stays, until Ctrl-C stops everything that it star
 """
 INTERRUPTED = 128 + signal.SIGINT
 _INSTALL_S = 90.0
+_LOOPBACK = "127.0.0.1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,11 +99,17 @@ def _in_cluster(where: Cluster, screen: Screen, options: argparse.Namespace) -> 
             "created there. The operator runs on this machine; stop another one before."
         )
     screen.title("Installing the custom resource")
-    _install(where)
+    # Somebody's API server may not reach this machine; ours does.
+    port = free_port() if where.ours else None
+    _install(where, *([f"--webhook-url=https://{_LOOPBACK}:{port}"] if port else []))
     screen.title("Starting the operator")
     show = _Show(where, screen, options)
     # Simulated nodes run no servers that could be asked.
-    flags = ("--probe-servers=off",) if where.ours else ()
+    flags = (
+        ("--probe-servers=off", f"--webhook-port={port}", f"--webhook-host={_LOOPBACK}")
+        if port
+        else ()
+    )
     with OperatorProcess(where.kubeconfig, *flags) as operator:
         operator.wait_ready()
         screen.say(f"process {operator.pid}, log in {operator.log_file}")
@@ -124,9 +132,9 @@ def _stop(operator: OperatorProcess, where: Cluster, screen: Screen) -> None:
         screen.say(guide.left_behind(where))
 
 
-def _install(where: Cluster) -> None:
+def _install(where: Cluster, *flags: str) -> None:
     """By the operator's own command, as a user would."""
-    command = [*COMMAND, "install", f"--kubeconfig={where.kubeconfig}"]
+    command = [*COMMAND, "install", f"--kubeconfig={where.kubeconfig}", *flags]
     try:
         status = subprocess.run(command, cwd=ROOT, timeout=_INSTALL_S, check=False).returncode
     except subprocess.TimeoutExpired as error:

@@ -18,15 +18,17 @@ from api.conditions import conditions_of
 from controller.llamastack.objects.kinds import EVENT, LLAMA_STACK, SECRET
 from hack.quickstart.road import Road, Step, is_ready
 from hack.quickstart.screen import Screen
-from informers.errors import AlreadyExists, NotFound
+from informers.errors import AlreadyExists, NotFound, ServerError
 from informers.informer import Informer
-from informers.ports import Object, ObjectKey
+from informers.ports import Object, ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 
 AGENT = "llamastack-operator-quickstart"
 _TICK_S = 0.2
 _EVENTS = 10
+_TRUSTED_S = 30.0  # the operator says whose certificate it has, and the API server hears of it
+_NOT_ASKED = "failed calling webhook"
 _RESOURCES = {resource.kind: resource for resource in (SECRET, LLAMA_STACK)}
 
 
@@ -98,12 +100,30 @@ class Follower:
             name = manifest["metadata"]["name"]
             manifest["metadata"]["namespace"] = self._key.namespace
             try:
-                await self._client.create(resource, manifest, manager=AGENT)
+                await self._create(resource, manifest)
             except AlreadyExists:
                 step = Step("Left as it was", detail=f"{resource.kind} {name} exists already")
             else:
                 step = Step("Created", detail=f"{resource.kind} {name}")
             self._screen.show(step)
+
+    async def _create(self, resource: Resource, manifest: dict[str, Any]) -> None:
+        """Create an object, as soon as the API server has heard whom to trust.
+
+        Raises:
+            ApiError: the API server refused it.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _TRUSTED_S
+        while True:
+            try:
+                await self._client.create(resource, manifest, manager=AGENT)
+            except ServerError as error:
+                if _NOT_ASKED not in error.message or loop.time() > ends:
+                    raise
+                await asyncio.sleep(_TICK_S)
+            else:
+                return
 
     async def until_ready(self, deadline_s: float) -> None:
         """Show what happens until the resource is Ready.

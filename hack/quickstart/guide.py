@@ -19,6 +19,7 @@ SAMPLE = ROOT / "deploy" / "samples" / "v1alpha2-simple.yaml"
 NAME = "simple"
 SECRET = "vllm-credentials"
 _OTHER_MODEL = '{"spec":{"resources":{"models":["meta-llama/Llama-3.1-8B-Instruct"]}}}'
+_MISTAKE = '{"spec":{"resources":{"models":[{"name":"some-model","provider":"nobody"}]}}}'
 
 
 def next_steps(cluster: Cluster, operator: OperatorProcess) -> str:
@@ -38,6 +39,7 @@ def next_steps(cluster: Cluster, operator: OperatorProcess) -> str:
   kubectl patch llsd{place} {NAME} --type merge -p '{_OTHER_MODEL}'
   kubectl get configmap,replicaset{place}
 
+{_mistake(cluster, place)}\
   # Take the Secret away: the status says what is missing, what runs goes on; then bring it back
   kubectl delete secret{place} {SECRET}
   kubectl get llsd{place} {NAME} -o jsonpath='{{.status.conditions[?(@.type=="Ready")].message}}'
@@ -50,6 +52,18 @@ def next_steps(cluster: Cluster, operator: OperatorProcess) -> str:
   metrics  {operator.metrics_url}
   log      {operator.log_file}
 {_note(cluster)}""".rstrip()
+
+
+def _mistake(cluster: Cluster, place: str) -> str:
+    """Where the API server asks the operator."""
+    if not cluster.ours:
+        return ""
+    return f"""\
+  # A mistake is refused before it is stored, in words that name the field; in v1alpha1, too
+  kubectl patch llsd{place} {NAME} --type merge -p '{_MISTAKE}'
+  kubectl get llamastackdistributions.v1alpha1.llamastack.io{place} {NAME} -o yaml
+
+"""
 
 
 def left_behind(cluster: Cluster) -> str:
