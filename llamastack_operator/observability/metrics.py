@@ -69,10 +69,11 @@ class Metrics:
         GCCollector(registry=self._registry)
         self._pulled = _Pulled()
         self._registry.register(self._pulled)
-        self._make = make = Maker(self._registry)
+        make = Maker(self._registry)
         self._queue = _QueueFamilies(make)
         self._controller = _ControllerFamilies(make)
         self._informer = InformerFamilies(make)
+        self._webhooks = WebhookFamilies(make)
         self._requests = make.counter(
             "rest_client_requests_total", "Requests to the API.", "code", "method", "host"
         )
@@ -149,7 +150,7 @@ class Metrics:
         Args:
             names: of all that are served.
         """
-        return WebhookObserver(WebhookFamilies(self._make), names)
+        return WebhookObserver(self._webhooks, names)
 
     def loop(self) -> LoopObserver:
         """For the watchdog: ``llamastack_operator.observability.watchdog.LagMetrics``."""

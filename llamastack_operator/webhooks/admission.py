@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
+from api.webhook import HIDDEN_FIELDS
 from controller.llamastack.planning.plan import make_plan
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from api.v1alpha2.references import ConfigMapReference, SecretReference
     from configs.distributions import Distributions
     from llamastack_operator.webhooks.review import AdmissionRequest
-
-_HIDDEN_FIELDS: Final = ("llamastack.io/v1alpha1-fields", "llamastack.io/v1alpha2-fields")
-"""Annotations that say what the object's version has no fields for, so they count as spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +114,15 @@ def _is_going(obj: Mapping[str, Any]) -> bool:
 
 
 def _intent(obj: Mapping[str, Any]) -> bytes:
-    """What somebody asks for, as bytes: to Python, ``1`` and ``true`` are equal."""
+    """What somebody asks for, as bytes: to Python, ``1`` and ``true`` are equal.
+
+    It includes what the object's version has no fields for, in an annotation.
+    """
     metadata = obj.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     if not isinstance(annotations, Mapping):
         annotations = {}
-    hidden = [annotations.get(name) for name in _HIDDEN_FIELDS]
+    hidden = [annotations.get(name) for name in HIDDEN_FIELDS]
     content = [obj.get("apiVersion"), obj.get("spec"), hidden]
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 

@@ -63,7 +63,7 @@ one who finds a connection closed while it writes."""
 LINGER_S: Final = 1.0
 """How long a body that is refused may go on arriving, so that its sender reads why."""
 
-STOP_TIMEOUT_S: Final = 5.0
+STOP_TIMEOUT_S: Final = 2.0
 """For requests that are in work when the server stops; nearly all take milliseconds."""
 
 _JSON: Final = "application/json"

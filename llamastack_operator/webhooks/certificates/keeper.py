@@ -44,6 +44,7 @@ PATIENCE_S: Final = 60.0
 LOOK_AGAIN_S: Final = 3600.0
 """At the latest, because a clock may be set."""
 
+SHORTEST_WAIT_S: Final = 0.1
 FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 60.0
 
@@ -113,7 +114,7 @@ class Keeper:
             waits += [wait for each in self._targets if (wait := await self._correct(each, found))]
         if found.pair is not None:
             waits.append(self._serve(found, now))
-        return min(waits)
+        return max(min(waits), SHORTEST_WAIT_S)
 
     async def _renew(self, found: Assessment, now: datetime) -> float:
         """Store something better; it comes back as a change. Seconds until another try."""
@@ -131,7 +132,9 @@ class Keeper:
         return wait_s
 
     async def _correct(self, target: Target, found: Assessment) -> float | None:
-        return await target.correct(found.bundle) if target.is_known() else None
+        if not target.is_known():
+            return None
+        return await target.correct(found.bundle, self._vault.is_current)
 
     def _serve(self, found: Assessment, now: datetime) -> float:
         """Serve what is stored, if it is not served yet and will be accepted."""

@@ -17,7 +17,8 @@ import structlog
 from controller.llamastack.objects.kinds import FIELD_MANAGER
 from informers.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from informers.informer import Informer
-from informers.ports import ObjectKey, Resource
+from informers.ports import ObjectKey
+from llamastack_operator.kube.kinds import CRD, WEBHOOK
 from llamastack_operator.kube.rest import JSON_PATCH
 from llamastack_operator.webhooks import names
 from llamastack_operator.webhooks.certificates.ca_bundle import (
@@ -30,30 +31,16 @@ from llamastack_operator.webhooks.certificates.ca_bundle import (
 from llamastack_operator.webhooks.certificates.vault import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from informers.metrics import MetricsProvider
-    from informers.ports import Object
+    from informers.ports import Object, Resource
     from llamastack_operator.kube.rest import Client
     from llamastack_operator.webhooks.certificates.ca_bundle import Address
 
 log = structlog.get_logger(__name__)
 
-DEFINITIONS: Final = Resource(
-    "apiextensions.k8s.io",
-    "v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    namespaced=False,
-)
-CONFIGURATIONS: Final = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-)
-TARGETS: Final = ((DEFINITIONS, names.DEFINITION), (CONFIGURATIONS, names.CONFIGURATION))
+TARGETS: Final = ((CRD, names.DEFINITION), (WEBHOOK, names.CONFIGURATION))
 
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
@@ -118,11 +105,15 @@ class Target:
         live = self._live
         return live is None or trusts(live, self._address, authority)
 
-    async def correct(self, bundle: bytes) -> float | None:
+    async def correct(
+        self, bundle: bytes, is_current: Callable[[], Awaitable[bool]]
+    ) -> float | None:
         """Make it trust us.
 
         Args:
             bundle: PEM.
+            is_current: whether the bundle is still right, as far as anybody knows; asked before a
+                change, because a replica that lags must not undo what another one has done.
 
         Returns:
             Seconds until it is worth another try; ``None`` if there is nothing to do, or an event
@@ -139,6 +130,8 @@ class Target:
             return wait_s
         self._space_out()
         try:
+            if not await is_current():
+                return SHORTEST_PAUSE_S
             await self._client.request(
                 "PATCH",
                 self._resource.path(name=self._key.name),
@@ -175,7 +168,8 @@ class Target:
         """Twice the pause after each correction that did not last, a short one after a rest."""
         now = self._clock()
         rested = now - self._not_before >= LONGEST_PAUSE_S
-        self._pause_s = SHORTEST_PAUSE_S if rested else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        longer = min(max(2 * self._pause_s, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+        self._pause_s = SHORTEST_PAUSE_S if rested else longer
         self._not_before = now + self._pause_s
 
     def _is_left_alone(self, live: Object) -> bool:

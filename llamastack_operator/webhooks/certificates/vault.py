@@ -44,6 +44,14 @@ class Vault(Protocol):
         """What is stored, as far as it is known; empty if nothing is."""
         ...
 
+    async def is_current(self) -> bool:
+        """Whether what was read last is what is stored now.
+
+        Raises:
+            ApiError: that could not be found out.
+        """
+        ...
+
     async def write(self, data: Mapping[str, bytes]) -> None:
         """Store something in place of what was read last.
 
@@ -75,6 +83,10 @@ class MemoryVault:
         """See :meth:`Vault.read`."""
         return self._data
 
+    async def is_current(self) -> bool:
+        """Always."""
+        return True
+
     async def write(self, data: Mapping[str, bytes]) -> None:
         """See :meth:`Vault.write`."""
         self._data = dict(data)
@@ -101,11 +113,11 @@ class SecretVault:
     ) -> None:
         self._client = client
         self._key = key
-        source = client.lister_watcher(
+        self._source = client.lister_watcher(
             SECRET, namespace=key.namespace, field_selector=f"metadata.name={key.name}"
         )
         self._informer = Informer(
-            source, name="webhook-certificate", transform=_keep, metrics=metrics
+            self._source, name="webhook-certificate", transform=_keep, metrics=metrics
         )
         self._informer.add_handler(Told(changed))
         self._informer.add_progress_listener(changed)
@@ -122,6 +134,13 @@ class SecretVault:
         """See :meth:`Vault.read`."""
         live = self._informer.store.get(self._key)
         return {} if live is None else _decoded(live.get("data") or {})
+
+    async def is_current(self) -> bool:
+        """A watch may lag, or be cut off for minutes: this asks."""
+        page = await self._source.list_page(resource_version=None, limit=1, continue_token="")
+        live = self._informer.store.get(self._key)
+        versions = [obj["metadata"].get("resourceVersion") for obj in page.items]
+        return versions == ([] if live is None else [live["metadata"]["resourceVersion"]])
 
     async def write(self, data: Mapping[str, bytes]) -> None:
         """See :meth:`Vault.write`."""

@@ -27,6 +27,9 @@ from hack.root import ROOT
 from llamastack_operator.election.core import Timings
 from llamastack_operator.manager import DRAIN_S, FLUSH_S, LEASE_NAME
 from llamastack_operator.settings import Settings, add_arguments, from_args
+from llamastack_operator.webhooks.names import SECRET
+from llamastack_operator.webhooks.server import STOP_TIMEOUT_S
+from llamastack_operator.webhooks.serving import SECRET_RIGHTS, TARGET_RIGHTS
 
 _DEPLOY = ROOT / "deploy"
 _NAMESPACE = "llama-stack-k8s-operator-system"
@@ -158,6 +161,25 @@ def test_lease_can_be_created_and_only_ours_be_read_and_renewed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "kind", "rights", "names"),
+    [
+        ("rbac/webhook_certificate_role.yaml", "Role", SECRET_RIGHTS, {SECRET}),
+        ("rbac/webhook_ca_bundle_role.yaml", "ClusterRole", TARGET_RIGHTS, {webhook.NAME}),
+    ],
+)
+def test_webhooks_may_write_their_own_objects_only(
+    path: str, kind: str, rights: tuple[Right, ...], names: set[str]
+) -> None:
+    role = _only(path)
+
+    assert role["kind"] == kind
+    assert set(_expanded(role)) == _rules(rights)
+    for rule in role["rules"]:
+        if rule["verbs"] != ["create"]:
+            assert set(rule["resourceNames"]) == names
+
+
+@pytest.mark.parametrize(
     "path", sorted((_DEPLOY / "rbac").glob("*_role.yaml")), ids=lambda p: p.stem
 )
 def test_no_role_uses_a_wildcard(path: Path) -> None:
@@ -182,6 +204,8 @@ def test_rules_and_verbs_are_in_alphabetical_order(path: Path) -> None:
     [
         ("rbac/manager_role_binding.yaml", "rbac/manager_role.yaml"),
         ("rbac/leader_election_role_binding.yaml", "rbac/leader_election_role.yaml"),
+        ("rbac/webhook_certificate_role_binding.yaml", "rbac/webhook_certificate_role.yaml"),
+        ("rbac/webhook_ca_bundle_role_binding.yaml", "rbac/webhook_ca_bundle_role.yaml"),
         ("openshift-anyuid/anyuid_role_binding.yaml", "openshift-anyuid/anyuid_role.yaml"),
     ],
 )
@@ -310,7 +334,8 @@ def test_start_on_a_busy_node_gets_minutes_and_is_noticed_at_once() -> None:
 def test_pod_gets_more_time_to_stop_than_the_operator_takes() -> None:
     grace = _manager()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
-    assert grace >= DRAIN_S + FLUSH_S + Timings().renew_deadline_s  # which bounds the release
+    release_s = Timings().renew_deadline_s  # which bounds it
+    assert grace >= DRAIN_S + FLUSH_S + release_s + STOP_TIMEOUT_S
 
 
 def test_memory_is_limited_and_cpu_is_not() -> None:

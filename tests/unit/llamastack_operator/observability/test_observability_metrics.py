@@ -20,6 +20,7 @@ from llamastack_operator.kube.rest import ClientMetrics
 from llamastack_operator.observability.health import Exposition
 from llamastack_operator.observability.metrics import Metrics
 from llamastack_operator.observability.watchdog import LagMetrics
+from llamastack_operator.webhooks.metrics import CertificateMetrics, WebhookMetrics
 from workqueue.metrics import QueueGauges, QueueMetrics
 
 QUEUE = {"name": "llsd", "controller": "llsd"}
@@ -54,6 +55,9 @@ def everything() -> tuple[Metrics, dict[str, Any]]:
     leader: ElectionMetrics = metrics.leader("llsd-lock")
     events: EventMetrics = metrics.events()
     loop: LagMetrics = metrics.loop()
+    webhooks = metrics.webhooks("/convert", "/validate")
+    requests: WebhookMetrics = webhooks
+    certificates: CertificateMetrics = webhooks
     exposition: Exposition = metrics
     return metrics, {
         "queue": queue,
@@ -64,6 +68,8 @@ def everything() -> tuple[Metrics, dict[str, Any]]:
         "leader": leader,
         "events": events,
         "loop": loop,
+        "requests": requests,
+        "certificates": certificates,
         "exposition": exposition,
     }
 
@@ -90,6 +96,16 @@ def everything() -> tuple[Metrics, dict[str, Any]]:
         ("leader_election_slowpath_total", {"name": "llsd-lock"}),
         ("llamastack_operator_informer_events_total", {"informer": "pods", "type": "DELETED"}),
         ("llamastack_operator_events_total", {"outcome": "dropped"}),
+        *(
+            ("controller_runtime_webhook_requests_total", {"webhook": path, "code": code})
+            for path in ("/convert", "/validate")
+            for code in ("200", "500")
+        ),
+        ("controller_runtime_webhook_latency_seconds_count", {"webhook": "/convert"}),
+        ("controller_runtime_webhook_requests_in_flight", {"webhook": "/validate"}),
+        ("controller_runtime_webhook_panics_total", {}),
+        ("certwatcher_read_certificate_total", {}),
+        ("certwatcher_read_certificate_errors_total", {}),
         ("llamastack_operator_event_loop_lag_seconds_count", {}),
     ],
 )
@@ -209,6 +225,28 @@ def test_leader_events_and_loop_count_what_happens() -> None:
     assert value(metrics, "llamastack_operator_event_loop_lag_seconds_sum") == 3.0
     parts["leader"].leading(False)
     assert value(metrics, "leader_election_master_status", name="llsd-lock") == 0
+
+
+def test_webhooks_count_what_happens() -> None:
+    metrics, parts = everything()
+    path = {"webhook": "/validate"}
+    parts["requests"].webhook_began("/validate")
+    assert value(metrics, "controller_runtime_webhook_requests_in_flight", **path) == 1
+
+    parts["requests"].webhook_ended("/validate", 413, 0.02)
+    parts["requests"].webhook_panicked()
+    parts["certificates"].certificate_read()
+    parts["certificates"].certificate_failed()
+
+    assert value(metrics, "controller_runtime_webhook_requests_in_flight", **path) == 0
+    total = "controller_runtime_webhook_requests_total"
+    assert value(metrics, total, code="413", **path) == 1
+    seconds = "controller_runtime_webhook_latency_seconds"
+    assert value(metrics, f"{seconds}_sum", **path) == 0.02
+    assert value(metrics, f"{seconds}_bucket", le="0.025", **path) == 1
+    assert value(metrics, "controller_runtime_webhook_panics_total") == 1
+    assert value(metrics, "certwatcher_read_certificate_total") == 1
+    assert value(metrics, "certwatcher_read_certificate_errors_total") == 1
 
 
 def test_process_platform_and_collector_metrics_are_there() -> None:
