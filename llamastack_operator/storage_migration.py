@@ -22,6 +22,7 @@ import structlog
 
 from api import VERSION
 from controller.llamastack.objects.kinds import FIELD_MANAGER, LLAMA_STACK
+from controller.llamastack.watches import Right
 from controller.runtime.concurrency import gather_settled, unwrap
 from informers.backoff import exponential
 from informers.errors import ApiError, Conflict, Forbidden, Gone, Invalid, NotFound
@@ -40,6 +41,12 @@ AT_ONCE: Final = 4  # there is no hurry, and reconciles go on beside it
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0  # between attempts; nothing waits for it
 _KEY: Final = ObjectKey("", str(LLAMA_STACK))
+
+MIGRATION_RIGHTS: Final = (
+    Right("get", CRD, name=_KEY.name),
+    Right("patch", CRD, subresource="status", name=_KEY.name),
+)
+"""In the cluster, beside those for the status of resources."""
 
 
 class StorageMigration:

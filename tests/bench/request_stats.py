@@ -22,7 +22,7 @@ from hack.cluster.audit import AuditedRequest
 class Role(Enum):
     """What a request is for."""
 
-    START = "start"  # is the resource served, what may we do
+    START = "start"  # is the resource served, what may we do, which versions are stored
     LIST = "list"
     WATCH = "watch"
     LEASE = "lease"
@@ -49,7 +49,7 @@ def role(request: AuditedRequest) -> Role:
         return Role.WATCH
     if request.verb == "list" and not request.namespace:
         return Role.LIST
-    if not request.resource or request.resource.startswith("selfsubject"):
+    if not request.resource or request.resource.startswith(("selfsubject", "customresource")):
         return Role.START
     return Role.WORK
 

@@ -18,6 +18,7 @@ from api import GROUP, webhook
 from hack.cluster.plane import ControlPlane
 from hack.cluster.ports import free_port
 from hack.root import ROOT
+from tests.support.crdplane import CRDS
 from tests.support.operator_process import OperatorProcess
 from tests.support.world import eventually, install
 
@@ -92,14 +93,25 @@ class Webhooked:
 @contextlib.contextmanager
 def webhooked(plane: ControlPlane) -> Iterator[Webhooked]:
     """Install everything by our own command; afterwards nobody is asked about a write any more."""
-    install(plane)
-    kubeconfig = plane.kubeconfig
+    kubeconfig = install(plane)
     where = Webhooked(plane, f"https://127.0.0.1:{free_port()}", kubeconfig)
     install_webhooks(where)
     try:
         yield where
     finally:
         plane.client.delete(f"{HOOKS}/{webhook.NAME}")
+        forget(plane)
+
+
+def forget(plane: ControlPlane) -> None:
+    """Conversion is the deployed operator's again; an apply could not take the URL away."""
+    address = {
+        "op": "replace",
+        "path": "/spec/conversion/webhook/clientConfig",
+        "value": webhook.service(webhook.CONVERT),
+    }
+    path = f"{CRDS}/{webhook.NAME}"
+    plane.client.request("PATCH", path, [address], content_type="application/json-patch+json")
 
 
 def install_webhooks(where: Webhooked) -> None:

@@ -60,7 +60,7 @@ async def test_install_ends_when_the_resource_is_served(
 
     assert len(client.keys("list", LLAMA_STACK)) == 3
     *applied, served = capsys.readouterr().out.splitlines()
-    assert len(applied) == 3
+    assert len(applied) == len(documents())
     assert served == "LlamaStackDistribution llamastack.io/v1alpha2 is served"
 
 
@@ -107,7 +107,7 @@ async def test_uninstall_deletes_the_definition_last(
 
     await uninstall(client, delete_resources=told)
 
-    assert len(client.verbs("delete")) == 3
+    assert len(client.verbs("delete")) == len(documents())
     assert client.keys("delete", CRD) == [DEFINITION]
     assert client.calls[-1].resource == CRD
     capsys.readouterr()

@@ -185,7 +185,10 @@ async def test_update_looks_up_only_what_it_changed() -> None:
 
 async def test_update_is_not_refused_for_what_was_wrong_before() -> None:
     cluster = Cluster()
-    wrong: dict[str, Any] = {"distribution": {"name": "starter"}, "networking": {"tls": {"enabled": True}}}
+    wrong: dict[str, Any] = {
+        "distribution": {"name": "starter"},
+        "networking": {"tls": {"enabled": True}},
+    }
     old, new = resource(**wrong), resource(**wrong, workload={"replicas": 2})
 
     assert (await cluster.ask(new, old))["allowed"]

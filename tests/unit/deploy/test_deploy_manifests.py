@@ -27,6 +27,7 @@ from hack.root import ROOT
 from llamastack_operator.election.core import Timings
 from llamastack_operator.manager import DRAIN_S, FLUSH_S, LEASE_NAME
 from llamastack_operator.settings import Settings, add_arguments, from_args
+from llamastack_operator.storage_migration import MIGRATION_RIGHTS
 from llamastack_operator.webhooks.names import SECRET
 from llamastack_operator.webhooks.server import STOP_TIMEOUT_S
 from llamastack_operator.webhooks.serving import SECRET_RIGHTS, TARGET_RIGHTS
@@ -164,7 +165,12 @@ def test_lease_can_be_created_and_only_ours_be_read_and_renewed() -> None:
     ("path", "kind", "rights", "names"),
     [
         ("rbac/webhook_certificate_role.yaml", "Role", SECRET_RIGHTS, {SECRET}),
-        ("rbac/webhook_ca_bundle_role.yaml", "ClusterRole", TARGET_RIGHTS, {webhook.NAME}),
+        (
+            "rbac/webhook_ca_bundle_role.yaml",
+            "ClusterRole",
+            (*TARGET_RIGHTS, *MIGRATION_RIGHTS),
+            {webhook.NAME},
+        ),
     ],
 )
 def test_webhooks_may_write_their_own_objects_only(
