@@ -36,6 +36,10 @@ MOST_TEXT: Final = 4096
 MOST_WARNING: Final = 256
 """Characters of a warning; the API server cuts all of them off beyond 4096 together."""
 
+MOST_PARTS: Final = 1_000_000
+"""Values in one review, as far as that can be told before it is read. ``[{},{},…`` takes twenty
+times as much memory as it has bytes; a thousand resources have two hundred thousand values."""
+
 _INVALID: Final = 422
 
 
@@ -204,6 +208,8 @@ def bounded(text: str, most: int) -> str:
 
 
 def _request(body: bytes, api_version: str, kind: str) -> Mapping[str, Any]:
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_PARTS:
+        raise MalformedReview(f"the review has more than {MOST_PARTS} values")
     try:
         review = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -16,6 +16,7 @@ sending them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,12 +40,13 @@ log = structlog.get_logger(__name__)
 MOST_OF_ADMISSION: Final = 8 << 20
 """Bytes of a review: an object and the one before it, of which the API server takes 3 MiB each."""
 
-MOST_OF_CONVERSION: Final = 32 << 20
-"""Bytes of a review: a thousand objects of 32 KiB, or twenty of the largest that etcd can hold. The
+MOST_OF_CONVERSION: Final = 16 << 20
+"""Bytes of a review: a thousand objects of 16 KiB, or ten of the largest that etcd can hold. The
 API server reads its storage object by object, so a review with more than one is rare."""
 
-MOST_AT_ONCE: Final = 64 << 20
-"""Bytes of all bodies in work. The container may have 512 MiB, and JSON grows when it is read."""
+MOST_AT_ONCE: Final = 32 << 20
+"""Bytes of all bodies in work. The container may have 512 MiB, and JSON grows when it is read:
+:data:`llamastack_operator.webhooks.review.MOST_PARTS` says how much."""
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 """The API server's own for admission; it sends the one that is configured."""
@@ -105,6 +107,7 @@ class WebhookServer:
         server = web.Server(
             self._answer,
             access_log=None,
+            logger=_unheard(),
             keepalive_timeout=IDLE_S,
             lingering_time=LINGER_S,
             auto_decompress=False,  # what is sent is counted, so it must not grow
@@ -197,6 +200,16 @@ class WebhookServer:
         if self._bytes + length > MOST_AT_ONCE:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many reviews at once; try again")
         return None
+
+
+def _unheard() -> logging.Logger:
+    """For what aiohttp tells: a trace for each request that is no HTTP, whoever sends it.
+
+    Our own failures are told here.
+    """
+    logger = logging.getLogger("aiohttp.webhooks")
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 def _refusal(status: HTTPStatus, text: str) -> web.Response:

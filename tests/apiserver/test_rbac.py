@@ -21,10 +21,12 @@ from typing import Any
 
 import pytest
 
+from api import webhook
 from configs.yaml_reader import load
 from hack.cluster.audit import Mark
 from hack.cluster.errors import ClusterError
 from hack.cluster.plane import ControlPlane, PlaneOptions
+from llamastack_operator.kube.kinds import WEBHOOK
 from tests.support import openshift
 from tests.support.authority import Authority
 from tests.support.operator_process import OperatorProcess
@@ -36,7 +38,13 @@ Right = tuple[str, str, str]  # API group, resource or resource/subresource, ver
 
 MANAGED = "app.kubernetes.io/managed-by"
 CONFIG = "llama-stack-operator-config"
-ROLES = ("rbac/manager_role", "rbac/leader_election_role", "openshift-anyuid/anyuid_role")
+ROLES = (
+    "rbac/manager_role",
+    "rbac/leader_election_role",
+    "rbac/webhook_ca_bundle_role",
+    "rbac/webhook_certificate_role",
+    "openshift-anyuid/anyuid_role",
+)
 
 UNSEEN: dict[Right, str] = {
     ("llamastack.io", "llamastackdistributions/finalizers", "update"): (
@@ -105,13 +113,14 @@ def test_every_right_is_used_and_every_right_that_is_used_is_granted(
     plane: ControlPlane, world: World, kubeconfig: Path
 ) -> None:
     mark = plane.audit.mark()
-    flags = ("--leader-elect", "--fixed-uids=true")
+    flags = ("--leader-elect", "--fixed-uids=true", "--webhook-port=0")
     environment = {"OPERATOR_NAMESPACE": SYSTEM}
     with (
         openshift.anyuid(plane),
         OperatorProcess(kubeconfig, *flags, env=environment) as process,
     ):
         process.wait_logged("Started workers")
+        webhooks_are_trusted(world)
         everything_comes(world)
         everything_is_found_again(world)
         everything_goes(world)
@@ -141,6 +150,37 @@ CHILDREN = {
     "configmap": "demo-ca-bundle",
     "secret": "demo-storage-env",
 }
+
+
+def webhooks_are_trusted(world: World) -> None:
+    """The CA bundle of both objects that name the webhooks, and of one that lost it."""
+    hook = {
+        "name": webhook.NAME,
+        "clientConfig": webhook.service(webhook.VALIDATE),
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        # Nobody answers here, so nobody is asked about anything.
+        "rules": [
+            {
+                "apiGroups": ["nobody.example"],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["nothing"],
+            }
+        ],
+    }
+    manifest = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": webhook.NAME},
+        "webhooks": [hook],
+    }
+    world.plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+    path = WEBHOOK.path(name=webhook.NAME)
+    eventually(
+        "trust in the webhooks",
+        lambda: world.client.get(path)["webhooks"][0]["clientConfig"].get("caBundle"),
+    )
 
 
 def everything_comes(world: World) -> None:

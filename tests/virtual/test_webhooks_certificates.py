@@ -231,6 +231,23 @@ async def test_api_server_that_is_away_is_tried_again_and_the_old_pair_served() 
         await settled(made)
 
 
+async def test_secret_that_nobody_may_change_is_told_and_served_on() -> None:
+    async with world(replicas=1) as made:
+        await settled(made)
+        (replica,) = made.replicas
+        pair = replica.serving.pair
+        live = made.api.get(SECRET, SECRET_KEY)
+        data = {**live["data"], "tls.key": ""}
+        with capture_logs() as logs:
+            made.api.replace(SECRET, {**live, "data": data, "immutable": True})
+            await made.until(lambda: any(e["log_level"] == "warning" for e in logs))
+
+        (told, *_) = [e for e in logs if e["log_level"] == "warning"]
+        assert told["event"] == "Failed to renew the webhooks' certificate"
+        assert "immutable" in told["error"]
+        assert replica.serving.pair == pair
+
+
 async def test_missing_right_to_change_the_definition_is_said_once() -> None:
     made = World()
     refusal = Forbidden("no", code=403)

@@ -51,7 +51,6 @@ _MOST_TRUSTED: Final = 4
 def renewed(
     data: Mapping[str, bytes],
     found: Assessment,
-    hosts: Sequence[str],
     now: datetime,
     *,
     also_trusted: Sequence[x509.Certificate] = (),
@@ -61,7 +60,6 @@ def renewed(
     Args:
         data: what is stored; keys that are not ours are kept.
         found: the assessment of it.
-        hosts: that the certificate has to be for.
         now: the time.
         also_trusted: authorities of certificates that are still served, though they are not stored.
     """
@@ -72,7 +70,7 @@ def renewed(
         trusted = (authority, *list(others)[:_MOST_TRUSTED])
     new = {**data, AUTHORITIES: pem_of(trusted), AUTHORITY_KEY: _private(signer)}
     if found.need >= Need.CERTIFICATE:
-        key, certificate = _certificate(trusted[0], signer, hosts, now)
+        key, certificate = _certificate(trusted[0], signer, found.hosts, now)
         new |= {CERTIFICATE: pem_of([certificate]), KEY: _private(key)}
     return new
 

@@ -119,17 +119,26 @@ class Keeper:
     async def _renew(self, found: Assessment, now: datetime) -> float:
         """Store something better; it comes back as a change. Seconds until another try."""
         also = () if self._issuer is None else (self._issuer,)
-        data = renewed(self._vault.read(), found, self._hosts, now, also_trusted=also)
+        data = renewed(self._vault.read(), found, now, also_trusted=also)
         wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LAST_RETRY_S)
         try:
             await self._vault.write(data)
-        except (AlreadyExists, Conflict, Invalid, NotFound):
-            log.debug("Another replica renewed the webhooks' certificate")
         except ApiError as error:
-            log.warning("Failed to renew the webhooks' certificate", error=str(error))
+            await self._tell(error)
         else:
             log.info("Renewed the webhooks' certificate", what=found.need.name, reason=found.why)
         return wait_s
+
+    async def _tell(self, error: ApiError) -> None:
+        """Losing a race is no failure; a Secret that nobody may change is one."""
+        lost = isinstance(error, (AlreadyExists, Conflict, Invalid, NotFound))
+        try:
+            if lost and not await self._vault.is_current():
+                log.debug("Another replica renewed the webhooks' certificate")
+                return
+        except ApiError as another:
+            error = another
+        log.warning("Failed to renew the webhooks' certificate", error=str(error))
 
     async def _correct(self, target: Target, found: Assessment) -> float | None:
         if not target.is_known():

@@ -50,6 +50,7 @@ OVERLAP: Final = timedelta(minutes=10)
 """How long an authority is trusted after the certificate of the next one was made."""
 
 _OLD: Final = "has used two thirds of its life"
+_MOST_HOSTS: Final = 16
 _MOST_AUTHORITIES: Final = 8
 """More are nobody's: they are left out when the list is written again."""
 
@@ -76,6 +77,7 @@ class Assessment:
         issuer: of the pair.
         trusted: authorities to be trusted, the one that signs first.
         signer: key of that one; ``None`` if there is none to sign with.
+        hosts: for which to make a certificate.
     """
 
     need: Need
@@ -85,6 +87,7 @@ class Assessment:
     issuer: x509.Certificate | None = None
     trusted: tuple[x509.Certificate, ...] = ()
     signer: SigningKey | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
 
     @property
     def bundle(self) -> bytes:
@@ -115,14 +118,21 @@ def assess(data: Mapping[str, bytes], hosts: Sequence[str], now: datetime) -> As
         issuer=issuer if usable else None,
         trusted=_first(own, valid),
         signer=signer,
+        hosts=tuple(hosts),
     )
     if own is None:
         return replace(seen, need=Need.AUTHORITY, why="there is no authority that can sign")
     if now >= renewal_of(own):
         return replace(seen, need=Need.AUTHORITY, why=f"the authority {_OLD}")
-    why = _why_new_certificate(leaf, issuer, own, hosts, now)
+    why = _why_new_certificate(leaf, issuer, own, now)
     if leaf is None or why:
         return replace(seen, need=Need.CERTIFICATE, why=why)
+    others = hosts_of(leaf)
+    if not others.issuperset(hosts):
+        # Replicas of another version, or with other settings, need theirs as long as they live.
+        both = tuple(dict.fromkeys([*hosts, *sorted(others)]))[:_MOST_HOSTS]
+        why = "the certificate is for other hosts"
+        return replace(seen, need=Need.CERTIFICATE, why=why, hosts=both)
     due = min(renewal_of(own), renewal_of(leaf))
     if found == (own,):
         return replace(seen, again=due)
@@ -169,7 +179,6 @@ def _why_new_certificate(
     leaf: x509.Certificate | None,
     issuer: x509.Certificate | None,
     own: x509.Certificate,
-    hosts: Sequence[str],
     now: datetime,
 ) -> str:
     if leaf is None:
@@ -178,8 +187,6 @@ def _why_new_certificate(
         return "the certificate is of another authority"
     if not is_valid_at(leaf, now):
         return "the certificate is not valid now"
-    if hosts_of(leaf) != frozenset(hosts):
-        return "the certificate is for other hosts"
     if now >= renewal_of(leaf):
         return f"the certificate {_OLD}"
     return ""

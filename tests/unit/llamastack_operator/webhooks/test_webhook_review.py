@@ -14,6 +14,7 @@ from api.conversion import convert
 from api.errors import FieldError, FieldWarning
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
+    MOST_PARTS,
     MOST_TEXT,
     MOST_WARNING,
     CannotConvert,
@@ -75,6 +76,13 @@ def test_body_that_is_no_conversion_review_is_refused(body: bytes, says: str) ->
 def test_body_that_is_no_admission_review_is_refused(body: bytes, says: str) -> None:
     with pytest.raises(MalformedReview, match=says):
         read_admission(body)
+
+
+@pytest.mark.parametrize("part", [b"{},", b"[],", b"[", b'{"":', b"1,"])
+def test_review_that_would_grow_a_lot_is_not_even_read(part: bytes) -> None:
+    for read in (read_conversion, read_admission):
+        with pytest.raises(MalformedReview, match="more than"):
+            read(b"[" + part * (MOST_PARTS + 1))
 
 
 def test_objects_come_back_converted_in_their_order_with_the_uid() -> None:

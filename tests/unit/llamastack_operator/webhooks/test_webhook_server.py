@@ -207,6 +207,14 @@ async def test_request_that_is_none_of_ours_is_refused_before_its_body_comes(
     assert answered == status
 
 
+async def test_nonsense_of_strangers_is_not_logged(
+    running: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await raw(running, "NONSENSE"))[0] == HTTPStatus.BAD_REQUEST
+
+    assert caplog.records == []
+
+
 async def test_bodies_of_many_requests_are_bounded_together(
     running: Served, handlers: Handlers
 ) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +34,6 @@ from llamastack_operator.webhooks.certificates.state import (
     CERTIFICATE,
     KEY,
     OVERLAP,
-    Assessment,
     Need,
     assess,
     renewal_of,
@@ -46,7 +46,7 @@ JUNK = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 def made(now: datetime = NOW, hosts: tuple[str, ...] = HOSTS, **data: bytes) -> dict[str, bytes]:
-    return renewed(data, assess(data, hosts, now), hosts, now)
+    return renewed(data, assess(data, hosts, now), now)
 
 
 GOOD = made()
@@ -58,7 +58,7 @@ def need(data: dict[str, bytes], now: datetime = NOW) -> Need:
 
 
 def again(data: dict[str, bytes], now: datetime = NOW, **options: Any) -> dict[str, bytes]:
-    return renewed(data, assess(data, HOSTS, now), HOSTS, now, **options)
+    return renewed(data, assess(data, HOSTS, now), now, **options)
 
 
 def authorities(data: dict[str, bytes]) -> tuple[x509.Certificate, ...]:
@@ -122,8 +122,7 @@ def test_lives_begin_before_now_and_no_certificate_outlives_its_authority() -> N
     assert certificate.not_valid_after_utc == NOW + CERTIFICATE_LIFE
     late = NOW + AUTHORITY_LIFE - timedelta(days=1)
     found = assess(GOOD, HOSTS, NOW)
-    forced = Assessment(Need.CERTIFICATE, "", late, trusted=found.trusted, signer=found.signer)
-    short = renewed(GOOD, forced, HOSTS, late)
+    short = renewed(GOOD, replace(found, need=Need.CERTIFICATE), late)
     assert leaf(short).not_valid_after_utc == authority.not_valid_after_utc
 
 
@@ -165,14 +164,32 @@ def test_what_is_broken_is_made_again(change: dict[str, bytes], needed: Need) ->
     assert need(again(broken)) is Need.NOTHING
 
 
-def test_certificate_for_other_hosts_is_made_again_by_the_same_authority() -> None:
-    for hosts in (("old.svc",), HOSTS[:1], (*HOSTS, "more.example")):
-        old = made(hosts=hosts)
+@pytest.mark.parametrize("hosts", [("old.svc",), HOSTS[:1]])
+def test_certificate_that_lacks_a_host_is_made_again_by_the_same_authority(
+    hosts: tuple[str, ...],
+) -> None:
+    old = made(hosts=hosts)
 
-        new = again(old)
+    new = again(old)
 
-        assert new[AUTHORITIES] == old[AUTHORITIES]
-        assert hosts_of(leaf(new)) == set(HOSTS)
+    assert new[AUTHORITIES] == old[AUTHORITIES]
+    assert hosts_of(leaf(new)) == {*HOSTS, *hosts}
+
+
+def test_replicas_with_different_hosts_agree_on_one_certificate() -> None:
+    """As while one version of the operator takes the place of another."""
+    other = ("other.svc", "127.0.0.1")
+    both = renewed(GOOD, assess(GOOD, other, NOW), NOW)
+
+    assert assess(both, HOSTS, NOW).need is assess(both, other, NOW).need is Need.NOTHING
+
+
+def test_hosts_that_nobody_has_any_more_go_with_the_next_renewal() -> None:
+    both = again(made(hosts=("old.svc",)))
+
+    later = again(both, renewal_of(leaf(both)))
+
+    assert hosts_of(leaf(later)) == set(HOSTS)
 
 
 def test_pair_that_is_still_good_is_served_while_its_authority_is_made_again() -> None:
