@@ -21,7 +21,7 @@ from llamastack_operator.webhooks.certificates.state import Need, assess
 from llamastack_operator.webhooks.tls import BadPair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from cryptography import x509
@@ -81,6 +81,8 @@ class Keeper:
         self._trusted_since: float | None = None
         self._waits_since: float | None = None
         self._retry_s = FIRST_RETRY_S
+        self._tried: Mapping[str, bytes] | None = None  # what the last write was to replace
+        self._try_again_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -118,22 +120,26 @@ class Keeper:
 
     async def _renew(self, found: Assessment, now: datetime) -> float:
         """Store something better; it comes back as a change. Seconds until another try."""
+        stored, clock = self._vault.read(), asyncio.get_running_loop().time
+        if stored == self._tried and clock() < self._try_again_at:
+            return self._try_again_at - clock()  # what was written is not seen yet
         also = () if self._issuer is None else (self._issuer,)
-        data = renewed(self._vault.read(), found, now, also_trusted=also)
+        data = renewed(stored, found, now, also_trusted=also)
         wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LAST_RETRY_S)
+        self._tried, self._try_again_at = stored, clock() + wait_s
         try:
             await self._vault.write(data)
         except ApiError as error:
-            await self._tell(error)
+            await self._tell(error, stored)
         else:
             log.info("Renewed the webhooks' certificate", what=found.need.name, reason=found.why)
         return wait_s
 
-    async def _tell(self, error: ApiError) -> None:
+    async def _tell(self, error: ApiError, stored: Mapping[str, bytes]) -> None:
         """Losing a race is no failure; a Secret that nobody may change is one."""
         lost = isinstance(error, (AlreadyExists, Conflict, Invalid, NotFound))
         try:
-            if lost and not await self._vault.is_current():
+            if lost and (not await self._vault.is_current() or self._vault.read() != stored):
                 log.debug("Another replica renewed the webhooks' certificate")
                 return
         except ApiError as another:
