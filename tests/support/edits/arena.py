@@ -12,8 +12,10 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final
 
+from api import VERSION
 from api.conditions import condition, is_current
 from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
@@ -43,9 +45,11 @@ class Arena:
     Args:
         plane: with our API installed, and an operator at work.
         namespace: for everything; it is made if it is not there.
+        version: in which resources are written; they are read in the hub version.
     """
 
-    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, *, version: str = VERSION) -> None:
+        self._written = replace(LLAMA_STACK, version=version)
         self._client = plane.client
         self._namespace = namespace
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
@@ -63,20 +67,20 @@ class Arena:
         Args:
             specs: by name.
         """
-        self._each(specs.items(), lambda item: self._create(LLAMA_STACK, _manifest(*item)))
+        self._each(specs.items(), lambda item: self._create(self._written, self._manifest(*item)))
 
     def edit(self, specs: Mapping[str, Json]) -> None:
         """Replace the specs of resources as a whole."""
 
-        def replace(item: tuple[str, Json]) -> None:
+        def edit(item: tuple[str, Json]) -> None:
             name, spec = item
-            path = LLAMA_STACK.path(namespace=self._namespace, name=name)
+            path = self._written.path(namespace=self._namespace, name=name)
             patch = [{"op": "replace", "path": "/spec", "value": spec}]
             kind = "application/json-patch+json"
             status, answer = self._client.raw("PATCH", path, patch, content_type=kind)
             assert status == 200, f"{name}: {status} {answer.decode()[:2000]}"
 
-        self._each(specs.items(), replace)
+        self._each(specs.items(), edit)
 
     def settle(self, names: Iterable[str], patience_s: float = 10.0) -> dict[str, str]:
         """Wait until the children of the resources are what their current specs ask for.
@@ -145,8 +149,16 @@ class Arena:
     def _create(self, resource: Resource, obj: Json) -> None:
         path = resource.path(namespace=self._namespace)
         status, answer = self._client.raw("POST", path, obj)
-        made = status == 201 or (status == 409 and resource != LLAMA_STACK)
+        made = status == 201 or (status == 409 and resource.kind != LLAMA_STACK.kind)
         assert made, f"{obj['metadata']['name']}: {status} {answer.decode()[:2000]}"
+
+    def _manifest(self, name: str, spec: Json) -> Json:
+        return {
+            "apiVersion": self._written.api_version,
+            "kind": self._written.kind,
+            "metadata": {"name": name},
+            "spec": spec,
+        }
 
     def _each(self, items: Iterable[Any], act: Callable[[Any], None]) -> None:
         with ThreadPoolExecutor(_HANDS) as pool:
@@ -163,15 +175,6 @@ def unsettled(cr: Json) -> str:
         if found["status"] != "True":
             return f"{kind} is {found['status']}: {found['reason']}: {found['message']}"
     return ""
-
-
-def _manifest(name: str, spec: Json) -> Json:
-    return {
-        "apiVersion": LLAMA_STACK.api_version,
-        "kind": LLAMA_STACK.kind,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
 
 
 def _resource_of(obj: Json) -> Resource:

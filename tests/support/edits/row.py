@@ -95,7 +95,11 @@ def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> Json:
 
 # --- which fields an edit touches --------------------------------------------------------------
 
-_ALIKE: Final = ("spec.providers", "spec.externalProviders")
+_ALIKE: Final = (
+    *("spec.providers", "spec.externalProviders"),
+    *("spec.server.providers", "spec.server.externalProviders"),
+)
+_MODELS: Final = ("spec.resources", "spec.server.resources")
 
 
 def values_of(spec: Json) -> dict[str, list[Any]]:
@@ -123,10 +127,10 @@ def _field(path: str, key: str, value: Any) -> Iterator[tuple[str, Any]]:
         members = value if isinstance(value, list) else [value]
         for member in members:
             yield from _values(f"{path}.*[]", member)
-    if path == "spec.resources" and key == "models":
+    if path in _MODELS and key == "models":
         # A model is a name or an object.
         for model in value:
             if isinstance(model, str):
-                yield "spec.resources.models[].name", model
+                yield f"{path}.models[].name", model
     if path == "spec.networking" and key == "expose" and isinstance(value, bool):
         yield "spec.networking.expose.enabled", value

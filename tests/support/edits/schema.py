@@ -19,13 +19,14 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from api.model import Internal
+from api.v1alpha1.providers import Providers as OldProviders
 from api.v1alpha2 import Spec
 from api.v1alpha2.external import ExternalProviders
 from api.v1alpha2.providers import Providers
 
 Json = dict[str, Any]
 
-_ALIKE: Final = (Providers, ExternalProviders)
+_ALIKE: Final = (Providers, OldProviders, ExternalProviders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class Field:
     leaf: bool
 
 
-def fields() -> list[Field]:
+def fields(spec: type[BaseModel] = Spec) -> list[Field]:
     """All of them, in the order of the documentation."""
-    found = {field.path: field for field in _fields(Spec, "spec")}
+    found = {field.path: field for field in _fields(spec, "spec")}
     return list(found.values())
 
 
@@ -55,7 +56,7 @@ def _fields(model: type[BaseModel], path: str) -> Iterator[Field]:
         inner, suffix = _shape(field.annotation)
         yield Field(here, inner is None)
         if inner is not None:
-            below = f"{path}.*" if model in _ALIKE else here
+            below = f"{path}.*" if issubclass(model, _ALIKE) else here
             yield from _fields(inner, below + suffix)
 
 
