@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +28,7 @@ from configs.eras import Era
 from configs.errors import ConfigError
 
 SUPPORTED_VERSIONS: Final = (2,)
+_QUOTED: Final = re.compile(r"\s*[-+]?[0-9]{1,9}\s*")
 """Values of ``version`` that are read (FR-029). All eras write 2; the era differs (R-D5a)."""
 
 _PATH: Final = "spec.distribution"
@@ -120,12 +122,29 @@ def _era(data: Mapping[str, Any]) -> Era:
     return detection.detect(data)
 
 
-def _version(data: Mapping[str, Any]) -> int:
+def version_of(data: Mapping[str, Any]) -> int | None:
+    """The version of a config as the server reads it (R-D21).
+
+    It takes a quoted number for a number, and a config without one for one of its own version.
+    """
+    version = data.get("version", SUPPORTED_VERSIONS[-1])
+    if isinstance(version, str) and _QUOTED.fullmatch(version):
+        return int(version)
+    return version if isinstance(version, int) and not isinstance(version, bool) else None
+
+
+def shown_version(data: Mapping[str, Any]) -> str:
+    """What stands there, for a message."""
     version = data.get("version")
-    if isinstance(version, int) and version in SUPPORTED_VERSIONS:
+    return "(none)" if version is None else str(version)[:40]
+
+
+def _version(data: Mapping[str, Any]) -> int:
+    version = version_of(data)
+    if version in SUPPORTED_VERSIONS:
         return version
     supported = ", ".join(map(str, SUPPORTED_VERSIONS))
-    shown = "(none)" if version is None else str(version)[:40]
+    shown = shown_version(data)
     message = f"Unsupported config.yaml version {shown}. Supported versions: {supported}"
     raise ConfigError(Reason.UNSUPPORTED_CONFIG_VERSION, (FieldError(_PATH, message),))
 

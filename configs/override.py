@@ -21,7 +21,7 @@ from typing import Any, Final
 from api.errors import FieldError
 from api.v1alpha2 import Reason
 from configs import detection, scalars, yaml_reader
-from configs.base import SUPPORTED_VERSIONS
+from configs.base import SUPPORTED_VERSIONS, shown_version, version_of
 from configs.eras import Era
 from configs.errors import ConfigError
 
@@ -70,10 +70,10 @@ def examine(raw: bytes) -> Examined:
         return _refused(digest, f"config.yaml cannot be read: {error}", "mend that line")
     if not isinstance(data, dict):
         return _refused(digest, "config.yaml is not a mapping", _COPY)
-    version = data.get("version")
+    version = version_of(data)
     if version not in SUPPORTED_VERSIONS:
         supported = ", ".join(map(str, SUPPORTED_VERSIONS))
-        shown = "(none)" if version is None else str(version)[:40]
+        shown = shown_version(data)
         return Examined(
             digest,
             reason=Reason.UNSUPPORTED_CONFIG_VERSION,

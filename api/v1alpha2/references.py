@@ -15,7 +15,7 @@ password is no reason to restart a server.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +30,10 @@ API_KEY_FIELD: Final = "api_key"
 """What ``apiKey`` is called in names of environment variables."""
 
 CONFIG_KEY: Final = "config.yaml"
-"""The key of a ConfigMap that ``overrideConfig`` names."""
+"""The key of a server's configuration in a ConfigMap."""
+
+OLD_CONFIG_KEY: Final = "run.yaml"
+"""What it was called once; looked for where there is no ``config.yaml`` (R-D20)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class ConfigMapReference:
         optional: whether the server starts without it.
         in_pod: whether the server's pod uses it as it is, so that a new content must roll the
             Deployment; a CA bundle is merged into an object of ours.
+        or_key: that may be in it instead of the key; empty if no other may.
+        whole: whether the pod gets every key of it.
     """
 
     name: str
@@ -72,6 +77,8 @@ class ConfigMapReference:
     namespace: str = ""
     optional: bool = False
     in_pod: bool = True
+    or_key: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,12 @@ def provider_variables(provider: Provider) -> Iterator[SecretVariable]:
     for field, selector in sorted(provider.secret_refs.items()):
         path = f"{provider.path}.secretRefs.{field}.secretKeyRef"
         yield SecretVariable(environment_name(provider.id, field), field, selector, path)
+
+
+def config_key_in(keys: Container[str]) -> str:
+    """Which of the keys of a ConfigMap holds the server's configuration."""
+    old = CONFIG_KEY not in keys and OLD_CONFIG_KEY in keys
+    return OLD_CONFIG_KEY if old else CONFIG_KEY
 
 
 def secret_refs(spec: Spec) -> tuple[SecretReference, ...]:
@@ -170,6 +183,8 @@ def _config_maps(spec: Spec) -> Iterator[ConfigMapReference]:
             CONFIG_KEY,
             "spec.overrideConfig.configMapName",
             override.config_map_namespace or "",
+            or_key=OLD_CONFIG_KEY,
+            whole=True,
         )
     bundle = spec.networking.tls.ca_bundle if spec.networking.tls else None
     if bundle:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from api.v1alpha2.references import CONFIG_KEY
 from controller.llamastack.children import table
 from controller.llamastack.references.configuration import OverrideLocation, override_location_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
@@ -49,7 +50,8 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
     if config_map is not None:
         mounts = Mounts(config_map["metadata"]["name"])
     else:
-        mounts = Mounts(_mounted(source, owner) if source else "")
+        users = CONFIG_KEY if source and not source.elsewhere else ""
+        mounts = Mounts(_mounted(source, owner) if source else "", users)
     manifests = [config_map] if config_map else []
     if bundle is not None:
         manifests.append(ca_bundle.child(owner, bundle, "").manifest)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
-from api.v1alpha2.references import CONFIG_KEY
+from api.v1alpha2.references import CONFIG_KEY, config_key_in
 from configs import override
 from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.references.read_cache import VersionedReadCache, versions
@@ -94,6 +94,7 @@ class Judgement:
         versions_hash: over uid and resourceVersion of all; empty without any.
         config: what the user's own configuration is, if there is one and it was looked at.
         config_digest: sha256 of it in hex, looked at or not; empty without one.
+        config_key: of it in its ConfigMap.
     """
 
     problems: tuple[tuple[Reason, FieldError], ...] = ()
@@ -101,19 +102,25 @@ class Judgement:
     versions_hash: str = ""
     config: Examined | None = None
     config_digest: str = ""
+    config_key: str = CONFIG_KEY
 
     @property
     def record(self) -> str:
         """What a Deployment made from it says of it, for ``recorded``."""
-        parts = (self.versions_hash, self.content_hash, self.config_digest)
+        parts = [self.versions_hash, self.content_hash, self.config_digest]
+        if self.config_key != CONFIG_KEY:
+            parts.append(self.config_key)
         return "/".join(parts) if self.versions_hash else ""
 
     @classmethod
     def recorded(cls, record: str) -> Judgement:
         """A judgement without problems, as a Deployment says it was; empty if it says nothing."""
         versions_hash, _, rest = record.partition("/")
-        content_hash, _, digest = rest.partition("/")
-        return cls((), content_hash, versions_hash, config_digest=digest)
+        content_hash, _, rest = rest.partition("/")
+        digest, _, key = rest.partition("/")
+        return cls(
+            (), content_hash, versions_hash, config_digest=digest, config_key=key or CONFIG_KEY
+        )
 
 
 class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
@@ -180,7 +187,12 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
         if not configs or judgement.problems:
             return judgement
         config = await self._config(configs[0])
-        return replace(judgement, config=config, config_digest=config.digest if config else "")
+        return replace(
+            judgement,
+            config=config,
+            config_digest=config.digest if config else "",
+            config_key=config_key_in(summaries[configs[0]].digests),
+        )
 
     async def _config(self, key: ObjectKey) -> Examined | None:
         summary = await self.summary(key)
@@ -200,7 +212,7 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
         summary = _look(obj)
         if obj is None or key_of(obj) not in self._configs:
             return summary
-        raw = text_of(obj, CONFIG_KEY)
+        raw = text_of(obj, config_key_in(summary.digests))
         if raw is None:
             return summary
         # A ConfigMap of a megabyte takes half a second at the worst, too long for the event loop.
@@ -225,7 +237,7 @@ def judge(
         for reason, message in _problem(namespace, reference, summaries)
     )
     used = {
-        (reference.name, reference.key): summaries[key]
+        (reference.name, "" if reference.whole else reference.key): summaries[key]
         for reference in references
         if reference.in_pod
         and (key := _key(namespace, reference)) in summaries
@@ -254,9 +266,15 @@ def _problem(
         if not reference.optional:
             text = f'ConfigMap "{where.name}" not found in namespace "{where.namespace}". {tail}'
             yield Reason.CONFIG_MAP_NOT_FOUND, text
-    elif key and key not in summary.digests and not reference.optional:
+    elif not reference.optional and not _has_key(summary, reference):
         text = f'Key "{key}" not found in ConfigMap "{where.name}/{where.namespace}". {tail}'
         yield Reason.CONFIG_MAP_KEY_NOT_FOUND, text
+
+
+def _has_key(summary: ConfigMapSummary, reference: ConfigMapReference) -> bool:
+    if not reference.key or reference.key in summary.digests:
+        return True
+    return bool(reference.or_key) and reference.or_key in summary.digests
 
 
 def text_of(config_map: Object, key: str) -> bytes | None:

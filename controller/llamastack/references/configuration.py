@@ -47,6 +47,7 @@ class Configuration:
         generated: image, configuration and environment, unless there is a problem.
         problem: why there is no configuration.
         config_map_name: of a ConfigMap that holds it already: the user's own, or a copy of it.
+        users_key: of it in the user's own ConfigMap, all of which is mounted; empty if it is not.
         text: what is to be said of the user's own configuration; empty if there is none, or if
             nothing changed since something was said of it.
     """
@@ -54,4 +55,5 @@ class Configuration:
     generated: Generated | None = None
     problem: Problem | None = None
     config_map_name: str = ""
+    users_key: str = ""
     text: str = ""

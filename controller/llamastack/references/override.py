@@ -17,7 +17,6 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from api.v1alpha2.references import CONFIG_KEY
 from configs import override
 from configs.errors import ConfigError
 from controller.llamastack.children.config_map import in_place
@@ -79,16 +78,17 @@ class Overrides:
         if references.override is None:
             # Nothing changed since it was judged: what was said of it then still holds.
             known = replace(generated, config_hash=references.override_digest)
-            return await self._mounted(cr, source, known)
-        return await self._checked(cr, plan, generated, source, references.override)
+            return await self._mounted(cr, source, known, references.override_key)
+        checked = self._checked(plan, generated, source, references.override)
+        if checked.generated is None:
+            return checked
+        return await self._mounted(
+            cr, source, checked.generated, references.override_key, text=checked.text
+        )
 
-    async def _checked(
-        self,
-        cr: Object,
-        plan: Plan,
-        generated: Generated,
-        source: OverrideLocation,
-        found: Examined,
+    @staticmethod
+    def _checked(
+        plan: Plan, generated: Generated, source: OverrideLocation, found: Examined
     ) -> Configuration:
         spec = plan.cr.spec if plan.cr else None
         tls = spec.networking.tls if spec else None
@@ -99,17 +99,24 @@ class Overrides:
                 problem=Problem(error.reason, "; ".join(str(e) for e in error.errors))
             )
         known = replace(generated, config_hash=found.digest, config_version=found.version, era=era)
-        return await self._mounted(cr, source, known, text=described(source, era, note))
+        return Configuration(known, text=described(source, era, note))
 
     async def _mounted(
-        self, cr: Object, source: OverrideLocation, generated: Generated, text: str = ""
+        self,
+        cr: Object,
+        source: OverrideLocation,
+        generated: Generated,
+        key: str,
+        *,
+        text: str = "",
     ) -> Configuration:
         if not source.elsewhere:
-            return Configuration(generated, config_map_name=source.key.name, text=text)
+            name = source.key.name
+            return Configuration(generated, config_map_name=name, users_key=key, text=text)
         copy = in_place(self._caches.config_maps_of(cr), generated.config_hash)
         if copy is not None:
             return Configuration(generated, config_map_name=key_of(copy).name, text=text)
-        raw = text_of(await self._writer.get(CONFIG_MAP, source.key), CONFIG_KEY)
+        raw = text_of(await self._writer.get(CONFIG_MAP, source.key), key)
         if raw is None or hashlib.sha256(raw).hexdigest() != generated.config_hash:
             raise ChangedMeanwhile(f"ConfigMap {source.key} changed while it was copied")
         return Configuration(replace(generated, config_yaml=raw.decode()), text=text)

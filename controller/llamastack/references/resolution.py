@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from api.v1alpha2.references import CONFIG_KEY
 from controller.llamastack.references.ca_bundle import NO_TRUST, Trust
 from controller.llamastack.references.storage_content import NO_STORAGE, Prepared
 
@@ -28,6 +29,7 @@ class Resolution:
         config_maps_seen: what has to be recorded of those on the Deployment; empty without any.
         override: what the user's own configuration is, if there is one and it was looked at.
         override_digest: sha256 of it in hex, looked at or not; empty without one.
+        override_key: of it in its ConfigMap.
         trust: the certificates among them.
         storage: what the Secret that is made from some of them shall hold.
     """
@@ -39,6 +41,7 @@ class Resolution:
     config_maps_seen: str = ""
     override: Examined | None = None
     override_digest: str = ""
+    override_key: str = CONFIG_KEY
     trust: Trust = NO_TRUST
     storage: Prepared = NO_STORAGE
 

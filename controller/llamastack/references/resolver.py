@@ -110,6 +110,7 @@ class ReferenceResolver:
             config_maps_seen=judgement.record,
             override=judgement.config,
             override_digest=judgement.config_digest,
+            override_key=judgement.config_key,
             trust=trust,
         )
 

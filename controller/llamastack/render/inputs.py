@@ -45,10 +45,13 @@ class Mounts:
 
     Attributes:
         config_map_name: of the server's configuration; empty if the image brings its own.
+        users_key: where it is in a ConfigMap that is the user's, which pods get with all its keys,
+            as the Go operator had it (R-D20); empty for one of ours.
         claim: the live claim of the data volume; ``None`` where there is none yet, or none wanted.
     """
 
     config_map_name: str = ""
+    users_key: str = ""
     claim: Object | None = None
 
 

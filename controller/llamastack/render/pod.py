@@ -99,15 +99,22 @@ def _volumes(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
     if inputs.ca_bundle:
         volumes.append(ca_bundle.volume(inputs))
     if mounts.config_map_name:
-        config = {
-            "name": mounts.config_map_name,
-            "items": [{"key": CONFIG_KEY, "path": CONFIG_KEY}],
-        }
-        volumes.append({"name": CONFIG_VOLUME, "configMap": config})
+        volumes.append({"name": CONFIG_VOLUME, **_config(mounts)})
     if inputs.tls_secret:
         volumes.append({"name": TLS_VOLUME, "secret": {"secretName": inputs.tls_secret}})
     overrides = inputs.spec.workload.overrides
     return volumes + plain_list(overrides.volumes)
+
+
+def _config(mounts: Mounts) -> dict[str, Any]:
+    """The source of the configuration: always ``config.yaml``, and what users put beside it."""
+    whole = {"name": mounts.config_map_name}
+    if mounts.users_key == CONFIG_KEY:
+        return {"configMap": whole}
+    one = {**whole, "items": [{"key": mounts.users_key or CONFIG_KEY, "path": CONFIG_KEY}]}
+    if not mounts.users_key:
+        return {"configMap": one}
+    return {"projected": {"sources": [{"configMap": whole}, {"configMap": one}]}}
 
 
 def _data(inputs: Inputs) -> dict[str, Any]:

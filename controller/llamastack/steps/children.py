@@ -102,6 +102,7 @@ class ChildrenStep:
         config_map, claim = made.get(CONFIG_MAP.kind), made.get(PERSISTENT_VOLUME_CLAIM.kind)
         mounts = Mounts(
             key_of(config_map.live).name if config_map else configuration.config_map_name,
+            "" if config_map else configuration.users_key,
             claim.live if claim else None,
         )
         # Both before either is looked at: even a bug in one keeps nobody from the other.

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.v1alpha2 import Reason
+from api.v1alpha2 import ConfigSource, Reason
+from configs.base import read_base
 from configs.errors import ConfigError
 from configs.override import PATH, check, examine
 from configs.yaml_reader import MAX_BYTES
@@ -57,13 +58,21 @@ def test_what_is_no_config_is_refused(raw: bytes, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "shown"),
-    [("3", "3"), ("'2'", "2"), ("true", "True"), ("", "(none)"), ("[2]", "[2]")],
+    [("3", "3"), ("'3'", "3"), ("true", "True"), ("", "(none)"), ("[2]", "[2]"), ("two", "two")],
 )
 def test_other_versions_are_refused_with_those_that_are_read(written: str, shown: str) -> None:
     reason, text = refusal(f"version: {written}\nproviders: {{}}".encode())
 
     assert reason == Reason.UNSUPPORTED_CONFIG_VERSION
     assert text == f"Unsupported config.yaml version {shown}. Supported versions: 2"
+
+
+@pytest.mark.parametrize("written", ["version: 2\n", "version: '2'\n", 'version: " 2 "\n', ""])
+def test_a_version_is_read_as_the_server_reads_it(written: str) -> None:
+    found = examine(f"{written}providers: {{}}".encode())
+
+    assert (found.reason, found.version) == (None, 2)
+    assert read_base(f"{written}providers: {{}}\napis: []", source=ConfigSource.EMBEDDED).version == 2
 
 
 def test_config_before_0_4_is_refused_for_an_image_that_is_known_to_be_later() -> None:
