@@ -23,6 +23,7 @@ from controller.llamastack.objects.kinds import (
     DEPLOYMENT,
     FIELD_MANAGER,
     LLAMA_STACK,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     ROLE_BINDING,
 )
@@ -32,9 +33,9 @@ from tests.support.edits.arena import CHILDREN, Arena
 from tests.support.edits.full import IN_SYSTEM
 from tests.support.edits.normal import differences
 from tests.support.go_cases import CASES, STALE, WEDGED, Case, new_spec, resource, spec
-from tests.support.go_operator import MANAGER, GoOperator, operator_config
+from tests.support.go_operator import MANAGER, OLD_API_VERSION, GoOperator, operator_config
 from tests.support.operator_process import OperatorProcess
-from tests.support.world import SYSTEM, USER, eventually, install
+from tests.support.world import COLLECTED_S, SYSTEM, USER, eventually, install
 
 pytestmark = [
     pytest.mark.apiserver,
@@ -45,6 +46,7 @@ pytestmark = [
 Json = dict[str, Any]
 NAMESPACE = "takeover"
 FINAL = "fresh-final"
+OVERRIDE = "registry.example/mirror/starter:1"
 LAST = spec(distribution={"image": "registry.example/stack:2"})
 """What everything is edited to after the take-over: nothing of the earlier specs may be left."""
 
@@ -89,7 +91,7 @@ def name_of(case: Case) -> str:
 @pytest.fixture(scope="module")
 def outcomes(plane: ControlPlane) -> Outcomes:
     kubeconfig = install(plane)
-    config = operator_config(SYSTEM, network_policies=True)
+    config = operator_config(SYSTEM, network_policies=True, starter=OVERRIDE)
     plane.client.create(f"/api/v1/namespaces/{SYSTEM}/configmaps", config)
     arena = Arena(plane, NAMESPACE)
     arena.prepare(new_spec(one) for case in CASES for one in case.steps)
@@ -229,6 +231,14 @@ def test_volumes_are_not_touched(outcomes: Outcomes) -> None:
         )
 
 
+def test_configuration_of_the_go_operator_is_in_force(outcomes: Outcomes) -> None:
+    name = name_of(CASES[0])
+    pod = outcomes.after[DEPLOYMENT.kind, name]["spec"]["template"]["spec"]
+
+    assert pod["containers"][0]["image"] == OVERRIDE
+    assert (NETWORK_POLICY.kind, f"{name}-network-policy") in outcomes.after
+
+
 def test_second_start_writes_nothing(outcomes: Outcomes) -> None:
     assert [(r.verb, r.resource, r.name) for r in outcomes.idle] == []
 
@@ -250,3 +260,18 @@ def test_status_is_ours_alone(case: Case, outcomes: Outcomes) -> None:
 def test_every_row_of_the_defect_is_here() -> None:
     """Twelve edits show it (P-C1). That a Service stays is no case: ours is always there."""
     assert len(STALE) + len(WEDGED) == 11
+
+
+def test_all_of_it_goes_with_its_resource(plane: ControlPlane, outcomes: Outcomes) -> None:
+    """Also what we never wrote, and which names its owner in the old version."""
+    name = name_of(next(case for case in CASES if case.name == "everything"))
+    role_binding = outcomes.after[ROLE_BINDING.kind, f"{name}-rb"]
+    assert role_binding["metadata"]["ownerReferences"][0]["apiVersion"] == OLD_API_VERSION
+    arena = Arena(plane, NAMESPACE)
+
+    arena.delete(name)
+
+    def is_gone() -> bool:
+        return not any(child == name or child.startswith(f"{name}-") for _, child in objects(arena))
+
+    eventually("all of it is collected", is_gone, COLLECTED_S)
