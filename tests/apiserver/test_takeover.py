@@ -11,15 +11,19 @@ once, the data volume is the same, and what leaves the spec afterwards leaves th
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from api.conditions import condition
+from configs.distributions import Distributions
 from controller.llamastack.objects.kinds import (
+    APPLIED_HASH,
     DEPLOYMENT,
     FIELD_MANAGER,
     LLAMA_STACK,
@@ -27,14 +31,19 @@ from controller.llamastack.objects.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     ROLE_BINDING,
 )
+from controller.llamastack.planning.plan import make_plan
+from controller.llamastack.preview import preview
+from controller.llamastack.render.inputs import Options
 from hack.cluster.audit import AuditedRequest
 from hack.cluster.plane import ControlPlane, PlaneOptions
+from informers.ports import Resource
+from llamastack_operator.cli.adoption import judge
 from tests.support.edits.arena import CHILDREN, Arena
 from tests.support.edits.full import IN_SYSTEM
 from tests.support.edits.normal import differences
 from tests.support.go_cases import CASES, STALE, WEDGED, Case, new_spec, resource, spec
 from tests.support.go_operator import MANAGER, OLD_API_VERSION, GoOperator, operator_config
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import COMMAND, OperatorProcess
 from tests.support.world import COLLECTED_S, SYSTEM, USER, eventually, install
 
 pytestmark = [
@@ -57,6 +66,7 @@ class Outcomes:
 
     Attributes:
         errors: of the Go operator, by resource; empty where it was content.
+        reports: what ``diff --adopt`` said before, and when ours was done.
         before: every object that it left, by kind and name.
         after: likewise, when ours was done.
         wanted: children of a fresh resource with the same spec, by the adopted one's name.
@@ -68,6 +78,7 @@ class Outcomes:
     """
 
     errors: dict[str, str] = field(default_factory=dict)
+    reports: list[CompletedProcess[str]] = field(default_factory=list)
     before: dict[tuple[str, str], Json] = field(default_factory=dict)
     after: dict[tuple[str, str], Json] = field(default_factory=dict)
     wanted: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -98,11 +109,13 @@ def outcomes(plane: ControlPlane) -> Outcomes:
     found = Outcomes()
     leave(plane, arena, found)
     found.before = objects(arena)
+    found.reports.append(report(plane))
     with OperatorProcess(kubeconfig, "--workers=16", env=IN_SYSTEM) as operator:
         operator.wait_logged("Started workers")
         adopted = [name_of(case) for case in CASES]
         found.trouble = arena.settle(adopted)
         found.after = objects(arena)
+        found.reports.append(report(plane))
         fresh = {name.replace("adopted", "fresh"): name for name in adopted}
         arena.create({f"fresh-{n:04d}": new_spec(case.last) for n, case in enumerate(CASES)})
         found.trouble |= arena.settle(fresh)
@@ -139,6 +152,21 @@ def leave(plane: ControlPlane, arena: Arena, found: Outcomes) -> None:
         go.report(last, error=found.errors[name])
 
 
+def report(plane: ControlPlane) -> CompletedProcess[str]:
+    """What an administrator is told of a take-over."""
+    words = ("diff", "--adopt", "-n", NAMESPACE, "--kubeconfig", str(plane.kubeconfig))
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def told(outcome: CompletedProcess[str], case: Case) -> str:
+    """The line about a resource."""
+    label = f"{NAMESPACE}/{name_of(case)}: "
+    (line,) = (line for line in outcome.stdout.splitlines() if line.startswith(label))
+    return line.removeprefix(label)
+
+
 def reconciled(operator: OperatorProcess) -> float:
     return sum(
         value
@@ -149,10 +177,14 @@ def reconciled(operator: OperatorProcess) -> float:
 
 def objects(arena: Arena) -> dict[tuple[str, str], Json]:
     return {
-        (kind.kind, obj["metadata"]["name"]): obj
+        (kind.kind, obj["metadata"]["name"]): {**named(kind), **obj}
         for kind in (*CHILDREN, ROLE_BINDING, LLAMA_STACK)
         for obj in arena.all(kind)
     }
+
+
+def named(kind: Resource) -> Json:
+    return {"apiVersion": kind.api_version, "kind": kind.kind}
 
 
 def managers(obj: Json) -> set[tuple[str, str, str]]:
@@ -214,6 +246,41 @@ def test_later_edits_leave_nothing_of_what_the_go_operator_wrote(
 ) -> None:
     assert outcomes.trouble_later.get(name_of(case)) is None
     assert differences(outcomes.later[name_of(case)], outcomes.later[FINAL]) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_report_told_what_happened(case: Case, outcomes: Outcomes) -> None:
+    """What the report compared with is what the Deployment became, as far as a report can know."""
+    name = name_of(case)
+    cr = outcomes.after[LLAMA_STACK.kind, name]
+    plan = make_plan(cr, Distributions.load({"starter": OVERRIDE}))
+    options = Options(network_policies=True, operator_namespace=SYSTEM)
+    wanted = preview(cr, plan, options)
+    live = {key: untaken(obj) for key, obj in outcomes.after.items() if key[1].startswith(name)}
+
+    found = judge(cr, live, wanted)
+
+    assert not found.restarts, "\n".join(found.lines)
+    assert told(outcomes.reports[0], case).startswith("pods restart once: ")
+    assert ("gets its owner back" in told(outcomes.reports[0], case)) is case.orphaned
+    assert told(outcomes.reports[1], case) == "was taken over already"
+
+
+def untaken(obj: Json) -> Json:
+    """An object that a report compares, although it is ours already."""
+    metadata = obj["metadata"]
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != APPLIED_HASH}
+    return {**obj, "metadata": {**metadata, "annotations": annotations}}
+
+
+def test_report_ends_with_a_sum_and_the_status_of_diff(outcomes: Outcomes) -> None:
+    before, after = outcomes.reports
+    count = len(CASES)
+
+    assert (before.returncode, after.returncode) == (1, 0)
+    assert before.stdout.splitlines()[-1] == f"{count} resources: {count} restart their pods once"
+    assert after.stdout.splitlines()[-1] == f"{count} resources: {count} stay as they are"
+    assert before.stderr == after.stderr == ""
 
 
 def test_volumes_are_not_touched(outcomes: Outcomes) -> None:
