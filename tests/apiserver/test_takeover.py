@@ -11,6 +11,7 @@ once, the data volume is the same, and what leaves the spec afterwards leaves th
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,12 +37,13 @@ from controller.llamastack.preview import preview
 from controller.llamastack.render.inputs import Options
 from hack.cluster.audit import AuditedRequest
 from hack.cluster.plane import ControlPlane, PlaneOptions
+from hack.root import ROOT
 from informers.ports import Resource
 from llamastack_operator.cli.adoption import judge
 from tests.support.edits.arena import CHILDREN, Arena
 from tests.support.edits.full import IN_SYSTEM
 from tests.support.edits.normal import differences
-from tests.support.go_cases import CASES, STALE, WEDGED, Case, new_spec, resource, spec
+from tests.support.go_cases import CASES, STALE, WEDGED, WORKING, Case, new_spec, resource, spec
 from tests.support.go_operator import MANAGER, OLD_API_VERSION, GoOperator, operator_config
 from tests.support.operator_process import COMMAND, OperatorProcess
 from tests.support.world import COLLECTED_S, SYSTEM, USER, eventually, install
@@ -271,6 +273,18 @@ def untaken(obj: Json) -> Json:
     metadata = obj["metadata"]
     annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != APPLIED_HASH}
     return {**obj, "metadata": {**metadata, "annotations": annotations}}
+
+
+@pytest.mark.parametrize("case", WORKING, ids=str)
+def test_every_reason_for_a_restart_is_explained(case: Case, outcomes: Outcomes) -> None:
+    page = (ROOT / "docs/migration-from-go-operator.md").read_text("utf-8")
+    section = page.partition("## What restarts and why")[2].partition("And whatever")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    explained = {word.strip("`") for cell in cells for word in cell.split(", ")}
+    reasons = re.sub(r" \(.*?\)", "", told(outcomes.reports[0], case).split(";")[0])
+    names = set(reasons.removeprefix("pods restart once: ").split(", "))
+
+    assert names <= explained
 
 
 def test_report_ends_with_a_sum_and_the_status_of_diff(outcomes: Outcomes) -> None:
