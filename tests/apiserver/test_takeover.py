@@ -57,6 +57,7 @@ pytestmark = [
 Json = dict[str, Any]
 NAMESPACE = "takeover"
 FINAL = "fresh-final"
+SCALED = 3
 OVERRIDE = "registry.example/mirror/starter:1"
 LAST = spec(distribution={"image": "registry.example/stack:2"})
 """What everything is edited to after the take-over: nothing of the earlier specs may be left."""
@@ -152,6 +153,16 @@ def leave(plane: ControlPlane, arena: Arena, found: Outcomes) -> None:
         found.errors[name] = go.reconcile(last)
         arena.edit({name: new_spec(case.last)})
         go.report(last, error=found.errors[name])
+        if "autoscaling" in case.last["server"]:
+            scale(plane, name)
+
+
+def scale(plane: ControlPlane, name: str) -> None:
+    """As an autoscaler does."""
+    path = DEPLOYMENT.path(namespace=NAMESPACE, name=name, subresource="scale")
+    patch, kind = {"spec": {"replicas": SCALED}}, "application/merge-patch+json"
+    status, answer = plane.client.raw("PATCH", path, patch, content_type=kind)
+    assert status == 200, answer
 
 
 def report(plane: ControlPlane) -> CompletedProcess[str]:
@@ -318,6 +329,13 @@ def test_configuration_of_the_go_operator_is_in_force(outcomes: Outcomes) -> Non
 
     assert pod["containers"][0]["image"] == OVERRIDE
     assert (NETWORK_POLICY.kind, f"{name}-network-policy") in outcomes.after
+
+
+def test_number_of_pods_stays_with_the_autoscaler(outcomes: Outcomes) -> None:
+    (case,) = (case for case in CASES if "autoscaling" in case.last["server"])
+
+    for found in (outcomes.before, outcomes.after):
+        assert found[DEPLOYMENT.kind, name_of(case)]["spec"]["replicas"] == SCALED
 
 
 def test_second_start_writes_nothing(outcomes: Outcomes) -> None:
