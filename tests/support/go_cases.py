@@ -124,6 +124,15 @@ WORKING: Final = (
         "access from outside",
         spec(network={"exposeRoute": True, "allowedFrom": {"labels": ["a"]}}, containerSpec=PORTS),
     ),
+    _case(
+        "a Secret and a ConfigMap",
+        _of_container(
+            env=[
+                {"name": "A", "valueFrom": {"secretKeyRef": {"name": "creds", "key": "token"}}},
+                {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "more", "key": "b"}}},
+            ]
+        ),
+    ),
     _case("everything", EVERYTHING),
 )
 """Those with which the Go operator is content."""
