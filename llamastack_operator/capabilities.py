@@ -63,7 +63,7 @@ async def detect_capabilities(client: Client, settings: Settings) -> Capabilitie
         ApiError: a question failed.
     """
     await check_served(client, LLAMA_STACK)
-    groups = await _groups(client)
+    groups = await api_groups(client)
     routes = ROUTE.api_version in groups
     needed = (*RIGHTS, *(ROUTE_RIGHTS if routes else ()))
     rules = await check_rights(client, settings.namespaces, needed)
@@ -90,8 +90,12 @@ async def detect_capabilities(client: Client, settings: Settings) -> Capabilitie
     return Capabilities(options, tuple(w for w in OPTIONAL_WATCHES if there[w.resource]))
 
 
-async def _groups(client: Client) -> set[str]:
-    """Every group with each of its versions."""
+async def api_groups(client: Client) -> set[str]:
+    """Every group that the cluster serves, with each of its versions.
+
+    Raises:
+        ApiError: the question failed.
+    """
     answer = await client.request("GET", "/apis", timeout_s=_TIMEOUT_S)
     return {
         str(version.get("groupVersion"))

@@ -68,11 +68,19 @@ class GuardedWriter:
         return await self._writer.create(resource, manifest, manager=manager)
 
     async def json_patch(
-        self, resource: Resource, key: ObjectKey, operations: list[dict[str, Any]], *, manager: str
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        operations: list[dict[str, Any]],
+        *,
+        manager: str,
+        subresource: str = "",
     ) -> Object:
         """See :meth:`controller.runtime.ports.Writer.json_patch`."""
         self._check()
-        return await self._writer.json_patch(resource, key, operations, manager=manager)
+        return await self._writer.json_patch(
+            resource, key, operations, manager=manager, subresource=subresource
+        )
 
     async def delete(
         self, resource: Resource, key: ObjectKey, *, uid: str, resource_version: str = ""

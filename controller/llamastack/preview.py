@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""The children of a resource that is in no cluster. Pure; for ``render`` on the command line."""
+"""The children of a resource without its cluster. Pure; for the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from api.v1alpha2.references import CONFIG_KEY
+from controller.llamastack.cache.reference_index import ODH_CA_BUNDLE
 from controller.llamastack.children import table
 from controller.llamastack.references.configuration import OverrideLocation, override_location_of
 from controller.llamastack.render import ca_bundle, configmap, deployment, names
@@ -25,10 +26,18 @@ DEFAULT_NAMESPACE = "default"
 UNKNOWN = "00000000"
 
 
-def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list[Manifest]:
+def preview(
+    obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS, *, trusts_cluster: bool = False
+) -> list[Manifest]:
     """All children, as a new resource would get them, in the order of creation.
 
     Owner references are left out: they need a uid, which only a cluster gives.
+
+    Args:
+        obj: the resource.
+        plan: what it asks for.
+        options: what shapes children besides.
+        trusts_cluster: its namespace has certificates that all servers in it trust.
 
     Raises:
         ValueError: the plan has a problem.
@@ -38,7 +47,7 @@ def preview(obj: Object, plan: Plan, options: Options = DEFAULT_OPTIONS) -> list
     namespace = obj["metadata"].get("namespace") or DEFAULT_NAMESPACE
     owner = {**obj, "metadata": {**obj["metadata"], "namespace": namespace, "uid": ""}}
     source = override_location_of(plan.cr.spec, namespace)
-    bundle = _bundle(plan.cr.spec, namespace)
+    bundle = _bundle(plan.cr.spec, namespace, trusts_cluster=trusts_cluster)
     inputs = Inputs(
         owner=owner,
         spec=plan.cr.spec,
@@ -85,17 +94,20 @@ def _mounted(source: OverrideLocation, owner: Object) -> str:
     return names.config_map(name, UNKNOWN) if source.elsewhere else source.key.name
 
 
-def _bundle(spec: Spec, namespace: str) -> Bundle | None:
+def _bundle(spec: Spec, namespace: str, *, trusts_cluster: bool) -> Bundle | None:
     """Stands for certificates that are in a cluster."""
-    tls = spec.networking.tls
-    if tls is None or tls.ca_bundle is None:
+    sources = []
+    named = spec.networking.tls.ca_bundle if spec.networking.tls else None
+    if named is not None:
+        home = named.config_map_namespace or namespace
+        keys = ", ".join(sorted(set(named.config_map_keys)))
+        sources.append(f'ConfigMap "{home}/{named.config_map_name}", keys: {keys}')
+    if trusts_cluster:
+        sources.append(f'ConfigMap "{namespace}/{ODH_CA_BUNDLE}"')
+    if not sources:
         return None
-    named = tls.ca_bundle
-    home = named.config_map_namespace or namespace
-    text = (
-        f'# Here the operator puts the certificates of ConfigMap "{home}/{named.config_map_name}", '
-        f"keys: {', '.join(sorted(set(named.config_map_keys)))}; and the public ones.\n"
-    )
+    places = "; ".join(sources)
+    text = f"# Here the operator puts the certificates of {places}; and the public ones.\n"
     return Bundle(text, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 

@@ -83,7 +83,13 @@ class Writer(Protocol):
         ...
 
     async def json_patch(
-        self, resource: Resource, key: ObjectKey, operations: list[dict[str, Any]], *, manager: str
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        operations: list[dict[str, Any]],
+        *,
+        manager: str,
+        subresource: str = "",
     ) -> Object:
         """RFC 6902 patch; replace ``/metadata/resourceVersion`` by what was read to guard it.
 

@@ -10,6 +10,9 @@ all of them, and would give another answer each time. So all that is read from a
 resource itself and, if that is allowed, what its Deployment remembers of the server's registry,
 which decides whether the change makes the server begin a new one. No Secret ever.
 
+With ``--adopt`` it is the live objects that are compared: see
+:mod:`llamastack_operator.cli.adopt`.
+
 Exit statuses are those of ``diff`` and ``kubectl diff``: scripts that know those work with this.
 """
 
@@ -22,7 +25,13 @@ from typing import TYPE_CHECKING
 from controller.llamastack.preview import preview
 from llamastack_operator.cli.arguments import add_cluster_arguments
 from llamastack_operator.cli.difference import compare
-from llamastack_operator.cli.files import BadFile, add_file_arguments, read_resources
+from llamastack_operator.cli.errors import UsageError
+from llamastack_operator.cli.files import (
+    DEFAULT_NAMESPACE,
+    BadFile,
+    add_file_arguments,
+    read_resources,
+)
 from llamastack_operator.cli.planning import (
     Before,
     OfflinePlanner,
@@ -46,17 +55,26 @@ of each object, the Deployment first, and in a last line for each resource what 
 pods restart, and why. Both sides are rendered by this version of the operator; what an upgrade of
 the operator itself changes is not shown. Of the cluster the resources are read, and an annotation
 of their Deployments; no Secret.
+
+With --adopt the resources of a cluster are compared with their live objects instead: what would
+change if this operator took over from the Go operator, whether pods restart, and why. Nothing is
+written. Names are those of resources; all of the namespace without any.
 """
 EPILOG = """\
 examples:
   python -m llamastack_operator diff -f resource.yaml
   python -m llamastack_operator diff -f resource.yaml --context production -n team-a
   git show HEAD:resource.yaml | python -m llamastack_operator diff -f resource.yaml --against -
+  python -m llamastack_operator diff --adopt -A
+  python -m llamastack_operator diff --adopt -n team-a demo
 
 Lines are coloured on a terminal, unless NO_COLOR is set.
 
 exit status: 0 nothing changes, 1 something changes, 2 it cannot be told
 """
+
+OPERATOR_NAMESPACE = "llama-stack-k8s-operator-system"
+"""Where ``deploy``, and the Go operator's manifests, put an operator."""
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
@@ -67,13 +85,31 @@ _COLOURS = (("--- ", _BOLD), ("+++ ", _BOLD), ("@@ ", _CYAN), ("-", _RED), ("+",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    add_file_arguments(parser, "compare")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of resources, with --adopt")
+    add_file_arguments(parser, "compare", required=False)
     add_base_argument(parser)
     parser.add_argument(
         "--against",
         metavar="FILE",
         help="compare with the resources in FILE instead of those in the cluster; - for standard "
         "input",
+    )
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="report what a take-over from the Go operator would change in the cluster",
+    )
+    parser.add_argument(
+        "-A",
+        "--all-namespaces",
+        action="store_true",
+        help="resources of all namespaces, with --adopt",
+    )
+    parser.add_argument(
+        "--operator-namespace",
+        default=OPERATOR_NAMESPACE,
+        metavar="NS",
+        help="where the operator's ConfigMap is, with --adopt (default: %(default)s)",
     )
     add_cluster_arguments(parser)
 
@@ -82,9 +118,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status of the command.
 
     Raises:
+        UsageError: arguments that exclude each other, or too few.
         BadFile: a file cannot be used, or lacks a resource of the other.
         CommandError: the cluster cannot be asked, or does not know the resource.
     """
+    if arguments.adopt:
+        return _adopt(arguments)
+    if arguments.names or arguments.all_namespaces:
+        raise UsageError("names and --all-namespaces go with --adopt; files are named by -f")
+    if not arguments.filename:
+        raise UsageError("say what to compare: -f FILE, or --adopt for a take-over")
     planner = OfflinePlanner(read_base_config(arguments.base_config))
     planned = planner.plan_all(read_resources(arguments.filename, namespace=arguments.namespace))
     for item in planned:
@@ -97,6 +140,18 @@ def run(arguments: argparse.Namespace) -> int:
     for item in planned:
         differs = _show(planner, item, before.get(item.entry.label)) or differs
     return EXIT_DIFFERENT if differs else 0
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from llamastack_operator.cli import adopt  # noqa: PLC0415 -- speaks to a cluster, see below
+
+    if arguments.filename or arguments.against:
+        raise UsageError("--adopt compares what is in the cluster: it takes no -f, no --against")
+    if arguments.all_namespaces and (arguments.names or arguments.namespace):
+        raise UsageError("--all-namespaces goes neither with names nor with --namespace")
+    namespace = "" if arguments.all_namespaces else arguments.namespace or DEFAULT_NAMESPACE
+    scope = adopt.Scope(namespace, tuple(arguments.names), arguments.operator_namespace)
+    return adopt.run(arguments, scope, _coloured)
 
 
 def _of_file(arguments: argparse.Namespace, planned: Sequence[Planned]) -> Mapping[str, Before]:

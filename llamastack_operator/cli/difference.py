@@ -48,10 +48,14 @@ class Difference:
     Attributes:
         lines: a unified diff, without line ends; empty if they are equal.
         summary: what will happen, in one sentence without a subject.
+        reasons: what of the pod template changes, so that pods restart; empty if they do not.
+        others: what else changes, in words.
     """
 
     lines: tuple[str, ...]
     summary: str
+    reasons: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def compare(old: Sequence[Manifest], new: Sequence[Manifest]) -> Difference:
@@ -63,8 +67,15 @@ def compare(old: Sequence[Manifest], new: Sequence[Manifest]) -> Difference:
     """
     new, notes = _with_claims_kept(old, new)
     lines = [line for before, after in _texts(old, new) for line in _unified(before, after)]
-    summary = _summary(old, new) if lines else "nothing changes"
-    return Difference(tuple(lines), "; ".join((summary, *notes)))
+    if not lines:
+        return Difference((), "; ".join(("nothing changes", *notes)), others=tuple(notes))
+    if not old:
+        summary = "is new: creates " + ", ".join(_short(m) for m in new)
+        return Difference(tuple(lines), "; ".join((summary, *notes)))
+    reasons = _restart_reasons(old, new)
+    others = (*_others(old, new, restarts=bool(reasons)), *notes)
+    pods = f"pods restart: {', '.join(reasons)}" if reasons else "no pod restarts"
+    return Difference(tuple(lines), "; ".join((pods, *others)), tuple(reasons), others)
 
 
 def _with_claims_kept(
@@ -203,18 +214,13 @@ def _range(start: int, stop: int) -> str:
 # --- summary -----------------------------------------------------------------------------------
 
 
-def _summary(old: Sequence[Manifest], new: Sequence[Manifest]) -> str:
-    if not old:
-        return "is new: creates " + ", ".join(_short(m) for m in new)
-    reasons = _restart_reasons(old, new)
-    parts = [f"pods restart: {', '.join(reasons)}" if reasons else "no pod restarts"]
+def _others(old: Sequence[Manifest], new: Sequence[Manifest], *, restarts: bool) -> Iterator[str]:
     before, after = _generated(old), _generated(new)
     if after is not None and (before is None or _object(before) != _object(after)):
-        parts.append(f"new {_short(after)}")
+        yield f"new {_short(after)}"
     elif before is not None and after is None:
-        parts.append("the image's own configuration runs")
-    parts += _other_changes(old, new, restarts=bool(reasons))
-    return "; ".join(parts)
+        yield "the image's own configuration runs"
+    yield from _other_changes(old, new, restarts=restarts)
 
 
 def _object(manifest: Manifest) -> str:

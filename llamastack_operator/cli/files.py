@@ -91,14 +91,17 @@ class Entry:
         return f"{self.namespace}/{self.name}"
 
 
-def add_file_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+def add_file_arguments(
+    parser: argparse.ArgumentParser, verb: str, *, required: bool = True
+) -> None:
     """``-f`` and ``-n``.
 
     Args:
         parser: of the command.
         verb: what the command does with the resources, for the help.
+        required: whether there is no other way to say which resources.
     """
-    add_filename_argument(parser, verb)
+    add_filename_argument(parser, verb, required=required)
     parser.add_argument(
         "-n",
         "--namespace",
@@ -108,12 +111,14 @@ def add_file_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     )
 
 
-def add_filename_argument(parser: argparse.ArgumentParser, verb: str) -> None:
+def add_filename_argument(
+    parser: argparse.ArgumentParser, verb: str, *, required: bool = True
+) -> None:
     """``-f`` alone."""
     parser.add_argument(
         "-f",
         "--filename",
-        required=True,
+        required=required,
         action="append",
         metavar="FILE",
         help=f"YAML or JSON to {verb}; a folder for all such files in it; - for standard input; "

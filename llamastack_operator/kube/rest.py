@@ -269,12 +269,18 @@ class Client:
         return await self._object("POST", path, query={"fieldManager": manager}, body=manifest)
 
     async def json_patch(
-        self, resource: Resource, key: ObjectKey, operations: list[dict[str, Any]], *, manager: str
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        operations: list[dict[str, Any]],
+        *,
+        manager: str,
+        subresource: str = "",
     ) -> Object:
         """See :meth:`controller.runtime.ports.Writer.json_patch`."""
         return await self._object(
             "PATCH",
-            resource.path(namespace=key.namespace, name=key.name),
+            resource.path(namespace=key.namespace, name=key.name, subresource=subresource),
             query={"fieldManager": manager},
             body=operations,
             content_type=JSON_PATCH,

@@ -22,6 +22,7 @@ from controller.llamastack.objects.kinds import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
+from controller.llamastack.objects.ownership import PREDECESSOR
 from controller.llamastack.render import names
 from controller.runtime.result import Result
 from informers.ports import ObjectKey, Resource, key_of
@@ -232,3 +233,56 @@ async def test_children_of_yesterdays_namesake_are_waited_for() -> None:
     assert await world.reconcile() == Result.done()
     owner = world.api.get(LLAMA_STACK, KEY)["metadata"]["uid"]
     assert world.deployment["metadata"]["ownerReferences"][0]["uid"] == owner
+
+
+async def test_status_of_somebody_else_is_replaced_once() -> None:
+    """An apply leaves what another manager owns: the Go operator's status would stay for ever."""
+    world = OneResource(LEAST)
+    said = {
+        "type": "StorageReady",
+        "status": "False",
+        "reason": "StorageFailed",
+        "message": "of a volume that was removed",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    world.api.put_status(LLAMA_STACK, KEY, phase="Ready", routeURL="", conditions=[said])
+
+    await world.reconcile()
+
+    assert "routeURL" not in world.status
+    assert "StorageReady" not in {c["type"] for c in world.status["conditions"]}
+    assert world.said("ConfigGenerated") == ("True", Reason.DISTRIBUTION_DEFAULT)
+    world.client.calls.clear()
+    await world.reconcile()
+    assert world.verbs() == []
+
+
+async def test_deployment_that_the_go_operator_lost_is_adopted() -> None:
+    world = OneResource(LEAST)
+    await world.reconcile()
+    made = world.api.get(DEPLOYMENT, child_key(DEPLOYMENT))
+    metadata = {key: made["metadata"][key] for key in ("labels", "name", "namespace")}
+    world.api.delete(DEPLOYMENT, child_key(DEPLOYMENT))
+    lost = {**made, "metadata": metadata}
+    lost["spec"]["template"]["spec"]["containers"].append({"name": "old", "image": "i"})
+    world.api.create(DEPLOYMENT, lost, manager=PREDECESSOR)
+
+    await world.reconcile()
+
+    found = world.api.get(DEPLOYMENT, child_key(DEPLOYMENT))
+    assert [o["name"] for o in found["metadata"]["ownerReferences"]] == [KEY.name]
+    assert [c["name"] for c in found["spec"]["template"]["spec"]["containers"]] == ["llama-stack"]
+
+
+async def test_lost_deployment_of_anybody_else_is_a_conflict() -> None:
+    world = OneResource(LEAST)
+    await world.reconcile()
+    made = world.api.get(DEPLOYMENT, child_key(DEPLOYMENT))
+    metadata = {key: made["metadata"][key] for key in ("labels", "name", "namespace")}
+    world.api.delete(DEPLOYMENT, child_key(DEPLOYMENT))
+    foreign = world.api.create(DEPLOYMENT, {**made, "metadata": metadata}, manager="helm")
+
+    await world.reconcile()
+
+    assert is_untouched(world, DEPLOYMENT, foreign)
+    assert world.said("Ready") == ("False", Reason.RESOURCE_CONFLICT)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.objects.kinds import APPLIED_HASH, FIELD_MANAGER
+from controller.llamastack.objects.ownership import is_written_by_predecessor
 
 if TYPE_CHECKING:
     from informers.ports import Object
@@ -55,10 +56,9 @@ def ownership_patch(live: Object, *, cr_name: str) -> list[dict[str, Any]]:
 def _is_ours(entry: dict[str, Any], *, adopted: bool, cr_name: str) -> bool:
     if entry.get("subresource"):
         return False
-    written_by = (entry.get("manager"), entry.get("operation"))
-    if written_by == (FIELD_MANAGER, "Update"):
+    if (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Update"):
         return True
-    return adopted and written_by in {("manager", "Update"), (cr_name, "Apply")}
+    return adopted and is_written_by_predecessor(entry, cr_name)
 
 
 def _is_applied_by(entry: dict[str, Any], manager: str) -> bool:

@@ -21,7 +21,12 @@ from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.replicas import HANDOVER_MANAGER, handover
 from controller.llamastack.objects.compare import in_place, stamped
 from controller.llamastack.objects.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
-from controller.llamastack.objects.ownership import check_writable, is_owned
+from controller.llamastack.objects.ownership import (
+    check_writable,
+    is_orphan,
+    is_owned,
+    may_be_orphan,
+)
 from informers.errors import AlreadyExists, Forbidden, Invalid, NamespaceTerminating
 from informers.ports import key_of
 
@@ -81,7 +86,8 @@ class ChildWriter:
             else:
                 log.info("Created object", kind=child.resource.kind, object=str(child.key))
                 return Applied(created, changed=True)
-        check_writable(child.resource, live, cr)
+        if not await self._is_orphan(cr, child, live):
+            check_writable(child.resource, live, cr)
         try:
             return await self._bring_in_line(cr, child, _fitted(child.fit, wanted, live), live)
         except (Forbidden, Invalid) as error:
@@ -94,6 +100,16 @@ class ChildWriter:
                 raise
             applied = await self._bring_in_line(cr, child, less, live)
             return replace(applied, refusal=error.message)
+
+    async def _is_orphan(self, cr: Object, child: Child, cached: Object) -> bool:
+        """Whether to adopt what nobody controls; who wrote it only the real thing tells."""
+        if not may_be_orphan(child.resource, child.manifest, cached):
+            return False
+        live = await self._writer.get(child.resource, child.key)
+        found = is_orphan(child.resource, child.manifest, live, cr["metadata"]["name"])
+        if found:
+            log.info("Adopted orphan", kind=child.resource.kind, object=str(child.key))
+        return found
 
     async def _bring_in_line(
         self, cr: Object, child: Child, wanted: Manifest, live: Object

@@ -1,7 +1,13 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""May we write this object? (R-D11, G12, G15)."""
+"""May we write this object? (R-D11, G12, G15).
+
+An object is ours if this very resource controls it. There is one exception. The Go operator took
+the owner references off a Deployment when ``userConfig`` left its resource, and from then on left
+it alone (P-C1). Such an orphan is adopted if nobody can have made it but that operator, for the
+resource of this name (decision 0024).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,7 @@ from typing import TYPE_CHECKING
 import api
 from api.meta import is_controlled_by, owner_reference
 from controller.llamastack.objects.kinds import (
+    DEPLOYMENT,
     MANAGED_BY,
     MANAGED_BY_VALUE,
     PERSISTENT_VOLUME_CLAIM,
@@ -21,7 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from controller.runtime.ports import Manifest
     from informers.ports import Object, Resource
+
+PREDECESSOR = "manager"
+"""Field manager of what the Go operator created: the name of its program."""
 
 
 class ResourceConflict(Exception):
@@ -87,6 +98,51 @@ def belongs(resource: Resource, obj: Object, cr: Object) -> bool:
     """Whether an object is the resource's own: controlled by it, or a claim kept for it."""
     kept = resource == PERSISTENT_VOLUME_CLAIM and is_retained(obj, cr["metadata"]["name"])
     return kept or is_owned(obj, cr)
+
+
+def is_written_by_predecessor(entry: Mapping[str, Any], cr_name: str) -> bool:
+    """Whether the Go operator made an entry of managed fields.
+
+    Args:
+        entry: of an object that is not ours yet; many programs call themselves ``manager``.
+        cr_name: name of the resource, under which that operator applied.
+    """
+    written_by = entry.get("manager"), entry.get("operation")
+    return written_by in {(PREDECESSOR, "Update"), (cr_name, "Apply")}
+
+
+def may_be_orphan(resource: Resource, wanted: Manifest, live: Object) -> bool:
+    """Whether an object looks like one that lost its owner; a cached copy tells that much.
+
+    Args:
+        resource: its kind.
+        wanted: what a resource asks for.
+        live: what is there under that name.
+    """
+    metadata = live["metadata"]
+    if resource != DEPLOYMENT or metadata.get("ownerReferences"):
+        return False
+    if metadata.get("deletionTimestamp"):
+        return False
+    has = (metadata.get("labels") or {}).items()
+    is_alike = live["spec"].get("selector") == wanted["spec"]["selector"]
+    return bool(is_alike and wanted["metadata"]["labels"].items() <= has)
+
+
+def is_orphan(resource: Resource, wanted: Manifest, live: Object, cr_name: str) -> bool:
+    """Whether the Go operator made an object for the resource of that name, and lost it.
+
+    Args:
+        resource: its kind.
+        wanted: what the resource asks for.
+        live: the object with its managed fields.
+        cr_name: name of the resource.
+    """
+    return may_be_orphan(resource, wanted, live) and any(
+        is_written_by_predecessor(entry, cr_name)
+        for entry in live["metadata"].get("managedFields") or ()
+        if not entry.get("subresource")
+    )
 
 
 def check_writable(resource: Resource, obj: Object, cr: Object) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from controller.llamastack.objects.author import in_version_of_author, note_to_author
 from controller.llamastack.objects.kinds import LLAMA_STACK, STATUS_FIELD_MANAGER
 from controller.llamastack.status.compute import compute
 from controller.llamastack.status.events import between
-from informers.errors import NotFound
+from informers.errors import Invalid, NotFound
 from informers.ports import key_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from controller.llamastack.status.facts import Facts
     from controller.runtime.ports import EventRecorder, Manifest, Writer
     from informers.ports import Object
+
+
+log = structlog.get_logger(__name__)
+
+_STATUS = "status"
 
 
 class StatusStep:
@@ -52,12 +59,7 @@ class StatusStep:
         new = in_version_of_author(compute(facts), cr)
         if new != old:
             try:
-                live = await self._writer.apply(
-                    LLAMA_STACK,
-                    _manifest(cr, new),
-                    manager=STATUS_FIELD_MANAGER,
-                    subresource="status",
-                )
+                live = await self._write(cr, new)
             except NotFound:
                 return  # deleted meanwhile
             self._own_writes.remember(cr, LLAMA_STACK, live)
@@ -77,6 +79,36 @@ class StatusStep:
                 action=event.action,
                 note=note_to_author(event.note, cr),
             )
+
+    async def _write(self, cr: Object, status: dict[str, Any]) -> Object:
+        """Apply the status; what others own of it is replaced.
+
+        The status is ours alone, but an apply leaves what another manager owns, too: after a
+        take-over the Go operator's. Such a rest is wrong for ever, and if it is the type of a
+        condition that we no longer send, the API server refuses every apply: it lacks the rest.
+        """
+        try:
+            live = await self._writer.apply(
+                LLAMA_STACK,
+                _manifest(cr, status),
+                manager=STATUS_FIELD_MANAGER,
+                subresource=_STATUS,
+            )
+        except Invalid:
+            return await self._replace(cr, status)
+        return live if live.get("status") == status else await self._replace(cr, status)
+
+    async def _replace(self, cr: Object, status: dict[str, Any]) -> Object:
+        key = key_of(cr)
+        live = await self._writer.json_patch(
+            LLAMA_STACK,
+            key,
+            [{"op": "add", "path": "/status", "value": status}],
+            manager=STATUS_FIELD_MANAGER,
+            subresource=_STATUS,
+        )
+        log.info("Replaced status", object=str(key))
+        return live
 
 
 def _manifest(cr: Object, status: dict[str, Any]) -> Manifest:

@@ -69,11 +69,12 @@ def test_sessions_give_what_they_show(folder: Path, capsys: pytest.CaptureFixtur
     assert (folder / "rendered" / "team-a.demo.04-service.yaml").exists()
 
 
-COMMANDS = [
-    line.removeprefix(PROGRAM).partition(" | ")[0]
-    for _, text in fences("sh")
-    for line in text.splitlines()
+MIGRATION = (ROOT / "docs" / "migration-from-go-operator.md").read_text("utf-8")
+LINES = [
+    *(line for _, text in fences("sh") for line in text.splitlines()),
+    *(line for line in MIGRATION.splitlines() if line.startswith(PROGRAM)),
 ]
+COMMANDS = [re.split(r" [|>] ", line.removeprefix(PROGRAM))[0] for line in LINES]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,15 +9,22 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM, RETAINED_FOR, SERVICE
+from controller.llamastack.objects.kinds import (
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    RETAINED_FOR,
+    SERVICE,
+)
 from controller.llamastack.objects.ownership import (
     BeingDeleted,
     ResourceConflict,
     belongs,
     check_writable,
+    is_orphan,
     is_owned,
     owner_reference_to,
 )
+from informers.ports import Resource
 
 CR: dict[str, Any] = {
     "apiVersion": "llamastack.io/v1alpha2",
@@ -121,3 +128,43 @@ def test_claim_needs_label_annotation_and_no_controller_to_be_taken(claim: dict[
 def test_nothing_but_a_claim_is_ever_kept() -> None:
     with pytest.raises(ResourceConflict):
         check_writable(SERVICE, kept(), CR)
+
+
+WANTED: dict[str, Any] = {
+    "metadata": {"name": "demo", "namespace": "n", "labels": {**OURS, "part": "x"}},
+    "spec": {"selector": {"matchLabels": {"app": "llama-stack", "instance": "demo"}}},
+}
+
+
+def orphan(
+    manager: str = "manager", operation: str = "Update", subresource: str = "", **metadata: Any
+) -> dict[str, Any]:
+    entry = {"manager": manager, "operation": operation, "subresource": subresource}
+    own = {**WANTED["metadata"], "managedFields": [entry], **metadata}
+    return {**WANTED, "metadata": own}
+
+
+@pytest.mark.parametrize("written_by", [("manager", "Update"), ("demo", "Apply")], ids=str)
+def test_deployment_that_the_go_operator_lost_is_an_orphan(written_by: tuple[str, str]) -> None:
+    assert is_orphan(DEPLOYMENT, WANTED, orphan(*written_by), "demo")
+
+
+@pytest.mark.parametrize(
+    ("resource", "live"),
+    [
+        pytest.param(SERVICE, orphan(), id="another-kind"),
+        pytest.param(DEPLOYMENT, orphan("helm"), id="written-by-somebody-else"),
+        pytest.param(DEPLOYMENT, orphan("other", "Apply"), id="of-another-resource"),
+        pytest.param(DEPLOYMENT, orphan(subresource="status"), id="status-alone"),
+        pytest.param(DEPLOYMENT, orphan(labels=OURS), id="without-a-label"),
+        pytest.param(DEPLOYMENT, orphan(deletionTimestamp="x"), id="on-its-way-out"),
+        pytest.param(
+            DEPLOYMENT, {**orphan(), "spec": {"selector": {"matchLabels": {}}}}, id="other-pods"
+        ),
+        pytest.param(
+            DEPLOYMENT, orphan(ownerReferences=[owner_reference_to(CR)]), id="has-an-owner"
+        ),
+    ],
+)
+def test_nothing_else_is_an_orphan(resource: Resource, live: dict[str, Any]) -> None:
+    assert not is_orphan(resource, WANTED, live, "demo")
