@@ -72,7 +72,9 @@ def test_a_version_is_read_as_the_server_reads_it(written: str) -> None:
     found = examine(f"{written}providers: {{}}".encode())
 
     assert (found.reason, found.version) == (None, 2)
-    assert read_base(f"{written}providers: {{}}\napis: []", source=ConfigSource.EMBEDDED).version == 2
+    assert (
+        read_base(f"{written}providers: {{}}\napis: []", source=ConfigSource.EMBEDDED).version == 2
+    )
 
 
 def test_config_before_0_4_is_refused_for_an_image_that_is_known_to_be_later() -> None:
