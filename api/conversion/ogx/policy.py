@@ -85,7 +85,7 @@ def _rules(policy: Part, port: Any) -> Iterator[_Allowed]:
         ports, peers = rule.take("ports"), rule.peek("from")
         if not _is_of_server(ports, port):
             rule.take("from")
-            rule.warn("ports", NOT_SAYABLE, OWN_POLICY)
+            policy.say(path, NOT_SAYABLE, OWN_POLICY)
         elif peers in (ABSENT, []):
             rule.take("from")
             policy.say(path, NOT_OUTSIDE, OWN_POLICY)
