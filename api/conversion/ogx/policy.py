@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from api.conversion.ogx.part import Part
 from api.conversion.places import ABSENT
-from api.model import Json
+from api.model import Json, kind_of
 from api.v1alpha2.networking import ALLOWED_NAMESPACE
 
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
@@ -25,7 +25,8 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 EVERYWHERE: Final = "*"
 
 SWITCHED_OFF: Final = (
-    "cannot be said of one server: network policies are on or off for all servers of an operator"
+    "is off, which cannot be said of one server here: network policies are on or off for all"
+    " servers of an operator"
 )
 HOW_TO_SWITCH: Final = (
     "where they are on, networking.allowedFrom.namespaces [*] lets every pod of the cluster connect"
@@ -56,19 +57,17 @@ def convert(policy: Part, port: Any) -> Json:
         policy: the object.
         port: of the server.
     """
-    if (enabled := policy.take("enabled")) not in (ABSENT, True):
-        policy.warn("enabled", SWITCHED_OFF, HOW_TO_SWITCH)
-        if enabled is False:
-            # Nothing else of it has an effect there.
-            policy.taken(("policyTypes", "ingress", "egress"))
-            return {}
+    enabled = policy.take("enabled")
+    if enabled is False:
+        policy.taken(policy.names())  # nothing else of it has an effect there
+        policy.say(policy.path, SWITCHED_OFF, HOW_TO_SWITCH)
+        return {}
+    if enabled not in (ABSENT, True):
+        policy.warn("enabled", f"must be a boolean, got {kind_of(enabled)}")
     types = policy.take("policyTypes")
     if types not in (ABSENT, [], ["Ingress"]):
         policy.warn("policyTypes", NO_EGRESS, OWN_POLICY)
-    if policy.peek("egress") in (ABSENT, []):
-        policy.take("egress")
-    else:
-        policy.take("egress")
+    if policy.take("egress") not in (ABSENT, []):
         policy.warn("egress", NO_EGRESS, OWN_POLICY)
     namespaces: list[str] = []
     labels: list[str] = []

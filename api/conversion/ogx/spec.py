@@ -162,7 +162,8 @@ def _claims(spec: Part, result: Json) -> None:
     for item, path in workload.items("resourceClaims"):
         claim = workload.inner(item, path)
         name, target = claim.peek("name"), claim.peek("resourceClaimName")
-        if name in used and name not in targets and isinstance(target, str):
+        is_new = name in used and name not in targets
+        if is_new and isinstance(target, str) and "resourceClaimTemplateName" not in claim.names():
             targets[name] = target
             claim.taken(("name", "resourceClaimName"))
             claim.finish()

@@ -278,7 +278,7 @@ def test_egress_and_a_policy_that_is_off_are_named() -> None:
 
     result, warned = with_warnings(network={"policy": {"enabled": False, **egress}})
     assert result == {}
-    assert warned == ["spec.network.policy.enabled"]
+    assert warned == ["spec.network.policy"]
 
 
 def test_certificates_of_one_config_map() -> None:

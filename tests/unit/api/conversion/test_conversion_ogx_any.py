@@ -53,6 +53,8 @@ def test_everything_in_one_object_is_accounted_for() -> None:
 @example(place=("spec",), value=None)
 @example(place=("metadata",), value=[])
 @example(place=("spec", "network", "externalAccess"), value={"enabled": False, "hostname": ""})
+@example(place=("spec", "network", "policy", "enabled"), value=False)
+@example(place=("spec", "network", "policy", "enabled"), value="no")
 @example(place=("spec", "disabledAPIs"), value={"responses": "a"})
 @example(place=("spec", "tls", "trust", "caCertificates", 0, "name"), value=None)
 def test_anything_in_the_place_of_any_part(place: Place, value: Any) -> None:
