@@ -45,3 +45,12 @@ OLD_VERSION: Final = "v1alpha1"
 
 VERSIONS: Final = (OLD_VERSION, VERSION)
 """All that are served, the oldest first."""
+
+OGX_GROUP: Final = "ogx.io"
+"""API group of the Go operator since its project was renamed."""
+
+OGX_KIND: Final = "OGXServer"
+"""Kind of its resource."""
+
+OGX_VERSION: Final = "v1beta1"
+"""Version of it that can be converted."""

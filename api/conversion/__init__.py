@@ -9,6 +9,7 @@
 ``hidden``             what one version cannot say: an annotation on the object
 ``places``             where something is in JSON data, and changes there
 ``paths``              a path of v1alpha2 as the author of a v1alpha1 object reads it
+``ogx``                OGXServer, which is of neither version: one way, and not lossless
 =====================  ==========================================================================
 
 v1alpha2 is the hub. Nothing is refused here: what is wrong with an object is moved as it is, and

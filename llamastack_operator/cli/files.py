@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import api
 from configs.yaml_reader import MAX_BYTES, MAX_NODES, YamlError, load_all
 from llamastack_operator.cli.errors import UsageError
+from llamastack_operator.cli.report import one_line, say
 
 if TYPE_CHECKING:
     import argparse
@@ -50,9 +52,29 @@ class Limits:
 MANY = Limits(size=64 * MAX_BYTES, nodes=50 * MAX_NODES)
 """For a whole cluster in one file: tens of thousands of resources, as kubectl prints them."""
 
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The resources that a command works on.
+
+    Attributes:
+        group: API group; its other kinds are refused.
+        name: of the kind.
+        versions: that are known; others are refused.
+    """
+
+    group: str
+    name: str
+    versions: tuple[str, ...]
+
+
+RESOURCE = Kind(api.GROUP, api.KIND, api.VERSIONS)
+OGX_SERVER = Kind(api.OGX_GROUP, api.OGX_KIND, (api.OGX_VERSION,))
+
 DEFAULT_NAMESPACE = "default"
 STDIN = "-"
 
+_LISTS = ("List", f"{api.KIND}List", f"{api.OGX_KIND}List")
 _SUFFIXES = (".yaml", ".yml", ".json")  # what kubectl takes of a folder
 _CHUNK = 1 << 16
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -87,8 +109,8 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """How messages call it."""
-        return f"{self.namespace}/{self.name}"
+        """How messages call it; without the namespace if it names none."""
+        return f"{self.namespace}/{self.name}" if _has_namespace(self.obj) else self.name
 
 
 def add_file_arguments(
@@ -126,13 +148,17 @@ def add_filename_argument(
     )
 
 
-def read_documents(paths: Sequence[str]) -> list[Entry]:
-    """The LlamaStackDistributions of some files as they are; of any number.
+def read_documents(paths: Sequence[str], kind: Kind = RESOURCE) -> list[Entry]:
+    """The resources of some files as they are; of any number.
+
+    Args:
+        paths: of files or folders; ``-`` for standard input.
+        kind: of the resources; all others are passed over.
 
     Raises:
         BadFile: a file is unreadable, too large, not YAML, or holds no such resource.
     """
-    return [entry for path in paths for entry in _entries(path, MANY)]
+    return [entry for path in paths for entry in _entries(path, MANY, kind)]
 
 
 def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
@@ -155,18 +181,24 @@ def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
     return entries
 
 
-def _entries(path: str, limits: Limits = Limits()) -> Iterator[Entry]:
+def _entries(path: str, limits: Limits = Limits(), kind: Kind = RESOURCE) -> list[Entry]:
     if path == STDIN or not os.path.isdir(path):  # Path.is_dir raises
-        found = _resources(path, _documents(path, limits))
-        yield from (Entry(path, obj) for obj in found)
-        return
-    empty = True
-    for file in _files_of(Path(path)):
-        for obj in _ours(str(file), _documents(str(file), limits)):
-            empty = False
-            yield Entry(str(file), obj)
-    if empty:
-        raise BadFile(f"{path}: no {api.KIND} in the YAML and JSON files of this folder")
+        documents = _documents(path, limits)
+        found = [Entry(path, obj) for obj in _resources(path, documents, kind)]
+        others = _others(documents, kind)
+    else:
+        found, others = [], False
+        for file in map(str, _files_of(Path(path))):
+            documents = _documents(file, limits)
+            found += [Entry(file, obj) for obj in _ours(file, documents, kind)]
+            others = others or _others(documents, kind)
+        if not found:
+            text = f"no {kind.name} in the YAML and JSON files of this folder"
+            raise BadFile(f"{path}: {text}{_hint(path, others=others)}")
+    if others:
+        text = f"warning: {path}: {OGX_SERVER.name} is passed over{_hint(path, others=True)}"
+        say(one_line(text), sys.stderr)
+    return found
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -176,30 +208,50 @@ def _files_of(folder: Path) -> list[Path]:
         raise BadFile(f"{folder}: {error.strerror}") from error
 
 
-def _resources(path: str, documents: Sequence[Any]) -> list[dict[str, Any]]:
+def _others(documents: Iterable[Any], kind: Kind) -> bool:
+    """Whether there are resources that are not read, but could be converted."""
+    return kind is not OGX_SERVER and any(
+        document.get("kind") == OGX_SERVER.name and _group(document) == OGX_SERVER.group
+        for document in _unpacked(documents)
+    )
+
+
+def _hint(path: str, *, others: bool) -> str:
+    """What to do with such resources."""
+    file = shlex.quote(path)
+    how = f"python -m llamastack_operator convert --from ogx -f {file} --to {api.VERSION}"
+    return f"; to convert {OGX_SERVER.name}: {how}" if others else ""
+
+
+def _group(document: dict[str, Any]) -> str:
+    version = document.get("apiVersion")
+    return version.partition("/")[0] if isinstance(version, str) else ""
+
+
+def _resources(path: str, documents: Sequence[Any], kind: Kind) -> list[dict[str, Any]]:
     """Those of a file that the user named; it must have some, and no strays."""
     for number, document in enumerate(documents, start=1):
         if not isinstance(document, dict) or not document.get("kind"):
             raise BadFile(f"{path}: document {number} is no Kubernetes object: it has no kind")
-    found = _ours(path, documents)
+    found = _ours(path, documents, kind)
     if not found:
         kinds = sorted({str(document["kind"]) for document in documents})
         seen = f"; it holds {', '.join(kinds)}" if kinds else ""
-        raise BadFile(f"{path}: no {api.KIND} in this file{seen}")
+        hint = _hint(path, others=_others(documents, kind))
+        raise BadFile(f"{path}: no {kind.name} in this file{seen}{hint}")
     return found
 
 
-def _ours(path: str, documents: Iterable[Any]) -> list[dict[str, Any]]:
+def _ours(path: str, documents: Iterable[Any], kind: Kind) -> list[dict[str, Any]]:
     """The resources among some documents, lists unpacked."""
     found = []
     for document in _unpacked(documents):
-        kind, version = document.get("kind"), document.get("apiVersion")
-        ours = isinstance(version, str) and version.partition("/")[0] == api.GROUP
-        if kind != api.KIND:
-            if ours:
-                raise BadFile(f"{path}: kind: {kind!r} is not known; {api.GROUP} has {api.KIND}")
+        name, version = document.get("kind"), document.get("apiVersion")
+        if name != kind.name:
+            if _group(document) == kind.group:
+                raise BadFile(f"{path}: kind: {name!r} is not known; {kind.group} has {kind.name}")
             continue
-        known = [f"{api.GROUP}/{known}" for known in api.VERSIONS]
+        known = [f"{kind.group}/{known}" for known in kind.versions]
         if version not in known:
             raise BadFile(
                 f"{path}: apiVersion: {version!r} is not supported; use {' or '.join(known)}"
@@ -214,7 +266,7 @@ def _unpacked(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
         if not isinstance(document, dict):
             continue
         items = document.get("items")
-        if document.get("kind") in {"List", f"{api.KIND}List"} and isinstance(items, list):
+        if document.get("kind") in _LISTS and isinstance(items, list):
             yield from (item for item in items if isinstance(item, dict))
         else:
             yield document
@@ -223,6 +275,10 @@ def _unpacked(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
 def _metadata(obj: dict[str, Any]) -> dict[str, Any]:
     metadata = obj.get("metadata")
     return metadata if isinstance(metadata, dict) else {}
+
+
+def _has_namespace(obj: dict[str, Any]) -> bool:
+    return bool(_metadata(obj).get("namespace"))
 
 
 def _fill_in_namespaces(entries: Iterable[Entry], namespace: str) -> None:

@@ -65,7 +65,7 @@ def test_sessions_give_what_they_show(folder: Path, capsys: pytest.CaptureFixtur
         captured = capsys.readouterr()
         shown = captured.out + captured.err
         assert re.fullmatch(pattern(expected), shown), f"{command}\n{shown}"
-    assert ran == 7
+    assert ran == 8
     assert (folder / "rendered" / "team-a.demo.04-service.yaml").exists()
 
 
