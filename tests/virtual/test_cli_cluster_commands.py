@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api.webhook import validating_webhook_configuration
 from configs.registry_key import RegistryState
 from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK, REGISTRY_STATE
 from informers.errors import Forbidden
@@ -19,7 +20,7 @@ from llamastack_operator.cli.files import Entry
 from llamastack_operator.cli.install import ESTABLISHED_WITHIN_S, install
 from llamastack_operator.cli.live import NotInstalled, read_from
 from llamastack_operator.cli.uninstall import Refused, uninstall
-from llamastack_operator.kube.kinds import CRD
+from llamastack_operator.kube.kinds import CRD, WEBHOOK
 from tests.support.fakeapi import failures
 from tests.support.fakeapi.client import FakeClient, Fault
 from tests.support.fakeapi.server import FakeApi
@@ -62,6 +63,36 @@ async def test_install_ends_when_the_resource_is_served(
     *applied, served = capsys.readouterr().out.splitlines()
     assert len(applied) == len(documents())
     assert served == "LlamaStackDistribution llamastack.io/v1alpha2 is served"
+
+
+async def test_install_for_webhooks_elsewhere_takes_the_service_away(client: FakeClient) -> None:
+    establish_later = asyncio.create_task(install(client), name="install")
+    await asyncio.sleep(1.0)
+    establish(client)
+    await establish_later
+    client.api.create(WEBHOOK, validating_webhook_configuration())
+
+    await install(client, webhook_url="https://127.0.0.1:9443")
+
+    conversion = client.api.get(CRD, DEFINITION)["spec"]["conversion"]["webhook"]
+    (hook,) = client.api.get(WEBHOOK, DEFINITION)["webhooks"]
+    assert conversion["clientConfig"] == {"url": "https://127.0.0.1:9443/convert"}
+    assert hook["clientConfig"] == {"url": "https://127.0.0.1:9443/validate"}
+
+
+async def test_install_over_stored_objects_that_nobody_converts_yet_says_so(
+    client: FakeClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.api.apply(CRD, {"metadata": {"name": DEFINITION.name}}, manager="other")
+    establish(client)
+    message = "conversion webhook for llamastack.io/v1alpha1, Kind=… failed: connection refused"
+    client.faults.append(
+        Fault("list", LLAMA_STACK, error=failures.failure(500, "InternalError", message))
+    )
+
+    await install(client)
+
+    assert "there are stored objects of v1alpha1" in capsys.readouterr().out
 
 
 async def test_second_install_changes_nothing(client: FakeClient) -> None:

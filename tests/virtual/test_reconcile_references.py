@@ -14,6 +14,7 @@ from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.kinds import CONFIG_MAP, SECRET
 from controller.llamastack.references.config_maps import Reach
 from controller.llamastack.references.override import ChangedMeanwhile
+from controller.llamastack.render.pod import CONFIG_VOLUME
 from controller.runtime.result import Result
 from informers.errors import TransportError
 from informers.ports import ObjectKey
@@ -152,6 +153,56 @@ async def test_own_config_in_the_same_namespace_is_mounted_as_it_is() -> None:
     assert "configGeneration" not in world.status
     await world.reconcile()
     assert world.client.calls == []
+
+
+def config_volume(world: OneResource) -> Json:
+    """Where the pods have their configuration from."""
+    volumes = world.deployment["spec"]["template"]["spec"]["volumes"]
+    (volume,) = [v for v in volumes if v["name"] == CONFIG_VOLUME]
+    return {key: value for key, value in volume.items() if key != "name"}
+
+
+async def test_every_key_of_the_users_config_map_is_mounted() -> None:
+    world = OneResource(override())
+    world.api.put(CONFIG_MAP, HOME, data={"config.yaml": BASE, "more.txt": "1"})
+    await world.settle()
+
+    assert config_volume(world) == {"configMap": {"name": "mine"}}
+    before = world.deployment["spec"]["template"]
+    world.api.put(CONFIG_MAP, HOME, data={"config.yaml": BASE, "more.txt": "2"})
+    assert KEY in await world.woken()
+    await world.settle()
+    assert world.deployment["spec"]["template"] != before
+
+
+async def test_run_yaml_is_found_and_is_config_yaml_in_the_pod() -> None:
+    world = OneResource(override())
+    world.api.put(CONFIG_MAP, HOME, data={"run.yaml": BASE, "more.txt": "1"})
+    await world.settle()
+
+    item = {"key": "run.yaml", "path": "config.yaml"}
+    assert config_volume(world) == {
+        "projected": {
+            "sources": [
+                {"configMap": {"name": "mine"}},
+                {"configMap": {"name": "mine", "items": [item]}},
+            ]
+        }
+    }
+    # The next operator knows it from what is recorded, and changes nothing.
+    world.restart()
+    await world.reconcile()
+    assert [verb for verb in world.verbs() if not verb.startswith("get")] == []
+
+
+async def test_run_yaml_elsewhere_is_copied() -> None:
+    world = OneResource(override(ELSEWHERE), reach=FAR)
+    world.api.put(CONFIG_MAP, ELSEWHERE, data={"run.yaml": BASE})
+    await world.settle()
+
+    (name,) = mounted(world)
+    copy = world.api.get(CONFIG_MAP, ObjectKey(KEY.namespace, name))
+    assert copy["data"] == {"config.yaml": BASE}
 
 
 async def test_changed_own_config_rolls_the_pods() -> None:

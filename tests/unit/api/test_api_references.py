@@ -170,7 +170,14 @@ def test_config_maps_are_listed_with_keys_and_namespaces() -> None:
     )
 
     assert config_map_refs(spec) == (
-        ConfigMapReference("mine", "config.yaml", "spec.overrideConfig.configMapName", "other"),
+        ConfigMapReference(
+            "mine",
+            "config.yaml",
+            "spec.overrideConfig.configMapName",
+            "other",
+            or_key="run.yaml",
+            whole=True,
+        ),
         ConfigMapReference("ca", "a", "spec.networking.tls.caBundle.configMapName", in_pod=False),
         ConfigMapReference("ca", "b", "spec.networking.tls.caBundle.configMapName", in_pod=False),
     )
