@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from configs.distributions import Distributions
+from hack.cluster import flags
 from hack.cluster.errors import ClusterError
 from hack.cluster.node import programs, requirements
 from hack.cluster.node.node import Node
@@ -103,7 +104,8 @@ def _told(found: World | Namespace | InCluster) -> str:
 def node_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
     """The control plane that the node belongs to; with the scheduler, without simulated nodes."""
     try:
-        with ControlPlane(binaries, PlaneOptions(scheduler=True)) as plane:
+        options = PlaneOptions(scheduler=True, apiserver_flags=flags.POD_ROUTING)
+        with ControlPlane(binaries, options) as plane:
             yield plane
     except ClusterError as error:
         pytest.fail(f"No control plane: {error}", pytrace=False)
