@@ -47,15 +47,22 @@ class InCluster:
         """The control plane it talks to."""
         return self._node.plane
 
-    def install(self) -> None:
+    def install(self, overlay: str = "default") -> None:
         """Everything in ``deploy/default``, as the README says; then wait for both replicas.
+
+        Args:
+            overlay: another folder of ``deploy``.
 
         Raises:
             ClusterError: something is refused, or does not become ready; with what Pods say.
         """
-        self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "default"))
+        self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / overlay))
         self.plane.wait_for_definitions()
         self.system.wait_for_deployment(NAME, seconds=_READY_S)
+
+    def forget(self, path: str) -> None:
+        """Delete what is in a file of ``deploy``."""
+        self.plane.kubectl("delete", "--ignore-not-found", "-f", str(DEPLOY / path))
 
     def deployment(self) -> dict[str, Any]:
         """The Deployment."""
@@ -64,6 +71,10 @@ class InCluster:
     def pods(self) -> list[dict[str, Any]]:
         """Its Pods."""
         return self.system.pods("control-plane=controller-manager")
+
+    def containers(self) -> set[str]:
+        """The ids of its Pods' containers, which a restart changes."""
+        return {pod["status"]["containerStatuses"][0]["containerID"] for pod in self.pods()}
 
     def lease(self) -> dict[str, Any]:
         """The spec of the Lease."""
@@ -99,6 +110,37 @@ class InCluster:
         killed = self._node.kill(found["metadata"]["uid"], "llamastack_operator")
         if not killed:
             raise ClusterError(f"no process of {pod} was found")
+
+    def evict(self, pod: str) -> None:
+        """Ask for a Pod's end, as a node's drain does.
+
+        Raises:
+            ApiFailure: the PodDisruptionBudget forbids it.
+        """
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": SYSTEM},
+        }
+        self.system.client.create(f"{self.system.core}/pods/{pod}/eviction", eviction)
+
+    def scale(self, replicas: int) -> None:
+        """Set the number of replicas, and wait until there are as many.
+
+        Raises:
+            ClusterError: there are not, in time.
+        """
+        self.plane.kubectl("scale", "-n", SYSTEM, "deployment", NAME, f"--replicas={replicas}")
+        self.system.wait_for_deployment(NAME, seconds=_READY_S)
+        wait_for(f"{replicas} pods", lambda: len(self.pods()) == replicas, seconds=_READY_S)
+
+    def delete_namespace(self) -> None:
+        """Delete its namespace, and wait until it is gone with all that was in it.
+
+        Raises:
+            ClusterError: it is not, in time.
+        """
+        self.plane.kubectl("delete", "namespace", SYSTEM, timeout=_READY_S)
 
     def metrics_text(self) -> str:
         """The metrics of one of the replicas, through the Service.
