@@ -49,7 +49,8 @@ def _status(world: World, obj: dict[str, Any]) -> tuple[int, str]:
 
 def _wait_until_both_versions_are_written(world: World) -> None:
     """Without help: whoever tries again succeeds, in either version."""
-    for obj in (old_resource("try"), manifest("try")):
+    new = {**manifest("try"), "spec": {"distribution": {"name": "starter"}}}
+    for obj in (old_resource("try"), new):
         eventually(f"a write of {obj['apiVersion']}", partial(_is_accepted, world, obj), _UP_S)
 
 
