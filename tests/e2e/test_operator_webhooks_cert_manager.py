@@ -26,6 +26,7 @@ from tests.support.webhooked import collection
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 _SECRET = f"/api/v1/namespaces/{webhook.NAMESPACE}/secrets/llama-stack-k8s-operator-webhook-tls"
+_OWN = f"/api/v1/namespaces/{webhook.NAMESPACE}/secrets/{names.SECRET}"
 _OBJECTS = (CRD.path(name=names.DEFINITION), WEBHOOK.path(name=names.CONFIGURATION))
 _PORT = 9443
 _MOUNTED_S = 120.0
@@ -45,9 +46,9 @@ def managed(operator_in_cluster: InCluster, cert_manager: Program) -> Iterator[I
         operator_in_cluster.install()
 
 
-def _stored(running: InCluster) -> tuple[str, str]:
+def _stored(running: InCluster, path: str = _SECRET) -> tuple[str, str]:
     """The authority, and the serial number of the certificate that it signed."""
-    data = running.system.client.get(_SECRET)["data"]
+    data = running.system.client.get(path)["data"]
     leaf = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))[0]
     return data["ca.crt"], f"{leaf.serial_number:x}"
 
@@ -92,3 +93,14 @@ def test_certificate_is_issued_trusted_served_and_renewed_without_a_restart(
     assert _is_written(managed, restricted)
     assert (kept, _trusted(managed)) == (authority, [True, True])
     assert managed.containers() == pods
+
+
+def test_operator_makes_its_own_certificate_again_afterwards(
+    operator_in_cluster: InCluster, restricted: Namespace
+) -> None:
+    wait_for("a write", lambda: _is_written(operator_in_cluster, restricted), seconds=_MOUNTED_S)
+
+    def serves_its_own() -> bool:
+        return _served(operator_in_cluster) == {_stored(operator_in_cluster, _OWN)[1]}
+
+    wait_for("it is served", serves_its_own, seconds=_MOUNTED_S)

@@ -48,7 +48,7 @@ class InCluster:
         return self._node.plane
 
     def install(self, overlay: str = "default") -> None:
-        """Everything in ``deploy/default``, as the README says; then wait for both replicas.
+        """Everything in ``deploy/default``, as the README says; then wait for its Pods.
 
         Args:
             overlay: another folder of ``deploy``.
@@ -58,7 +58,7 @@ class InCluster:
         """
         self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / overlay))
         self.plane.wait_for_definitions()
-        self.system.wait_for_deployment(NAME, seconds=_READY_S)
+        self._wait_for_pods(int(self.deployment()["spec"]["replicas"]))
 
     def forget(self, path: str) -> None:
         """Delete what is in a file of ``deploy``."""
@@ -131,6 +131,10 @@ class InCluster:
             ClusterError: there are not, in time.
         """
         self.plane.kubectl("scale", "-n", SYSTEM, "deployment", NAME, f"--replicas={replicas}")
+        self._wait_for_pods(replicas)
+
+    def _wait_for_pods(self, replicas: int) -> None:
+        """Until there are as many, all of them ready and of the present template."""
         self.system.wait_for_deployment(NAME, seconds=_READY_S)
         wait_for(f"{replicas} pods", lambda: len(self.pods()) == replicas, seconds=_READY_S)
 
