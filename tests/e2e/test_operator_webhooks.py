@@ -85,7 +85,6 @@ def test_no_write_fails_for_good_while_one_replica_is_killed_and_the_other_drain
 
     tally = writers.tally
     print(f"{tally.written} writes, {len(tally.failures)} tried again, {tally.longest_s:.1f} s")
-    print("\n".join(tally.failures))
     assert tally.given_up == []
     assert after > before
     assert tally.longest_s < 15.0, tally.failures[-3:]
