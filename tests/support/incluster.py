@@ -10,11 +10,14 @@ only: Pods, the Lease, its log, and its metrics through their Service.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from api import webhook
 from hack.cluster.errors import ClusterError
 from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
@@ -145,6 +148,15 @@ class InCluster:
             ClusterError: it is not, in time.
         """
         self.plane.kubectl("delete", "namespace", SYSTEM, timeout=_READY_S)
+
+    @contextlib.contextmanager
+    def without_admission(self) -> Iterator[None]:
+        """Nobody is asked about a write, as where an administrator took the webhook away."""
+        self.plane.kubectl("delete", "validatingwebhookconfiguration", webhook.NAME)
+        try:
+            yield
+        finally:
+            self.install()
 
     def metrics_text(self) -> str:
         """The metrics of one of the replicas, through the Service.
