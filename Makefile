@@ -100,7 +100,7 @@ bench-configs: .venv ## Measure the config engine: time and memory for three siz
 ##@ Generated files
 
 .PHONY: crd
-crd: .venv ## Make deploy/crd, deploy/policy, and the reference and tables in docs, from the code
+crd: .venv ## Make deploy/crd, policy, webhook and install.yaml, and tables in docs, from the code
 	$(BIN)/python -m hack.generated
 
 .PHONY: catalogue

@@ -17,6 +17,7 @@ from api.policy import documents as policy_documents
 from api.webhook import validating_webhook_configuration
 from configs.yaml_reader import dump, dump_all
 from hack.api_reference import api_reference, old_api_reference
+from hack.bundle import bundle
 from hack.crd_differences import differences_table
 from hack.provider_table import provider_table
 from hack.root import ROOT
@@ -32,10 +33,15 @@ def generated_files() -> dict[Path, str]:
     operations = docs / "operations.md"
     configuration = docs / "configuration.md"
     migration = docs / "migration-v1alpha1-to-v1alpha2.md"
+    deploy = ROOT / "deploy"
+    bases = {
+        deploy / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
+        deploy / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
+        deploy / "webhook" / f"{NAME}.yaml": dump(validating_webhook_configuration()),
+    }
     return {
-        ROOT / "deploy" / "crd" / f"{NAME}.yaml": dump(custom_resource_definition()),
-        ROOT / "deploy" / "policy" / f"{NAME}.yaml": dump_all(policy_documents()),
-        ROOT / "deploy" / "webhook" / f"{NAME}.yaml": dump(validating_webhook_configuration()),
+        **bases,
+        deploy / "install.yaml": bundle(deploy / "default", bases),
         docs / "api-reference.md": api_reference(),
         docs / "api-reference-v1alpha1.md": old_api_reference(),
         operations: _with(operations.read_text("utf-8"), _flags()),

@@ -37,6 +37,10 @@ _ADVERTISED = "192.0.2.1"
 _ETCD_CLIENT = "unix://etcd:0"
 _ETCD_PEER = "unix://peer:0"
 
+POD_ROUTING = ("--enable-aggregator-routing=true",)
+"""For a control plane with a real node: the API server calls a webhook at the address of a Pod
+behind its Service. The Service's own address is translated on the node only."""
+
 FAKE_NODE_ANNOTATION = ("kwok.x-k8s.io/node", "fake")
 """kwok plays the kubelet of the nodes that have it, and leaves all others alone."""
 

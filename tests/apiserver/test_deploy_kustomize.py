@@ -22,6 +22,8 @@ from hack.root import ROOT
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.preflight import NotFit, check_rights
 from llamastack_operator.kube.rest import Client
+from llamastack_operator.webhooks.certificates.ca_bundle import is_injected
+from llamastack_operator.webhooks.names import service_hosts
 
 pytestmark = pytest.mark.apiserver
 
@@ -85,6 +87,88 @@ def test_whole_deployment_is_accepted(deployed: ControlPlane) -> None:
     assert any(line.startswith("deployment.apps/llama-stack-k8s-operator") for line in applied)
     assert any(line.startswith("customresourcedefinition") for line in applied)
     assert any(line.startswith("validatingadmissionpolicy.") for line in applied)
+
+
+def _by_name(documents: list[Any]) -> dict[tuple[str, str, str], Any]:
+    found = {
+        (d["kind"], d["metadata"].get("namespace", ""), d["metadata"]["name"]): d for d in documents
+    }
+    assert len(found) == len(documents)
+    return found
+
+
+def test_bundled_file_says_what_kustomize_makes_of_default(control_plane: ControlPlane) -> None:
+    bundled = load_all((_DEPLOY / "install.yaml").read_text("utf-8"))
+
+    assert _by_name(bundled) == _by_name(_rendered(control_plane, _DEPLOY / "default"))
+    assert bundled[0]["kind"] == "Namespace"
+
+
+def test_bundled_file_is_accepted(deployed: ControlPlane) -> None:
+    path = str(_DEPLOY / "install.yaml")
+
+    applied = deployed.kubectl("apply", "--server-side", "--dry-run=server", "-f", path)
+
+    assert len(applied.splitlines()) == len(load_all(Path(path).read_text("utf-8")))
+
+
+def _changed(plane: ControlPlane, overlay: str) -> dict[str, set[str]]:
+    """Kinds of what an overlay takes away from ``deploy/default``, adds to it and changes in it."""
+    before = _by_name(_rendered(plane, _DEPLOY / "default"))
+    after = _by_name(_rendered(plane, _DEPLOY / overlay))
+    both = before.keys() & after.keys()
+    return {
+        "gone": {kind for kind, _, _ in before.keys() - after.keys()},
+        "new": {kind for kind, _, _ in after.keys() - before.keys()},
+        "other": {key[0] for key in both if before[key] != after[key]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("overlay", "new", "other"),
+    [
+        ("cert-manager", {"Certificate", "Issuer"}, set()),
+        ("openshift", set(), {"Service"}),
+    ],
+)
+def test_overlay_has_the_certificate_from_elsewhere_and_all_else_of_default(
+    deployed: ControlPlane, overlay: str, new: set[str], other: set[str]
+) -> None:
+    asks = {"CustomResourceDefinition", "ValidatingWebhookConfiguration"}
+
+    assert _changed(deployed, overlay) == {
+        "gone": {"Role", "RoleBinding"},
+        "new": new,
+        "other": {"Deployment", *asks, *other},
+    }
+    rendered = _rendered(deployed, _DEPLOY / overlay)
+    known = [d for d in rendered if d["apiVersion"] != "cert-manager.io/v1"]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": known})
+    words = ("apply", "--server-side", "--dry-run=server", "-f", "-")
+    assert len(deployed.kubectl(*words, stdin=listed).splitlines()) == len(known)
+    annotated = {d["kind"] for d in rendered if d["kind"] in asks and is_injected(d)}
+    assert annotated == asks, "the operator leaves their caBundle alone"
+
+
+def test_certificate_of_cert_manager_is_the_one_that_is_mounted_for_the_service(
+    control_plane: ControlPlane,
+) -> None:
+    rendered = _rendered(control_plane, _DEPLOY / "cert-manager")
+    (leaf,) = (d for d in rendered if d["kind"] == "Certificate" and "dnsNames" in d["spec"])
+    (deployment,) = (d for d in rendered if d["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,), (container,) = pod["volumes"], pod["containers"]
+    (mount,) = container["volumeMounts"]
+    annotated = [d for d in rendered if "annotations" in d["metadata"]]
+
+    assert tuple(leaf["spec"]["dnsNames"]) == service_hosts(_NAMESPACE)
+    assert volume["secret"]["secretName"] == leaf["spec"]["secretName"]
+    assert f"--webhook-cert-dir={mount['mountPath']}" in container["args"]
+    named = {d["metadata"]["annotations"]["cert-manager.io/inject-ca-from"] for d in annotated}
+    assert named == {f"{_NAMESPACE}/{leaf['metadata']['name']}"}
+    issuers = {d["metadata"]["name"] for d in rendered if d["kind"] == "Issuer"}
+    asked = {d["spec"]["issuerRef"]["name"] for d in rendered if d["kind"] == "Certificate"}
+    assert asked == issuers
 
 
 def test_make_deploy_puts_the_image_into_the_deployment(

@@ -20,11 +20,16 @@ from pathlib import Path
 import pytest
 
 from configs.distributions import Distributions
-from hack.cluster.errors import ClusterError
+from hack.cluster import flags
+from hack.cluster.cert_manager.programs import CertManager
+from hack.cluster.cert_manager.programs import obtain as obtain_cert_manager
+from hack.cluster.cert_manager.running import running
+from hack.cluster.errors import BinariesUnavailableError, ClusterError
 from hack.cluster.node import programs, requirements
 from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace
 from hack.cluster.plane import ControlPlane, PlaneOptions
+from hack.cluster.process import Program
 from hack.images import operator, probe, server
 from tests.support.incluster import InCluster
 from tests.support.world import World
@@ -42,6 +47,7 @@ class _Obtained:
 
     programs: Mapping[str, Path] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
+    cert_manager: CertManager | BinariesUnavailableError | None = None
     failure: str = ""
     skip: str = ""
 
@@ -58,10 +64,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     for item in session.items:
         names.update(getattr(item, "fixturenames", ()))
     if "node" in names:
-        session.config.stash[_obtained] = _obtain(session.config, names & _IMAGES.keys())
+        session.config.stash[_obtained] = _obtain(session.config, names)
 
 
-def _obtain(config: pytest.Config, images: set[str]) -> _Obtained:
+def _obtain(config: pytest.Config, names: set[str]) -> _Obtained:
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
     if missing := requirements.problem():
@@ -70,12 +76,21 @@ def _obtain(config: pytest.Config, images: set[str]) -> _Obtained:
         try:
             found = _Obtained(programs.obtain())
             requirements.check(found.programs)
-            found.images = {name: _IMAGES[name]() for name in sorted(images)}
+            found.images = {name: _IMAGES[name]() for name in sorted(names & _IMAGES.keys())}
+            if "cert_manager" in names:
+                found.cert_manager = _obtain_cert_manager()
         except requirements.NodeUnavailableError as error:
             return _Obtained(skip=str(error))
         except ClusterError as error:
             return _Obtained(failure=str(error))
     return found
+
+
+def _obtain_cert_manager() -> CertManager | BinariesUnavailableError:
+    try:
+        return obtain_cert_manager()
+    except BinariesUnavailableError as error:
+        return error
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,7 +118,8 @@ def _told(found: World | Namespace | InCluster) -> str:
 def node_plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
     """The control plane that the node belongs to; with the scheduler, without simulated nodes."""
     try:
-        with ControlPlane(binaries, PlaneOptions(scheduler=True)) as plane:
+        options = PlaneOptions(scheduler=True, apiserver_flags=flags.POD_ROUTING)
+        with ControlPlane(binaries, options) as plane:
             yield plane
     except ClusterError as error:
         pytest.fail(f"No control plane: {error}", pytrace=False)
@@ -154,6 +170,16 @@ def operator_in_cluster(node: Node, operator_image: str) -> InCluster:
     except ClusterError as error:
         pytest.fail(f"The operator does not run: {error}", pytrace=False)
     return found
+
+
+@pytest.fixture
+def cert_manager(pytestconfig: pytest.Config, node: Node) -> Iterator[Program]:
+    """cert-manager, at work in the cluster of the node."""
+    found = pytestconfig.stash[_obtained].cert_manager
+    if not isinstance(found, CertManager):
+        pytest.skip(f"There is no cert-manager: {found}")
+    with running(node.plane, found) as program:
+        yield program
 
 
 @pytest.fixture

@@ -41,6 +41,9 @@ NOT_HERE = frozenset({"pgvector"})
 """Samples that boot only with what is not installed: a PostgreSQL with the extension vector. The
 server's classes judge their configs all the same."""
 
+BESIDE = frozenset({"redis", "postgres", "tls", "full", "with-providers"})
+"""Samples with a test of their own."""
+
 _ELSEWHERE = frozenset({"vllm", "ollama", "openai", "azure"})
 """Providers whose service the stand-in can be."""
 
@@ -107,7 +110,7 @@ def ready(
     sample: Sample, bed: Bed, folder: Path, *, url: str, hosts: Mapping[str, str] | None = None
 ) -> Ready:
     """The sample with the stand-in's address, and others as given, in the place of its own."""
-    resource = moved(copy.deepcopy(sample.resource), hosts or {})
+    resource = moved(copy.deepcopy(sample.converted), hosts or {})
     for provider in _inference(resource):
         if provider["provider"] in _ELSEWHERE:
             provider["endpoint"] = url
@@ -173,7 +176,7 @@ def test_the_server_takes_every_key_of_a_sample(
 
 @pytest.mark.parametrize(
     "name",
-    [s.name for s in SAMPLES if s.name not in {*NOT_HERE, "redis", "postgres", "tls", "full"}],
+    [s.name for s in SAMPLES if s.name not in {*NOT_HERE, *BESIDE}],
 )
 async def test_sample_boots_and_does_what_it_shows(
     name: str, bed: Bed, folder: Path, endpoint: OpenAIEndpoint
@@ -184,7 +187,7 @@ async def test_sample_boots_and_does_what_it_shows(
     async with LlamaServer(bed, RELEASE, found.config, found.env) as server:
         await _offers_what_the_config_says(server, found)
         own = found.generated.source == "override"
-        if own or any(p["provider"] in _ELSEWHERE for p in _inference(sample.resource)):
+        if own or any(p["provider"] in _ELSEWHERE for p in _inference(sample.converted)):
             await _answers_with_the_key_of_the_sample(server, sample, found, endpoint)
 
 
@@ -242,6 +245,23 @@ async def test_full_sample_boots_with_all_that_it_names(
     found = ready(sample, bed, folder, url=endpoint.url, hosts=hosts)
 
     async with LlamaServer(bed, RELEASE, found.config, found.env, tls=True) as server:
+        await _offers_what_the_config_says(server, found)
+        await _answers_with_the_key_of_the_sample(server, sample, found, endpoint)
+
+
+async def test_sample_of_v1alpha1_boots_with_its_database(
+    bed: Bed, folder: Path, endpoint: OpenAIEndpoint, postgres: Postgres
+) -> None:
+    postgres.database("old", "old", PLACEHOLDER)
+    hosts = {
+        f"llamastack:{PLACEHOLDER}@{_POSTGRES_HOST}/llamastack": (
+            f"old:{PLACEHOLDER}@127.0.0.1:{postgres.port}/old"
+        ),
+    }
+    sample = BY_NAME["with-providers"]
+    found = ready(sample, bed, folder, url=endpoint.url, hosts=hosts)
+
+    async with LlamaServer(bed, RELEASE, found.config, found.env) as server:
         await _offers_what_the_config_says(server, found)
         await _answers_with_the_key_of_the_sample(server, sample, found, endpoint)
 

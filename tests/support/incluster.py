@@ -10,11 +10,14 @@ only: Pods, the Lease, its log, and its metrics through their Service.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from api import webhook
 from hack.cluster.errors import ClusterError
 from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
@@ -47,15 +50,22 @@ class InCluster:
         """The control plane it talks to."""
         return self._node.plane
 
-    def install(self) -> None:
-        """Everything in ``deploy/default``, as the README says; then wait for both replicas.
+    def install(self, overlay: str = "default") -> None:
+        """Everything in ``deploy/default``, as the README says; then wait for its Pods.
+
+        Args:
+            overlay: another folder of ``deploy``.
 
         Raises:
             ClusterError: something is refused, or does not become ready; with what Pods say.
         """
-        self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "default"))
+        self.plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / overlay))
         self.plane.wait_for_definitions()
-        self.system.wait_for_deployment(NAME, seconds=_READY_S)
+        self._wait_for_pods(int(self.deployment()["spec"]["replicas"]))
+
+    def forget(self, path: str) -> None:
+        """Delete what is in a file of ``deploy``."""
+        self.plane.kubectl("delete", "--ignore-not-found", "-f", str(DEPLOY / path))
 
     def deployment(self) -> dict[str, Any]:
         """The Deployment."""
@@ -64,6 +74,10 @@ class InCluster:
     def pods(self) -> list[dict[str, Any]]:
         """Its Pods."""
         return self.system.pods("control-plane=controller-manager")
+
+    def containers(self) -> set[str]:
+        """The ids of its Pods' containers, which a restart changes."""
+        return {pod["status"]["containerStatuses"][0]["containerID"] for pod in self.pods()}
 
     def lease(self) -> dict[str, Any]:
         """The spec of the Lease."""
@@ -99,6 +113,50 @@ class InCluster:
         killed = self._node.kill(found["metadata"]["uid"], "llamastack_operator")
         if not killed:
             raise ClusterError(f"no process of {pod} was found")
+
+    def evict(self, pod: str) -> None:
+        """Ask for a Pod's end, as a node's drain does.
+
+        Raises:
+            ApiFailure: the PodDisruptionBudget forbids it.
+        """
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": SYSTEM},
+        }
+        self.system.client.create(f"{self.system.core}/pods/{pod}/eviction", eviction)
+
+    def scale(self, replicas: int) -> None:
+        """Set the number of replicas, and wait until there are as many.
+
+        Raises:
+            ClusterError: there are not, in time.
+        """
+        self.plane.kubectl("scale", "-n", SYSTEM, "deployment", NAME, f"--replicas={replicas}")
+        self._wait_for_pods(replicas)
+
+    def _wait_for_pods(self, replicas: int) -> None:
+        """Until there are as many, all of them ready and of the present template."""
+        self.system.wait_for_deployment(NAME, seconds=_READY_S)
+        wait_for(f"{replicas} pods", lambda: len(self.pods()) == replicas, seconds=_READY_S)
+
+    def delete_namespace(self) -> None:
+        """Delete its namespace, and wait until it is gone with all that was in it.
+
+        Raises:
+            ClusterError: it is not, in time.
+        """
+        self.plane.kubectl("delete", "namespace", SYSTEM, timeout=_READY_S)
+
+    @contextlib.contextmanager
+    def without_admission(self) -> Iterator[None]:
+        """Nobody is asked about a write, as where an administrator took the webhook away."""
+        self.plane.kubectl("delete", "validatingwebhookconfiguration", webhook.NAME)
+        try:
+            yield
+        finally:
+            self.install()
 
     def metrics_text(self) -> str:
         """The metrics of one of the replicas, through the Service.

@@ -13,6 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api import VERSION
+from api.conversion import convert
+from api.conversion.paths import path_in_v1alpha1
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.references import CONFIG_KEY
 from configs.distributions import Distributions
@@ -34,11 +37,13 @@ class Sample:
     """One file.
 
     Attributes:
-        name: of the file, without ``v1alpha2-`` and ``.yaml``.
+        version: of its resource.
+        name: of the file, without the version and ``.yaml``.
         comments: all of them, in one line.
         documents: what is in it.
     """
 
+    version: str
     name: str
     comments: str
     documents: tuple[dict[str, Any], ...]
@@ -46,13 +51,18 @@ class Sample:
     @property
     def file(self) -> str:
         """Name of the file."""
-        return f"v1alpha2-{self.name}.yaml"
+        return f"{self.version}-{self.name}.yaml"
 
     @property
     def resource(self) -> dict[str, Any]:
         """The one LlamaStackDistribution in it."""
         (found,) = (d for d in self.documents if d["kind"] == "LlamaStackDistribution")
         return found
+
+    @property
+    def converted(self) -> dict[str, Any]:
+        """The resource in the version that is stored."""
+        return convert(self.resource, VERSION)
 
     @property
     def secrets(self) -> dict[tuple[str, str], str]:
@@ -94,7 +104,11 @@ class Sample:
 
     def read(self) -> LlamaStackDistribution:
         """The resource as the operator reads it."""
-        return parse(self.resource)
+        return parse(self.converted)
+
+    def path(self, path: str) -> str:
+        """A path of the version that is stored, as the sample's author reads it."""
+        return path if self.version == VERSION else path_in_v1alpha1(path, self.resource)
 
     def generated(self) -> Generated:
         """What the engine makes of it."""
@@ -103,7 +117,7 @@ class Sample:
 
 def from_resource(resource: dict[str, Any]) -> Generated:
     """What the engine makes of a resource, in the namespace ``default`` unless it names one."""
-    read = parse(resource)
+    read = parse(convert(resource, VERSION))
     namespace = read.metadata.namespace or "default"
     return generate(read.metadata.name, namespace, read.spec, distributions=Distributions.load())
 
@@ -112,7 +126,8 @@ def _read(file: str) -> Sample:
     text = (FOLDER / file).read_text("utf-8")
     comments = " ".join(line.strip() for line in _COMMENT.findall(text))
     documents = tuple(d for d in load_all(text) if d is not None)
-    return Sample(file.removeprefix("v1alpha2-").removesuffix(".yaml"), comments, documents)
+    version, _, name = file.removesuffix(".yaml").partition("-")
+    return Sample(version, name, comments, documents)
 
 
 SAMPLES: Final = tuple(_read(path.name) for path in sorted(FOLDER.glob("*.yaml")))

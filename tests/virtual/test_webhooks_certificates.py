@@ -277,7 +277,7 @@ async def test_bundle_of_cert_manager_is_left_alone_and_that_is_said() -> None:
     assert made.bundles()[1] == b""
     assert replica.client.keys("json-patch", WEBHOOK) == []
     assert [e["reason"] for e in logs if e["event"] == "Left the CA bundle alone"] == [
-        "cert-manager keeps its CA bundle"
+        "an annotation asks somebody else to keep it"
     ]
     await made.end()
 

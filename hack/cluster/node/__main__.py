@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hack.cluster import binaries, state
+from hack.cluster import binaries, flags, state
 from hack.cluster.cache import Platform
 from hack.cluster.errors import ClusterError
 from hack.cluster.node import programs, remains, requirements
@@ -91,7 +91,12 @@ def _up(options: argparse.Namespace) -> int:
     control, own = binaries.obtain(), programs.obtain(progress=progress)
     started = time.monotonic()
     place = directory / "plane"
-    plane = ControlPlane(control, PlaneOptions(scheduler=True, directory=place, detached=True))
+    plane = ControlPlane(
+        control,
+        PlaneOptions(
+            scheduler=True, directory=place, detached=True, apiserver_flags=flags.POD_ROUTING
+        ),
+    )
     plane.up()
     try:
         node = Node(plane, own, NodeOptions(directory=directory / "node", detached=True))

@@ -3,8 +3,8 @@
 
 """Whom the API server trusts when it calls us: ``caBundle`` in objects that name us. Pure.
 
-Only client configurations that lead to us are touched; where cert-manager was asked to keep the
-bundle, it is cert-manager's. A change is a JSON patch that holds only for what it was made from.
+Only client configurations that lead to us are touched; where somebody else was asked to keep the
+bundle, it is theirs. A change is a JSON patch that holds only for what it was made from.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ INJECTED: Final = (
     "cert-manager.io/inject-ca-from",
     "cert-manager.io/inject-ca-from-secret",
     "cert-manager.io/inject-apiserver-ca",
+    "service.beta.openshift.io/inject-cabundle",
 )
-"""Annotations of cert-manager, one of which says that the bundle is its business."""
+"""Annotations of which one says that the bundle is the business of cert-manager or OpenShift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Address:
 
 
 def is_injected(obj: Object) -> bool:
-    """Whether cert-manager keeps the object's bundles."""
+    """Whether somebody else was asked to keep the object's bundles."""
     annotations = obj["metadata"].get("annotations") or {}
     return any(name in annotations for name in INJECTED)
 

@@ -175,7 +175,7 @@ class Target:
     def _is_left_alone(self, live: Object) -> bool:
         why = ""
         if is_injected(live):
-            why = "cert-manager keeps its CA bundle"
+            why = "an annotation asks somebody else to keep it"
         elif not is_called(live, self._address):
             why = "it names no webhook of this operator"
         if why != self._left_alone:

@@ -92,7 +92,8 @@ def test_every_file_holds_kubernetes_objects(path: Path) -> None:
 def test_every_file_is_listed_by_its_kustomization() -> None:
     for kustomization in _DEPLOY.rglob("kustomization.yaml"):
         (document,) = _documents(kustomization)
-        listed = {name for name in document["resources"] if name.endswith(".yaml")}
+        resources = document.get("resources", [])
+        listed = {name for name in resources if name.endswith(".yaml")}
         there = {path.name for path in kustomization.parent.glob("*.yaml")}
 
         assert listed == there - {"kustomization.yaml"}, kustomization

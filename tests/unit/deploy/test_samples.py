@@ -9,6 +9,8 @@ import re
 
 import pytest
 
+from api import GROUP, OLD_VERSION, VERSION, VERSIONS
+from api.conversion import convert
 from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
 from configs import connection, eras
@@ -16,7 +18,7 @@ from configs.distributions import Distributions
 from configs.secrets import EnvFromSecret, is_unusable
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.preview import preview
-from tests.support.samples import FOLDER, PLACEHOLDER, SAMPLES, Sample
+from tests.support.samples import BY_NAME, FOLDER, PLACEHOLDER, SAMPLES, Sample
 
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=[s.name for s in SAMPLES])
 
@@ -28,7 +30,8 @@ def test_sample_is_valid_and_warns_of_what_its_comments_announce(sample: Sample)
     judged = validate(sample.resource)
     assert judged.errors == ()
 
-    found = {warning.path for warning in (*judged.warnings, *sample.generated().warnings)}
+    found = {warning.path for warning in judged.warnings}
+    found |= {sample.path(warning.path) for warning in sample.generated().warnings}
 
     assert found == sample.announced_warnings
 
@@ -47,6 +50,7 @@ def test_sample_is_named_after_its_resource_and_brings_what_it_refers_to_first(
     kinds = [document["kind"] for document in sample.documents]
 
     assert sample.resource["metadata"]["name"] == sample.name
+    assert sample.resource["apiVersion"] == f"{GROUP}/{sample.version}"
     assert kinds[-1] == "LlamaStackDistribution"
     assert set(kinds[:-1]) <= {"Secret", "ConfigMap"}
     assert {(ref.name, ref.key) for ref in secret_refs(spec)} == set(sample.secrets)
@@ -94,10 +98,10 @@ def test_every_variable_of_a_sample_has_a_source_in_its_file(sample: Sample) -> 
 
 @each_sample
 def test_controller_does_all_that_a_sample_asks_for(sample: Sample) -> None:
-    plan = make_plan(sample.resource, Distributions.load())
+    plan = make_plan(sample.converted, Distributions.load())
 
     assert plan.errors == ()
-    kinds = [manifest["kind"] for manifest in preview(sample.resource, plan)]
+    kinds = [manifest["kind"] for manifest in preview(sample.converted, plan)]
     spec = sample.read().spec
     workload, networking = spec.workload, spec.networking
     beside = {
@@ -120,8 +124,29 @@ def test_sample_begins_with_what_it_shows(sample: Sample) -> None:
     assert [line for line in lines if len(line) > _LONGEST_LINE] == []
 
 
+def test_no_two_samples_have_the_same_name_so_that_all_can_be_applied_at_once() -> None:
+    assert len(BY_NAME) == len(SAMPLES)
+    assert {sample.version for sample in SAMPLES} == set(VERSIONS)
+
+
+@each_sample
+def test_either_version_of_a_sample_says_all_of_it(sample: Sample) -> None:
+    (other,) = set(VERSIONS) - {sample.version}
+
+    back = convert(convert(sample.resource, other), sample.version)
+
+    assert back["spec"] == sample.resource["spec"]
+
+
+def test_samples_of_v1alpha1_need_no_annotation() -> None:
+    old = [sample.converted for sample in SAMPLES if sample.version == OLD_VERSION]
+
+    assert [r["metadata"] for r in old if "annotations" in r["metadata"]] == []
+    assert old
+
+
 def test_samples_show_every_section_and_every_kind_of_storage() -> None:
-    specs = [sample.read().spec for sample in SAMPLES]
+    specs = [sample.read().spec for sample in SAMPLES if sample.version == VERSION]
     sections = {section for spec in specs for section, _ in spec.providers.items()}
     stores = [spec.storage for spec in specs if spec.storage]
 
