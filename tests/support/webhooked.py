@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Webhooked:
     url: str
     kubeconfig: Path
 
-    def operator(self, *flags: str) -> OperatorProcess:
+    def operator(self, *flags: str, env: Mapping[str, str] | None = None) -> OperatorProcess:
         """An operator that serves there; one at a time."""
         port = self.url.rpartition(":")[2]
         return OperatorProcess(
@@ -58,6 +58,7 @@ class Webhooked:
             "--webhook-host=127.0.0.1",
             f"--leader-elect-namespace={webhook.NAMESPACE}",
             *flags,
+            env=env,
         )
 
     def ask(
@@ -124,9 +125,11 @@ def install_webhooks(where: Webhooked) -> None:
 
 
 @contextlib.contextmanager
-def asked(where: Webhooked, *flags: str) -> Iterator[OperatorProcess]:
+def asked(
+    where: Webhooked, *flags: str, env: Mapping[str, str] | None = None
+) -> Iterator[OperatorProcess]:
     """The operator at work, and the API server asks it; it has to end well, too."""
-    with where.operator(*flags) as process:
+    with where.operator(*flags, env=env) as process:
         process.wait_ready()
         eventually("the API server asks the operator", where.is_asked)
         yield process
