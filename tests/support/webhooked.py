@@ -25,6 +25,7 @@ from tests.support.world import eventually, install
 
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 INSTALL_S = 90.0
+CREATED = 201
 
 Json = dict[str, Any]
 
@@ -83,13 +84,20 @@ class Webhooked:
     def is_asked(self) -> bool:
         """Whether the API server knows the webhooks by now, and trusts them."""
         spec = {"server": {"distribution": {"name": "not-one-of-ours"}}}
+        return "spec.server.distribution.name" in self._try(spec)[1]
+
+    def converts(self) -> bool:
+        """Likewise for conversion, which is asked later than admission."""
+        return self._try({"server": {"distribution": {"name": "starter"}}})[0] == CREATED
+
+    def _try(self, spec: Json) -> tuple[int, str]:
         obj = {
             "apiVersion": f"{GROUP}/v1alpha1",
             "kind": "LlamaStackDistribution",
             "metadata": {"name": "is-asked"},
             "spec": spec,
         }
-        return "spec.server.distribution.name" in self.create(obj, "default", dry_run=True)[1]
+        return self.create(obj, "default", dry_run=True)
 
 
 @contextlib.contextmanager
@@ -132,5 +140,6 @@ def asked(
     with where.operator(*flags, env=env) as process:
         process.wait_ready()
         eventually("the API server asks the operator", where.is_asked)
+        eventually("the operator converts", where.converts)
         yield process
         assert process.terminate() == 0
