@@ -151,10 +151,10 @@ def leave(plane: ControlPlane, arena: Arena, found: Outcomes) -> None:
         name, case = item
         for step in case.steps:
             arena.edit({name: step})
-            given = resource(name, NAMESPACE, step, uids[name])
-            found.errors[name] = go.reconcile(given)
-        found.errors[name] = go.reconcile(given)
-        go.report(given, error=found.errors[name], version=OLD_VERSION)
+            go.reconcile(resource(name, NAMESPACE, step, uids[name]))
+        last = resource(name, NAMESPACE, case.last, uids[name])
+        found.errors[name] = go.reconcile(last)
+        go.report(last, error=found.errors[name], version=OLD_VERSION)
 
     arena.each(LEFT.items(), work)
     eventually("the servers of the Go operator run", lambda: run(arena, GOOD), PATIENCE_S)
@@ -204,7 +204,8 @@ def stored_versions(plane: ControlPlane) -> list[str]:
 def left_of(name: str, case: Case) -> tuple[list[Json], Json]:
     """A patch that removes one field, another one of each resource of a case; and what is left."""
     spec = {**case.last, "server": dict(case.last["server"])}
-    paths = [("server", key) for key in spec["server"] if key != "distribution"]
+    paths: list[tuple[str, ...]] = [("server", key) for key in spec["server"]]
+    paths.remove(("server", "distribution"))
     paths += [("network",)] if "network" in spec else []
     if not paths:
         return [], spec
