@@ -69,7 +69,7 @@ def path_of(location: Sequence[int | str], obj: object) -> str:
                 continue  # one object instead of a list of one
             path += f"[{step}]"
             node = node[step] if isinstance(node, list | tuple) and step < len(node) else None
-        elif step != "[key]":
+        elif step != "[key]" and not isinstance(node, str):  # a text is the short form of an object
             separator = "." if path else ""
             path += f"{separator}{step}" if _IDENTIFIER.fullmatch(step) else f"[{step}]"
             node = node.get(step) if isinstance(node, Mapping) else None

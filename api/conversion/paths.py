@@ -16,20 +16,26 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 from api import VERSION
+from api.conversion import hidden
 from api.conversion.items import METADATA, SETTINGS
 from api.conversion.places import ABSENT, get
 from api.conversion.shared import of_one_version
 from api.conversion.spec import MOVES
 from api.errors import Finding
+from api.v1alpha2.types import Spec
 
 F = TypeVar("F", bound=Finding)
 
 Segments: TypeAlias = tuple[str, ...]
 
 _SEGMENT: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
-_PATH: Final = re.compile(r"\bspec(?:\.[A-Za-z][A-Za-z0-9]*(?:\[\d+\])?)+")
+_PATH: Final = re.compile(
+    r"\bspec\.([A-Za-z][A-Za-z0-9]*)(?:\[\d+\])?(?:\.[A-Za-z][A-Za-z0-9]*(?:\[\d+\])?)*"
+)
+_SECTIONS: Final = frozenset(field.alias or name for name, field in Spec.model_fields.items())
 
-_ANNOTATION: Final = f"metadata.annotations[llamastack.io/{VERSION}-fields]"
+_ANNOTATION_NAME: Final = f"llamastack.io/{VERSION}-fields"
+_ANNOTATION: Final = f"metadata.annotations[{_ANNOTATION_NAME}]"
 
 _ABOVE: Final[Mapping[Segments, Segments]] = {
     # What holds several fields in one version and none, or several, in the other.
@@ -62,7 +68,9 @@ def path_in_v1alpha1(path: str, obj: Mapping[str, Any]) -> str:
     if head != "spec" or not rest:
         return path
     found = _translated(tuple(rest), get(obj, ("spec",)))
-    return _ANNOTATION if found is None else _joined(("spec", *found))
+    if found is None or (_is_hidden(tuple(rest), obj) and not _is_written(found, obj)):
+        return _ANNOTATION
+    return _joined(("spec", *found))
 
 
 def finding_in_v1alpha1(finding: F, obj: Mapping[str, Any]) -> F:
@@ -79,10 +87,24 @@ def text_in_v1alpha1(text: str, obj: Mapping[str, Any]) -> str:
     """A message with every path in it translated; of others it is said whose they are."""
 
     def translated(match: re.Match[str]) -> str:
+        if match[1] not in _SECTIONS:  # of another kind, e.g. spec.template of a Deployment
+            return match[0]
         path = path_in_v1alpha1(match[0], obj)
         return f"{match[0]} of {VERSION}" if path == _ANNOTATION else path
 
     return _PATH.sub(translated, text)
+
+
+def _is_hidden(keys: Segments, obj: Mapping[str, Any]) -> bool:
+    """Whether the annotation has a field, or what it is in."""
+    changes = hidden.loads(get(obj, ("metadata", "annotations", _ANNOTATION_NAME)))
+    return any(change.place == ("spec", *keys)[: len(change.place)] for change in changes)
+
+
+def _is_written(keys: Segments, obj: Mapping[str, Any]) -> bool:
+    """Whether an object shows a field; a null is something that somebody wrote."""
+    above = get(obj, ("spec", *keys[:-1]))
+    return isinstance(above, Mapping) and keys[-1] in above
 
 
 def _translated(keys: Segments, spec: Any) -> Segments | None:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.support.world import eventually, install
 
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 INSTALL_S = 90.0
+CREATED = 201
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Webhooked:
     url: str
     kubeconfig: Path
 
-    def operator(self, *flags: str) -> OperatorProcess:
+    def operator(self, *flags: str, env: Mapping[str, str] | None = None) -> OperatorProcess:
         """An operator that serves there; one at a time."""
         port = self.url.rpartition(":")[2]
         return OperatorProcess(
@@ -58,6 +59,7 @@ class Webhooked:
             "--webhook-host=127.0.0.1",
             f"--leader-elect-namespace={webhook.NAMESPACE}",
             *flags,
+            env=env,
         )
 
     def ask(
@@ -82,13 +84,20 @@ class Webhooked:
     def is_asked(self) -> bool:
         """Whether the API server knows the webhooks by now, and trusts them."""
         spec = {"server": {"distribution": {"name": "not-one-of-ours"}}}
+        return "spec.server.distribution.name" in self._try(spec)[1]
+
+    def converts(self) -> bool:
+        """Likewise for conversion, which is asked later than admission."""
+        return self._try({"server": {"distribution": {"name": "starter"}}})[0] == CREATED
+
+    def _try(self, spec: Json) -> tuple[int, str]:
         obj = {
             "apiVersion": f"{GROUP}/v1alpha1",
             "kind": "LlamaStackDistribution",
             "metadata": {"name": "is-asked"},
             "spec": spec,
         }
-        return "spec.server.distribution.name" in self.create(obj, "default", dry_run=True)[1]
+        return self.create(obj, "default", dry_run=True)
 
 
 @contextlib.contextmanager
@@ -124,10 +133,13 @@ def install_webhooks(where: Webhooked) -> None:
 
 
 @contextlib.contextmanager
-def asked(where: Webhooked, *flags: str) -> Iterator[OperatorProcess]:
+def asked(
+    where: Webhooked, *flags: str, env: Mapping[str, str] | None = None
+) -> Iterator[OperatorProcess]:
     """The operator at work, and the API server asks it; it has to end well, too."""
-    with where.operator(*flags) as process:
+    with where.operator(*flags, env=env) as process:
         process.wait_ready()
         eventually("the API server asks the operator", where.is_asked)
+        eventually("the operator converts", where.converts)
         yield process
         assert process.terminate() == 0

@@ -59,7 +59,7 @@ class Arena:
     def prepare(self, specs: Iterable[Json]) -> None:
         """Make the Secrets and ConfigMaps that specs refer to, unless they are there."""
         objects = materials.of(specs)
-        self._each(objects, lambda obj: self._create(_resource_of(obj), obj))
+        self.each(objects, lambda obj: self._create(_resource_of(obj), obj))
 
     def create(self, specs: Mapping[str, Json]) -> None:
         """Create resources.
@@ -67,20 +67,23 @@ class Arena:
         Args:
             specs: by name.
         """
-        self._each(specs.items(), lambda item: self._create(self._written, self._manifest(*item)))
+        self.each(specs.items(), lambda item: self._create(self._written, self._manifest(*item)))
 
     def edit(self, specs: Mapping[str, Json]) -> None:
         """Replace the specs of resources as a whole."""
 
         def edit(item: tuple[str, Json]) -> None:
             name, spec = item
-            path = self._written.path(namespace=self._namespace, name=name)
-            patch = [{"op": "replace", "path": "/spec", "value": spec}]
-            kind = "application/json-patch+json"
-            status, answer = self._client.raw("PATCH", path, patch, content_type=kind)
-            assert status == 200, f"{name}: {status} {answer.decode()[:2000]}"
+            self.patch(name, [{"op": "replace", "path": "/spec", "value": spec}])
 
-        self._each(specs.items(), edit)
+        self.each(specs.items(), edit)
+
+    def patch(self, name: str, operations: list[Json]) -> None:
+        """Change a resource by a JSON patch."""
+        path = self._written.path(namespace=self._namespace, name=name)
+        kind = "application/json-patch+json"
+        status, answer = self._client.raw("PATCH", path, operations, content_type=kind)
+        assert status == 200, f"{name}: {status} {answer.decode()[:2000]}"
 
     def settle(self, names: Iterable[str], patience_s: float = 10.0) -> dict[str, str]:
         """Wait until the children of the resources are what their current specs ask for.
@@ -144,6 +147,12 @@ class Arena:
         """Remove the namespace and all in it."""
         self._client.delete(f"/api/v1/namespaces/{self._namespace}")
 
+    def each(self, items: Iterable[Any], act: Callable[[Any], None]) -> None:
+        """Do something with each of many things, some of them side by side."""
+        with ThreadPoolExecutor(_HANDS) as pool:
+            for _ in pool.map(act, items):
+                pass
+
     # --- parts -----------------------------------------------------------------------------
 
     def _create(self, resource: Resource, obj: Json) -> None:
@@ -159,11 +168,6 @@ class Arena:
             "metadata": {"name": name},
             "spec": spec,
         }
-
-    def _each(self, items: Iterable[Any], act: Callable[[Any], None]) -> None:
-        with ThreadPoolExecutor(_HANDS) as pool:
-            for _ in pool.map(act, items):
-                pass
 
 
 def unsettled(cr: Json) -> str:

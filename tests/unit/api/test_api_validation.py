@@ -392,3 +392,9 @@ def test_unknown_field_is_told_beside_the_error_that_it_causes() -> None:
         "spec.providers.inference.provider: is required"
     ]
     assert [warning.hint for warning in found.warnings] == ["did you mean provider?"]
+
+
+def test_mistake_in_a_short_form_is_told_at_the_text_itself() -> None:
+    (error,) = validate(resource(resources={"models": ["a", ""]})).errors
+
+    assert str(error) == "spec.resources.models[1]: must not be empty"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from api import OLD_VERSION
 from api.conversion import convert
 from api.conversion.paths import path_in_v1alpha1, text_in_v1alpha1
 from api.validation import validate
-from tests.support.apicase import Case
+from tests.support.apicase import Case, resource
 from tests.support.apicases import BAD
 
 ANNOTATION = "metadata.annotations[llamastack.io/v1alpha2-fields]"
@@ -102,3 +103,31 @@ def test_what_is_wrong_in_one_version_is_wrong_in_the_other(case: Case) -> None:
     assert len(errors) == len(case.errors)
     for error in errors:
         assert not error.path.startswith(("spec.providers", "spec.workload", "spec.networking"))
+
+
+def test_mistake_that_the_annotation_hides_is_told_there() -> None:
+    """Where v1alpha1 has the field, too, but the object does not show it."""
+    secret = {"secretKeyRef": {"name": "Not/A/Name", "key": "k"}}
+    stores = {"kv": {"type": "postgres", "connectionString": secret}, "sql": {"type": "sqlite"}}
+    view = convert(resource(storage=stores), OLD_VERSION)
+
+    (error,) = validate(view).errors
+
+    assert error.path == ANNOTATION
+    assert error.message.startswith("spec.storage.kv.connectionString.secretKeyRef.name: ")
+
+
+def test_field_that_is_shown_beats_what_is_hidden() -> None:
+    hidden = '[{"path":["spec","storage","kv"],"value":{"type":"redis"}}]'
+    metadata = {"annotations": {"llamastack.io/v1alpha2-fields": hidden}}
+    shown = {"server": {"storage": {"type": "sqlite"}}}
+
+    path = path_in_v1alpha1("spec.storage.kv.type", {"metadata": metadata, "spec": shown})
+
+    assert path == "spec.server.storage.type"
+
+
+def test_path_of_another_kind_stays_as_it_is() -> None:
+    text = "Deployment is invalid: spec.template.spec.containers[0].volumeMounts[2].name: Not found"
+
+    assert text_in_v1alpha1(text, {}) == text
