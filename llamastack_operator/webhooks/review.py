@@ -18,6 +18,7 @@ import orjson
 
 import api
 from api.conversion import convert
+from api.json_text import deep_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -240,7 +241,11 @@ def _object(request: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 
 def _answer(api_version: str, kind: str, response: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({"apiVersion": api_version, "kind": kind, "response": response})
+    review = {"apiVersion": api_version, "kind": kind, "response": response}
+    try:
+        return orjson.dumps(review)
+    except orjson.JSONEncodeError:  # deeper than it goes
+        return deep_json(review).encode()
 
 
 def _version(api_version: str) -> str:
