@@ -16,6 +16,7 @@ from api.errors import FieldError, FieldWarning
 from api.json_text import deep_json
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
+    MOST_OF_ANNOTATIONS,
     MOST_PARTS,
     MOST_TEXT,
     MOST_WARNING,
@@ -265,3 +266,18 @@ def _there(obj: dict[str, Any], version: str) -> Any:
     answer = orjson.loads(conversion_answer("u", list(conversions(request))))
     assert answer["response"]["result"] == {"status": "Success"}
     return answer["response"]["convertedObjects"][0]
+
+
+def test_what_no_annotation_has_room_for_can_be_read_and_not_written() -> None:
+    """The API server refuses such an answer, and with it the list of all resources."""
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    settings = {"a": "x" * MOST_OF_ANNOTATIONS}
+    obj["spec"] = {"providers": {"scoring": {"provider": "remote::x", "settings": settings}}}
+    view = _there(obj, "v1alpha1")
+    size = sum(len(k) + len(v) for k, v in view["metadata"]["annotations"].items())
+    assert size <= MOST_OF_ANNOTATIONS
+    request = read_conversion(
+        changed(GOOD, objects=[view], desiredAPIVersion="llamastack.io/v1alpha2")
+    )
+    with pytest.raises(CannotConvert, match="too large for an annotation"):
+        list(conversions(request))
