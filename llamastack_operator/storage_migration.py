@@ -92,6 +92,7 @@ class StorageMigration:
     async def _rewrite_all(self) -> int:
         source = self._client.lister_watcher(LLAMA_STACK, namespace="", metadata_only=True)
         count, token = 0, ""
+        failure: ApiError | None = None  # of one object, which must not stop the others
         while True:
             try:
                 page = await source.list_page(
@@ -103,8 +104,13 @@ class StorageMigration:
             for start in range(0, len(page.items), AT_ONCE):
                 batch = page.items[start : start + AT_ONCE]
                 for result in await gather_settled(*map(self._rewrite, batch)):
-                    unwrap(result)
+                    if isinstance(result, ApiError):
+                        failure = failure or result
+                    else:
+                        unwrap(result)
             count, token = count + len(page.items), page.continue_token
+            if not token and failure is not None:
+                raise failure
             if not token:
                 return count
             log.info("Rewrote stored objects", objects=count)

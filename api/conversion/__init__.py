@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from api import GROUP, OLD_VERSION, VERSION
 from api.conversion import hidden, spec, status
-from api.conversion.places import Change, is_made, path_of
+from api.conversion.places import Change, path_of, unmade
 from api.model import Json
 
 ANNOTATIONS: Final = {
@@ -88,7 +88,7 @@ def forgotten_paths(obj: Mapping[str, Any]) -> list[str]:
     there, back = _directions(version)
     changes = _hidden_in(obj, version)
     result = hidden.restore(there(_body(obj)), changes, back)
-    return [path_of(change.place) for change in changes if not is_made(result, change)]
+    return [path_of(change.place) for change in unmade(result, changes)]
 
 
 _PARTS: Final = ("spec", "status")

@@ -22,6 +22,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+import orjson
+
 from api.conversion.places import (
     ABSENT,
     Change,
@@ -33,6 +35,7 @@ from api.conversion.places import (
     same,
 )
 from api.conversion.spec import SHARED
+from api.json_text import deep_json
 from api.model import Json
 
 Convert: TypeAlias = Callable[[Json], Json]
@@ -41,6 +44,9 @@ Convert: TypeAlias = Callable[[Json], Json]
 MAX_TRIES: Final = 64
 """How many groups of changes are tried when not all of them fit. Each costs a conversion, and a
 forged annotation may hold thousands that do not."""
+
+LONGEST_PATH: Final = 64
+"""Steps of a path that is read. Ours have ten: what is deeper goes over as a whole."""
 
 _PARTS: Final = ("spec", "status")
 _IN_SECTION: Final = 2  # steps from ``providers`` to what a section holds
@@ -54,14 +60,21 @@ def dumps(changes: Iterable[Change]) -> str:
         if change.value is not ABSENT:
             entry["value"] = change.value
         entries.append(entry)
-    return json.dumps(entries, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    try:
+        return json.dumps(entries, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    except RecursionError:
+        return deep_json(entries)
 
 
 def loads(text: object) -> list[Change]:
-    """The changes of an annotation; whatever in it is none is left out."""
+    """The changes of an annotation; whatever in it is none is left out.
+
+    Read as strictly as reviews are: half of a surrogate pair, a number that is none, or one that
+    no other reader knows, would be in the way of writing the object again.
+    """
     try:
-        entries = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
+        entries = orjson.loads(text) if isinstance(text, str) else None
+    except orjson.JSONDecodeError:
         return []
     if not isinstance(entries, list):
         return []
@@ -70,7 +83,9 @@ def loads(text: object) -> list[Change]:
 
 def _change(entry: object) -> Change | None:
     path = entry.get("path") if isinstance(entry, dict) else None
-    if not isinstance(path, list) or not path or path[0] not in _PARTS:
+    if not isinstance(path, list) or not 0 < len(path) <= LONGEST_PATH:
+        return None
+    if path[0] not in _PARTS:
         return None
     if not all(isinstance(step, str) or _is_identity(step) for step in path):
         return None

@@ -11,9 +11,10 @@ for one provider is never made to another one that took its place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from api.model import Json
 
@@ -70,14 +71,26 @@ def put(node: Json, keys: Sequence[str], value: Any) -> None:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are the same JSON. Unlike ``==``, 1 is neither true nor 1.0."""
-    if left is right:  # what a conversion only moves, however deep it is
-        return True
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    return type(left) is type(right) and bool(left == right)
+    """Whether two values are the same JSON. Unlike ``==``, 1 is neither true nor 1.0.
+
+    However deep they are: what somebody nests must not end in an error.
+    """
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if one is other:  # what a conversion only moves
+            continue
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((value, other[key]) for key, value in one.items())
+        elif _is_list(one) and _is_list(other):
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif type(one) is not type(other) or one != other:
+            return False
+    return True
 
 
 def identity(item: Any) -> dict[str, str]:
@@ -85,6 +98,19 @@ def identity(item: Any) -> dict[str, str]:
     if not isinstance(item, Mapping):
         return {}
     return {key: item[key] for key in IDENTIFYING if isinstance(item.get(key), str)}
+
+
+_Name: TypeAlias = tuple[str | None, ...]
+
+_NAMELESS: Final = (None,) * len(IDENTIFYING)
+
+
+def _name(item: Any) -> _Name:
+    """The identity as a key of dictionaries."""
+    if not isinstance(item, Mapping):
+        return _NAMELESS
+    values = (item.get(key) for key in IDENTIFYING)
+    return tuple(value if isinstance(value, str) else None for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +166,13 @@ def _paired(base: Any, wanted: Any) -> list[tuple[Any, Any]] | None:
     if len(left) != len(right):
         return None
     pairs = list(zip(left, right, strict=True))
-    unlike = [identity(item) for item, other in pairs if not same(item, other)]
-    known = [identity(item) for item in left]
-    if any(identity(item) != identity(other) for item, other in pairs):
+    known = Counter(_name(item) for item in left)
+    if any(_name(item) != _name(other) for item, other in pairs):
         return None
-    if any(not name or known.count(name) > 1 for name in unlike):
+    unlike = (_name(item) for item, other in pairs if not same(item, other))
+    if any(name == _NAMELESS or known[name] > 1 for name in unlike):
         return None
     return pairs
-
-
-def is_made(node: Any, change: Change) -> bool:
-    """Whether making a change would leave a value as it is."""
-    try:
-        return same(changed(node, (change,)), node)
-    except NoSuchPlace:
-        return False
 
 
 def path_of(place: Place) -> str:
@@ -174,42 +192,131 @@ def changed(node: Any, changes: Iterable[Change]) -> Any:
     Raises:
         NoSuchPlace: one cannot be made.
     """
+    copy = _Copy(node)
     for change in changes:
-        node = _changed(node, change.place, change.value)
-    return node
+        copy.make(change)
+    return copy.root[0]
 
 
-def _changed(node: Any, place: Place, value: Any) -> Any:
-    if not place:
-        return value
-    step, rest = place[0], place[1:]
-    if isinstance(step, str):
-        return _in_object(node, step, rest, value)
-    if isinstance(node, Mapping):
-        if identity(node) != step:
+def unmade(node: Any, changes: Iterable[Change]) -> Iterator[Change]:
+    """Those changes that would not leave a value as it is."""
+    indexes = _Indexes()
+    for change in changes:
+        if not _is_made(node, change, indexes):
+            yield change
+
+
+def _is_made(node: Any, change: Change, indexes: _Indexes) -> bool:
+    for step in change.place:
+        if isinstance(step, str):
+            if not isinstance(node, Mapping):
+                return False
+            if step not in node:
+                return change.value is ABSENT
+            node = node[step]
+        elif isinstance(node, Mapping):
+            if identity(node) != step:
+                return False
+        else:
+            try:
+                node = node[indexes.find(node, step)]
+            except NoSuchPlace:
+                return False
+    return change.value is not ABSENT and same(node, change.value)
+
+
+class _Copy:
+    """A value that is being changed. Each object or list of it is copied once, when first needed.
+
+    Attributes:
+        root: a list with the value.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.root = [node]
+        self._own: dict[int, Any] = {}  # the copies by their ids, which keeps them alive
+        self._indexes = _Indexes()
+
+    def make(self, change: Change) -> None:
+        """Make one change."""
+        holder: Any = self.root
+        key: Any = 0
+        items: tuple[list[Any], int] | None = None  # the list and the index of the item that is in
+        for number, step in enumerate(change.place, start=1):
+            node = self._owned(holder, key)
+            if isinstance(step, str):
+                if not isinstance(node, Mapping):
+                    raise NoSuchPlace
+                rest = change.place[number:]
+                if rest and step not in node:
+                    if change.value is ABSENT:
+                        return
+                    node = cast("dict[str, Any]", node)
+                    node[step] = {} if isinstance(rest[0], str) else None
+                holder, key = node, step
+            elif isinstance(node, Mapping):
+                if identity(node) != step:
+                    raise NoSuchPlace
+            else:
+                holder, key = node, self._indexes.find(node, step)
+                items = holder, key
+        if change.value is not ABSENT:
+            holder[key] = change.value
+        elif isinstance(holder, dict) and change.place and key == change.place[-1]:
+            holder.pop(key, None)
+        else:
             raise NoSuchPlace
-        return _changed(node, rest, value)
-    found = [i for i, item in enumerate(node) if identity(item) == step] if _is_list(node) else []
-    if len(found) != 1:
-        raise NoSuchPlace
-    copy = list(node)
-    copy[found[0]] = _changed(copy[found[0]], rest, value)
-    return copy
+        if items is not None:
+            self._indexes.renew(*items)
+
+    def _owned(self, holder: Any, key: Any) -> Any:
+        node = holder[key]
+        if id(node) in self._own:
+            return node
+        if not isinstance(node, Mapping) and not _is_list(node):
+            return node
+        copy = dict(node) if isinstance(node, Mapping) else list(node)
+        self._own[id(copy)] = copy
+        holder[key] = copy
+        return copy
 
 
-def _in_object(node: Any, key: str, rest: Place, value: Any) -> Json:
-    if not isinstance(node, Mapping):
-        raise NoSuchPlace
-    copy = dict(node)
-    if rest:
-        if value is ABSENT and key not in node:
-            return copy
-        copy[key] = _changed(node.get(key, {} if isinstance(rest[0], str) else None), rest, value)
-    elif value is ABSENT:
-        copy.pop(key, None)
-    else:
-        copy[key] = value
-    return copy
+class _Indexes:
+    """Finds the items of lists by their identities; a list is searched once."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[list[_Name], dict[_Name, set[int]]]] = {}
+
+    def find(self, node: Any, step: Mapping[str, str]) -> int:
+        """Where the only item with an identity is.
+
+        Raises:
+            NoSuchPlace: there is none, or more than one, or no list.
+        """
+        if not _is_list(node):
+            raise NoSuchPlace
+        found = self._index(node)[1].get(_name(step), ())
+        if len(found) != 1 or identity(step) != step:
+            raise NoSuchPlace
+        return next(iter(found))
+
+    def renew(self, node: list[Any], position: int) -> None:
+        """An item is another one now, or has another identity."""
+        names, positions = self._index(node)
+        name = _name(node[position])
+        if name != names[position]:
+            positions[names[position]].discard(position)
+            positions.setdefault(name, set()).add(position)
+            names[position] = name
+
+    def _index(self, node: Any) -> tuple[list[_Name], dict[_Name, set[int]]]:
+        if id(node) not in self._of:
+            names = [_name(item) for item in node]
+            positions: dict[_Name, set[int]] = {}
+            for position, name in enumerate(names):
+                positions.setdefault(name, set()).add(position)
+            self._of[id(node)] = names, positions
+        return self._of[id(node)]
 
 
 def _is_list(node: Any) -> bool:

@@ -14,7 +14,7 @@ stand on that.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -121,9 +121,21 @@ def _allowed(allowed: Value) -> Value:
     result = dict(allowed)
     for field, is_possible in (("namespaces", is_namespace), ("labels", _is_anything)):
         if isinstance(listed := allowed.get(field), list | tuple):
-            once = [item for i, item in enumerate(listed) if item not in listed[:i]]
-            result[field] = [item for item in once if is_possible(item)]
+            result[field] = [item for item in _once(listed) if is_possible(item)]
     return result
+
+
+def _once(items: Sequence[Any]) -> list[Any]:
+    """Each text once; anything else is left to be judged."""
+    seen: set[str] = set()
+    once = []
+    for item in items:
+        if not isinstance(item, str):
+            once.append(item)
+        elif item not in seen:
+            seen.add(item)
+            once.append(item)
+    return once
 
 
 def is_namespace(item: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from api.json_text import deep_json
 from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
 from api.webhook import HIDDEN_FIELDS
@@ -124,7 +125,10 @@ def _intent(obj: Mapping[str, Any]) -> bytes:
         annotations = {}
     hidden = [annotations.get(name) for name in HIDDEN_FIELDS]
     content = [obj.get("apiVersion"), obj.get("spec"), hidden]
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # deeper than it goes
+        return deep_json(content).encode()
 
 
 def _without_status(obj: Mapping[str, Any]) -> dict[str, Any]:

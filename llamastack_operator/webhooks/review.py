@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 import api
-from api.conversion import convert
+from api.conversion import ANNOTATIONS, convert
+from api.json_text import deep_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +40,18 @@ MOST_WARNING: Final = 256
 MOST_PARTS: Final = 1_000_000
 """Values in one review, as far as that can be told before it is read. ``[{},{},…`` takes twenty
 times as much memory as it has bytes; a thousand resources have two hundred thousand values."""
+
+MOST_OF_ANNOTATIONS: Final = 256 << 10
+"""Bytes of the annotations of an object, names and values; the API server's own limit, which it
+also applies to what a conversion answers."""
+
+CUT: Final = "too large for an annotation"
+"""In place of fields that this version cannot say, and that no annotation has room for."""
+
+_UNWRITABLE: Final = (
+    "what this version has no fields for is too large for an annotation, so the object can be read "
+    "but not written in it; write it in the other version"
+)
 
 _INVALID: Final = 422
 
@@ -95,10 +108,38 @@ def conversions(request: ConversionRequest) -> Iterator[dict[str, Any]]:
     for number, obj in enumerate(request.objects):
         if not isinstance(obj, Mapping):
             raise CannotConvert(f"object {number} is not an object")
+        if _is_cut(obj):
+            raise CannotConvert(f"{_name(obj)}: {_UNWRITABLE}")
         try:
-            yield convert(obj, _version(request.desired))
+            yield _cut(convert(obj, _version(request.desired)))
         except ValueError as error:
             raise CannotConvert(f"{_name(obj)}: {error}") from error
+
+
+def _cut(obj: dict[str, Any]) -> dict[str, Any]:
+    """An object that can be read, if its annotations are more than the API server takes.
+
+    Otherwise nobody could read any list with that object in it. It can then only be written in the
+    version that it came from, and says so.
+    """
+    annotations = _annotations(obj)
+    size = sum(len(str(part).encode()) for item in annotations.items() for part in item)
+    ours = annotations.keys() & set(ANNOTATIONS.values())
+    if size <= MOST_OF_ANNOTATIONS or not ours:
+        return obj
+    cut = {**annotations, **dict.fromkeys(ours, CUT)}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": cut}}
+
+
+def _is_cut(obj: Mapping[str, Any]) -> bool:
+    annotations = _annotations(obj)
+    return any(annotations.get(name) == CUT for name in ANNOTATIONS.values())
+
+
+def _annotations(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return annotations if isinstance(annotations, Mapping) else {}
 
 
 def conversion_answer(uid: str, converted: Sequence[Mapping[str, Any]]) -> bytes:
@@ -240,7 +281,11 @@ def _object(request: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 
 def _answer(api_version: str, kind: str, response: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({"apiVersion": api_version, "kind": kind, "response": response})
+    review = {"apiVersion": api_version, "kind": kind, "response": response}
+    try:
+        return orjson.dumps(review)
+    except orjson.JSONEncodeError:  # deeper than it goes
+        return deep_json(review).encode()
 
 
 def _version(api_version: str) -> str:

@@ -31,6 +31,8 @@ from llamastack_operator.webhooks.review import MalformedReview
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from aiohttp import StreamReader
+
     from llamastack_operator.observability.bind import BindAddress
     from llamastack_operator.webhooks.metrics import WebhookMetrics
     from llamastack_operator.webhooks.tls import ServingContext
@@ -67,6 +69,8 @@ LINGER_S: Final = 1.0
 
 STOP_TIMEOUT_S: Final = 2.0
 """For requests that are in work when the server stops; nearly all take milliseconds."""
+
+_CHUNK: Final = 1 << 20  # bytes read at a time
 
 _JSON: Final = "application/json"
 
@@ -164,16 +168,19 @@ class WebhookServer:
         problem = self._problem(request, length)
         if problem is not None:
             return problem
-        self._bytes += length or 0
+        received: list[bytes] = []
         try:
             async with asyncio.timeout_at(deadline):
-                body = await request.content.readexactly(length or 0)
+                await self._receive(request.content, length or 0, received)
+            body = b"".join(received)
             # The handler has the same deadline, and more to say when it comes; a second one here
             # is for what does not look at the clock.
             async with asyncio.timeout_at(deadline + GRACE_S):
                 answer = await handler(body, deadline=deadline)
         except TimeoutError:
             return _refusal(HTTPStatus.GATEWAY_TIMEOUT, "the webhook was not done in time")
+        except _TooMuch:
+            return _too_much()
         except asyncio.IncompleteReadError:
             return _refusal(HTTPStatus.BAD_REQUEST, "the body is shorter than its length says")
         except MalformedReview as error:
@@ -183,8 +190,21 @@ class WebhookServer:
             log.exception("Failed to answer a webhook", webhook=request.path)
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the webhook failed; see its log")
         finally:
-            self._bytes -= length or 0
+            self._bytes -= sum(map(len, received))
         return web.Response(body=answer, content_type=_JSON)
+
+    async def _receive(self, content: StreamReader, length: int, received: list[bytes]) -> None:
+        """Read a body. What counts is what came: a length costs its sender nothing."""
+        missing = length
+        while missing:
+            chunk = await content.read(min(missing, _CHUNK))
+            if not chunk:
+                raise asyncio.IncompleteReadError(b"", length)
+            if self._bytes + len(chunk) > MOST_AT_ONCE:
+                raise _TooMuch
+            received.append(chunk)
+            self._bytes += len(chunk)
+            missing -= len(chunk)
 
     def _problem(self, request: web.BaseRequest, length: int | None) -> web.Response | None:
         most = MOST_OF_CONVERSION if request.path == names.CONVERT else MOST_OF_ADMISSION
@@ -197,9 +217,15 @@ class WebhookServer:
         if length > most:
             text = f"the review has {length} bytes, and at most {most} are read"
             return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-        if self._bytes + length > MOST_AT_ONCE:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many reviews at once; try again")
         return None
+
+
+class _TooMuch(Exception):
+    """There are too many bytes of bodies in work."""
+
+
+def _too_much() -> web.Response:
+    return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many reviews at once; try again")
 
 
 def _unheard() -> logging.Logger:

@@ -88,6 +88,20 @@ async def test_failures_are_repeated_at_growing_distances_until_all_is_done() ->
     assert asyncio.get_running_loop().time() - start == pytest.approx(1 + 2 + 4)
 
 
+async def test_one_object_that_cannot_be_written_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(storage_migration, "PAGE", 1)
+    client = cluster("v1alpha1")
+    broken = failures.invalid(LLAMA_STACK, "a")
+    client.faults = [Fault("merge-patch", LLAMA_STACK, error=broken)]
+
+    await StorageMigration(client).run()
+
+    assert rewritten(client) == [*NAMES, *NAMES]
+    assert stored(client) == ["v1alpha2"]
+
+
 async def test_a_list_that_expires_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_migration, "PAGE", 1)
     client = cluster("v1alpha1")

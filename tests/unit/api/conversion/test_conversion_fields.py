@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -500,6 +501,42 @@ def test_an_annotation_of_thousands_that_do_not_fit_is_given_up_soon() -> None:
 
 
 # --- the rest ------------------------------------------------------------------------------------
+
+
+MANY = 3000
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        new(
+            {
+                "resources": {
+                    "models": [{"name": f"m{i}", "modelType": "llm"} for i in range(MANY)],
+                }
+            }
+        ),
+        old({"network": {"allowedFrom": {"namespaces": [f"n{i}" for i in range(8 * MANY)]}}}),
+    ],
+    ids=["models", "namespaces"],
+)
+def test_the_time_grows_with_the_object_and_not_with_its_square(obj: dict[str, Any]) -> None:
+    """It took minutes; now it is below a second, and the bound leaves room for a busy machine."""
+    other = OLD_VERSION if obj["apiVersion"].endswith(VERSION) else VERSION
+    began = time.process_time()
+    there = convert(obj, other)
+    assert convert(there, obj["apiVersion"].partition("/")[2]) == obj
+    assert forgotten_paths(there) == []
+    assert time.process_time() - began < 6
+
+
+def test_an_entry_without_a_value_takes_away_no_item() -> None:
+    text = (
+        '[{"path":["spec","providers","scoring"],"value":[{"id":"x"}]},'
+        '{"path":["spec","providers","scoring",{"id":"x"}]}]'
+    )
+    converted = convert(old({"server": {"providers": {}}}, v1alpha2=text), VERSION)
+    assert converted["spec"] == {"providers": {"scoring": [{"id": "x"}]}}
 
 
 def test_the_status_of_v1alpha1_has_what_it_derives() -> None:

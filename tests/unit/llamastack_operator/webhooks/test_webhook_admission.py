@@ -68,6 +68,18 @@ def test_number_in_place_of_a_boolean_is_a_change() -> None:
     assert not is_exempt(request(after, before))
 
 
+@pytest.mark.parametrize("levels", [400, 900])
+def test_deep_values_are_compared(levels: int) -> None:
+    settings: Any = 1
+    for _ in range(levels):
+        settings = [settings]
+    before = resource(providers={"inference": {"provider": "vllm", "settings": {"a": settings}}})
+    what = AdmissionRequest("u", "UPDATE", "team-a", "", changed(before, labels={"a": "b"}), before)
+
+    assert is_exempt(what)
+    assert not is_exempt(replace(what, old=resource()))
+
+
 @pytest.mark.parametrize("version", ["v1alpha1", "v1alpha2"])
 def test_annotation_with_fields_of_the_other_version_counts_as_spec(version: str) -> None:
     annotations = {f"llamastack.io/{version}-fields": "[]"}

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from api.conversion import convert
 from api.errors import FieldError, FieldWarning
+from api.json_text import deep_json
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
+    MOST_OF_ANNOTATIONS,
     MOST_PARTS,
     MOST_TEXT,
     MOST_WARNING,
@@ -198,3 +201,83 @@ def test_text_is_cut_off_between_characters(most: int) -> None:
 
 def test_text_that_fits_stays() -> None:
     assert bounded("äöü", 6) == "äöü"
+
+
+def _nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": [value]}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        r'"\ud800"',
+        "1" + "0" * 30,
+        "NaN",
+        "[" * 300 + "]" * 300,
+        "[" * 900 + "]" * 900,
+        "[" * 5000 + "]" * 5000,
+        '{"\\ud800": 1}',
+    ],
+    ids=["surrogate", "long", "nan", "deep", "deeper", "deepest", "surrogate as a key"],
+)
+@pytest.mark.parametrize("version", ["v1alpha1", "v1alpha2"])
+def test_whatever_an_annotation_holds_the_object_can_be_written(version: str, value: str) -> None:
+    """One object that cannot takes the whole list of resources along."""
+    other = "v1alpha2" if version == "v1alpha1" else "v1alpha1"
+    obj = reviews.resource()
+    obj |= {"apiVersion": f"llamastack.io/{version}", "spec": {}}
+    text = f'[{{"path": ["spec", "unheardOf"], "value": {value}}}]'
+    obj["metadata"]["annotations"] = {f"llamastack.io/{other}-fields": text}
+    assert _there(obj, other)["apiVersion"] == f"llamastack.io/{other}"
+
+
+def test_an_annotation_with_an_endless_path_is_no_error() -> None:
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha1", "spec": {}}
+    text = json.dumps([{"path": ["spec", *["a"] * 5000], "value": 1}])
+    obj["metadata"]["annotations"] = {"llamastack.io/v1alpha2-fields": text}
+    assert _there(obj, "v1alpha2")["spec"] == {}
+
+
+def test_deep_values_are_converted_shown_or_hidden() -> None:
+    provider = {"provider": "remote::vllm", "settings": _nested(240)}
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    obj["spec"] = {"providers": {"inference": provider, "scoring": provider}}
+    view = _there(obj, "v1alpha1")
+    assert view["spec"]["server"]["providers"]["inference"]["config"] == _nested(240)
+    back = _there(view, "v1alpha2")
+    assert orjson.loads(deep_json(back["spec"])) == obj["spec"]
+    assert "annotations" not in back["metadata"]
+
+
+def _there(obj: dict[str, Any], version: str) -> Any:
+    review = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "ConversionReview",
+        "request": {
+            "uid": "u",
+            "desiredAPIVersion": f"llamastack.io/{version}",
+            "objects": [obj],
+        },
+    }
+    request = read_conversion(deep_json(review).encode())
+    answer = orjson.loads(conversion_answer("u", list(conversions(request))))
+    assert answer["response"]["result"] == {"status": "Success"}
+    return answer["response"]["convertedObjects"][0]
+
+
+def test_what_no_annotation_has_room_for_can_be_read_and_not_written() -> None:
+    """The API server refuses such an answer, and with it the list of all resources."""
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    settings = {"a": "x" * MOST_OF_ANNOTATIONS}
+    obj["spec"] = {"providers": {"scoring": {"provider": "remote::x", "settings": settings}}}
+    view = _there(obj, "v1alpha1")
+    size = sum(len(k) + len(v) for k, v in view["metadata"]["annotations"].items())
+    assert size <= MOST_OF_ANNOTATIONS
+    request = read_conversion(
+        changed(GOOD, objects=[view], desiredAPIVersion="llamastack.io/v1alpha2")
+    )
+    with pytest.raises(CannotConvert, match="too large for an annotation"):
+        list(conversions(request))

@@ -222,17 +222,38 @@ async def test_bodies_of_many_requests_are_bounded_together(
     for _ in range(server.MOST_AT_ONCE // server.MOST_OF_CONVERSION):
         reader, writer = await running.open(AUTHORITY)
         lines = head(path=names.CONVERT, Content_Length=server.MOST_OF_CONVERSION)
-        writer.write("\r\n".join([*lines, "", "{"]).encode())
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        writer.write(b" " * (server.MOST_OF_CONVERSION - 1))
+        await writer.drain()
         waiting.append((reader, writer))
     await running.counts.until(lambda: running.counts.in_flight == len(waiting))
 
-    assert (await raw(running, *head(Content_Length=2), body=b"{}"))[0] == 503
+    async with asyncio.timeout(10):
+        while (await raw(running, *head(Content_Length=9), body=b'{"a": {}}'))[0] != 503:
+            pass  # the last bytes are on their way
 
     for _, writer in waiting:
         writer.close()
         await writer.wait_closed()
     await running.counts.until(lambda: running.counts.in_flight == 0)
     assert (await raw(running, *head(Content_Length=2), body=b"{}"))[0] == HTTPStatus.OK
+
+
+async def test_lengths_that_are_only_told_keep_nobody_out(running: Served) -> None:
+    """Two connections without a body kept every write in the cluster waiting."""
+    waiting = []
+    for _ in range(server.MOST_AT_ONCE // server.MOST_OF_CONVERSION):
+        _, writer = await running.open(AUTHORITY)
+        lines = head(path=names.CONVERT, Content_Length=server.MOST_OF_CONVERSION)
+        writer.write("\r\n".join([*lines, "", "{"]).encode())
+        waiting.append(writer)
+    await running.counts.until(lambda: running.counts.in_flight == len(waiting))
+
+    assert (await raw(running, *head(Content_Length=2), body=b"{}"))[0] == HTTPStatus.OK
+
+    for writer in waiting:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_body_that_does_not_come_is_answered_in_time(running: Served) -> None:
