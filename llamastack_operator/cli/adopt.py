@@ -30,10 +30,12 @@ from llamastack_operator.cli.report import one_line, say, say_findings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from configs.base import BaseConfig
     from controller.runtime.ports import Manifest
     from informers.ports import Object
+    from llamastack_operator.kube.rest import Client
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
@@ -55,7 +57,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A resource and the children that it would have; none if it is refused."""
 
     item: Planned
@@ -75,6 +77,11 @@ def run(arguments: argparse.Namespace, scope: Scope, coloured: Callable[[str], s
         CommandError: it has no such resource.
     """
     found, asked = asyncio.run(_look(arguments, scope))
+    return tell(found, asked, coloured)
+
+
+def tell(found: Inventory, asked: Sequence[Asked], coloured: Callable[[str], str]) -> int:
+    """Print what is to be said of resources; the exit status."""
     outcomes = [_report(one, found, coloured) for one in asked]
     if len(outcomes) > 1:
         counted = Counter(outcomes)
@@ -85,23 +92,39 @@ def run(arguments: argparse.Namespace, scope: Scope, coloured: Callable[[str], s
     return EXIT_DIFFERENT if {*outcomes} - {_SAME} else 0
 
 
-async def _look(arguments: argparse.Namespace, scope: Scope) -> tuple[Inventory, list[_Asked]]:
-    """All that is read of the cluster, and what it leads to."""
+async def _look(arguments: argparse.Namespace, scope: Scope) -> tuple[Inventory, list[Asked]]:
     base = read_base_config(arguments.base_config)
     async with connected(arguments) as client:
-        found = await take(client, scope.namespace, scope.operator_namespace)
-        config = _operator_config(found.operator_config, scope)
-        distributions = Distributions.load(dict(config.image_overrides))
-        options = replace(found.options, network_policies=config.network_policies)
-        entries = [Entry(found.server, dict(cr)) for cr in _chosen(found, scope)]
-        asked = []
-        for item in OfflinePlanner(base, distributions).plan_all(entries):
-            wanted: list[Manifest] = []
-            if not item.plan.errors:
-                trusts = item.entry.namespace in found.trusting
-                wanted = preview(item.entry.obj, item.plan, options, trusts_cluster=trusts)
-                await complete(client, found, wanted)
-            asked.append(_Asked(item, wanted))
+        return await look(client, scope, base)
+
+
+async def look(
+    client: Client, scope: Scope, base: BaseConfig | None = None
+) -> tuple[Inventory, list[Asked]]:
+    """All that is read of a cluster, and what it leads to.
+
+    Args:
+        client: of the cluster.
+        scope: which resources.
+        base: config of images that nobody knows.
+
+    Raises:
+        ApiError: a request failed.
+        NothingFound: there is no such resource.
+    """
+    found = await take(client, scope.namespace, scope.operator_namespace)
+    config = _operator_config(found.operator_config, scope)
+    distributions = Distributions.load(dict(config.image_overrides))
+    options = replace(found.options, network_policies=config.network_policies)
+    entries = [Entry(found.server, dict(cr)) for cr in _chosen(found, scope)]
+    asked = []
+    for item in OfflinePlanner(base, distributions).plan_all(entries):
+        wanted: list[Manifest] = []
+        if not item.plan.errors:
+            trusts = item.entry.namespace in found.trusting
+            wanted = preview(item.entry.obj, item.plan, options, trusts_cluster=trusts)
+            await complete(client, found, wanted)
+        asked.append(Asked(item, wanted))
     return found, asked
 
 
@@ -137,7 +160,7 @@ _UNKNOWN = "are not valid and are left as they are"
 _WORDS = (_RESTARTED, _CHANGED, _SAME, _REFUSED, _UNKNOWN)
 
 
-def _report(asked: _Asked, found: Inventory, coloured: Callable[[str], str]) -> str:
+def _report(asked: Asked, found: Inventory, coloured: Callable[[str], str]) -> str:
     """Print what is to be said of one resource; what happens to it in a few words."""
     entry = asked.item.entry
     if asked.item.plan.errors:

@@ -1,7 +1,7 @@
 # Copyright The llamastack-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the Go operator did wrong, or accepted and then failed on, as v1alpha1 says it (P-C2).
+"""What the Go operator did wrong, or accepted and then failed on, as v1alpha1 says it.
 
 Each row of that table is a test here, or has no form of its own in v1alpha1: ``SAME`` says why, and
 which test has it.
