@@ -55,6 +55,10 @@ async def test_own_write_that_the_watch_does_not_show_yet_is_not_repeated(
         await asyncio.to_thread(
             eventually, "the Deployment", lambda: world.get("deployment", "demo")
         )
+        # It is written behind the Deployment.
+        await asyncio.to_thread(
+            eventually, "the Service", lambda: world.get("service", "demo-service")
+        )
         touch = {"metadata": {"annotations": {"touched": "yes"}}}
         await asyncio.to_thread(world.patch, "llsd", "demo", touch)
         await asyncio.to_thread(world.patch, "service", "demo-service", touch)
