@@ -83,7 +83,8 @@ class Validator:
         if distributions is None:
             judgement = replace(judgement, warnings=(*judgement.warnings, _STARTING))
         if request.old is not None:
-            before = judge(request.old, distributions)
+            # Its references are told by its spec; the rest is asked for errors to leave out only.
+            before = judge(request.old, distributions if judgement.errors else None)
             judgement = changed_references(judgement, before)
             judgement = replace(judgement, errors=introduced(judgement.errors, before.errors))
         if judgement.errors or not (judgement.secrets or judgement.config_maps):
