@@ -46,6 +46,9 @@ OLD_VERSION: Final = "v1alpha1"
 VERSIONS: Final = (OLD_VERSION, VERSION)
 """All that are served, the oldest first."""
 
+ANNOTATIONS: Final = {version: f"{GROUP}/{version}-fields" for version in VERSIONS}
+"""Version → annotation with what the other version cannot say of it (``api.conversion``)."""
+
 OGX_GROUP: Final = "ogx.io"
 """API group of the Go operator since its project was renamed."""
 

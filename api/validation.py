@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from api import GROUP, OLD_VERSION, VERSION
+from api import ANNOTATIONS, GROUP, OLD_VERSION, VERSION
 from api.errors import FieldError, FieldWarning, Finding
 from api.model import ApiModel
 from api.unknown import UNKNOWN, unknown_fields
@@ -62,9 +62,9 @@ def as_written(findings: Iterable[F], obj: Mapping[str, Any]) -> tuple[F, ...]:
     """Findings about the hub version of an object, at the paths of the version it is written in."""
     if not _is_v1alpha1(obj):
         return tuple(findings)
-    from api.conversion.paths import finding_in_v1alpha1  # noqa: PLC0415 -- see _validate_v1alpha1
+    from api.conversion.paths import WrittenPaths  # noqa: PLC0415 -- see _validate_v1alpha1
 
-    return tuple(finding_in_v1alpha1(finding, obj) for finding in findings)
+    return tuple(map(WrittenPaths(obj).finding, findings))
 
 
 def _is_v1alpha1(obj: object) -> bool:
@@ -91,10 +91,11 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     """The shape is judged in v1alpha1, everything else in the hub version."""
     # Most objects are of the hub version, and a short command pays for every model that is built.
     from api import v1alpha1  # noqa: PLC0415
-    from api.conversion import ANNOTATIONS, convert, forgotten_paths  # noqa: PLC0415
+    from api.conversion import convert, forgotten_paths  # noqa: PLC0415
     from api.v1alpha1.parse import idle_fields, shape_errors  # noqa: PLC0415
 
-    found = _validate(convert(obj, VERSION))
+    converted = convert(obj, VERSION)
+    found = _validate(converted)
     if found.resource is None and found.errors and not isinstance(obj.get("spec"), Mapping):
         return found
     shape, annotation = shape_errors(obj), f"metadata.annotations[{ANNOTATIONS[VERSION]}]"
@@ -106,7 +107,7 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
         *as_written(ruled, obj),
         *(
             FieldWarning(annotation, f"{path}: {messages.NOT_KEPT}")
-            for path in forgotten_paths(obj)
+            for path in forgotten_paths(obj, converted)
         ),
     ]
     return Validation(

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api import GROUP, PLURAL, VERSIONS
+from api import ANNOTATIONS, GROUP, PLURAL, VERSIONS
 
 NAME: Final = f"{PLURAL}.{GROUP}"
 """Name of the ValidatingWebhookConfiguration, and of the one webhook in it."""
@@ -38,9 +38,6 @@ VALIDATE: Final = "/validate"
 
 TIMEOUT_S: Final = 10
 """How long the API server waits for an answer."""
-
-HIDDEN_FIELDS: Final = tuple(f"{GROUP}/{version}-fields" for version in VERSIONS)
-"""Annotations that are part of what somebody wants (``api.conversion``)."""
 
 
 def service(path: str) -> dict[str, Any]:
@@ -103,7 +100,7 @@ def validating_webhook_configuration(client: Mapping[str, Any] | None = None) ->
 
 
 def _conditions() -> tuple[dict[str, str], ...]:
-    names = ", ".join(f"'{name}'" for name in HIDDEN_FIELDS)
+    names = ", ".join(f"'{name}'" for name in ANNOTATIONS.values())
     values = " != ".join(
         f"(has({obj}.metadata.annotations) && n in {obj}.metadata.annotations"
         f" ? {obj}.metadata.annotations[n] : '')"

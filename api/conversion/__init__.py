@@ -22,16 +22,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from api import GROUP, OLD_VERSION, VERSION
+from api import ANNOTATIONS, GROUP, OLD_VERSION, VERSION
 from api.conversion import hidden, spec, status
 from api.conversion.places import Change, path_of, unmade
 from api.model import Json
-
-ANNOTATIONS: Final = {
-    OLD_VERSION: f"{GROUP}/v1alpha1-fields",
-    VERSION: f"{GROUP}/v1alpha2-fields",
-}
-"""Version → annotation with what the other version cannot say of it."""
 
 
 def version_of(obj: Mapping[str, Any]) -> str:
@@ -82,13 +76,15 @@ def hidden_paths(obj: Mapping[str, Any]) -> list[str]:
     return [path_of(change.place) for change in changes]
 
 
-def forgotten_paths(obj: Mapping[str, Any]) -> list[str]:
-    """Those of them that contradict the fields of the object, so that a conversion drops them."""
-    version = _other(version_of(obj))
-    there, back = _directions(version)
-    changes = _hidden_in(obj, version)
-    result = hidden.restore(there(_body(obj)), changes, back)
-    return [path_of(change.place) for change in unmade(result, changes)]
+def forgotten_paths(obj: Mapping[str, Any], converted: Mapping[str, Any]) -> list[str]:
+    """Those of them that contradict the fields of the object, so that a conversion dropped them.
+
+    Args:
+        obj: the object.
+        converted: what it became in the other version.
+    """
+    changes = _hidden_in(obj, version_of(converted))
+    return [path_of(change.place) for change in unmade(_body(converted), changes)]
 
 
 _PARTS: Final = ("spec", "status")

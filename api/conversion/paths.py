@@ -10,12 +10,13 @@ and inside it. What v1alpha1 cannot say is in the annotation, so that is where s
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias, TypeVar
 
-from api import VERSION
+from api import ANNOTATIONS, VERSION
 from api.conversion import hidden
 from api.conversion.items import METADATA, SETTINGS
 from api.conversion.places import ABSENT, get
@@ -34,8 +35,7 @@ _PATH: Final = re.compile(
 )
 _SECTIONS: Final = frozenset(field.alias or name for name, field in Spec.model_fields.items())
 
-_ANNOTATION_NAME: Final = f"llamastack.io/{VERSION}-fields"
-_ANNOTATION: Final = f"metadata.annotations[{_ANNOTATION_NAME}]"
+_ANNOTATION: Final = f"metadata.annotations[{ANNOTATIONS[VERSION]}]"
 
 _ABOVE: Final[Mapping[Segments, Segments]] = {
     # What holds several fields in one version and none, or several, in the other.
@@ -53,58 +53,67 @@ _WHOLE: Final[Mapping[Segments, Segments]] = {
 }
 
 
-def path_in_v1alpha1(path: str, obj: Mapping[str, Any]) -> str:
-    """Where the author of an object wrote what v1alpha2 has at a path.
+class WrittenPaths:
+    """The paths of one object as its author wrote them. Its annotation is read at most once.
 
     Args:
-        path: of v1alpha2, e.g. ``spec.providers.inference[1].settings.region``.
         obj: the object in v1alpha1; may be anything at all.
-
-    Returns:
-        The path in v1alpha1, or that of the annotation; other paths than those of the spec as
-        they are.
     """
-    head, *rest = _SEGMENT.findall(path) or [path]
-    if head != "spec" or not rest:
-        return path
-    found = _translated(tuple(rest), get(obj, ("spec",)))
-    if found is None or (_is_hidden(tuple(rest), obj) and not _is_written(found, obj)):
-        return _ANNOTATION
-    return _joined(("spec", *found))
 
+    def __init__(self, obj: Mapping[str, Any]) -> None:
+        self._obj = obj
 
-def finding_in_v1alpha1(finding: F, obj: Mapping[str, Any]) -> F:
-    """A finding of v1alpha2 for the author of an object in v1alpha1."""
-    path = path_in_v1alpha1(finding.path, obj)
-    message = text_in_v1alpha1(finding.message, obj)
-    if path == _ANNOTATION:
-        message = f"{finding.path}: {message}"
-    hint = text_in_v1alpha1(finding.hint, obj)
-    return replace(finding, path=path, message=message, hint=hint)
+    def path(self, path: str) -> str:
+        """Where the author wrote what v1alpha2 has at a path.
 
+        Args:
+            path: of v1alpha2, e.g. ``spec.providers.inference[1].settings.region``.
 
-def text_in_v1alpha1(text: str, obj: Mapping[str, Any]) -> str:
-    """A message with every path in it translated; of others it is said whose they are."""
+        Returns:
+            The path in v1alpha1, or that of the annotation; other paths than those of the spec as
+            they are.
+        """
+        head, *rest = _SEGMENT.findall(path) or [path]
+        if head != "spec" or not rest:
+            return path
+        found = _translated(tuple(rest), get(self._obj, ("spec",)))
+        if found is None or (not self._is_written(found) and self._is_hidden(tuple(rest))):
+            return _ANNOTATION
+        return _joined(("spec", *found))
 
-    def translated(match: re.Match[str]) -> str:
+    def finding(self, finding: F) -> F:
+        """A finding of v1alpha2 for the author."""
+        path, message = self.path(finding.path), self.text(finding.message)
+        if path == _ANNOTATION:
+            message = f"{finding.path}: {message}"
+        return replace(finding, path=path, message=message, hint=self.text(finding.hint))
+
+    def text(self, text: str) -> str:
+        """A message with every path in it translated; of others it is said whose they are."""
+        return _PATH.sub(self._in_text, text)
+
+    def _in_text(self, match: re.Match[str]) -> str:
         if match[1] not in _SECTIONS:  # of another kind, e.g. spec.template of a Deployment
             return match[0]
-        path = path_in_v1alpha1(match[0], obj)
+        path = self.path(match[0])
         return f"{match[0]} of {VERSION}" if path == _ANNOTATION else path
 
-    return _PATH.sub(translated, text)
+    @functools.cached_property
+    def _hidden(self) -> frozenset[Segments]:
+        """The places of the annotation that are named by keys alone."""
+        changes = hidden.loads(get(self._obj, ("metadata", "annotations", ANNOTATIONS[VERSION])))
+        places = (tuple(step for step in c.place if isinstance(step, str)) for c in changes)
+        return frozenset(p for p, c in zip(places, changes, strict=True) if len(p) == len(c.place))
 
+    def _is_hidden(self, keys: Segments) -> bool:
+        """Whether the annotation has a field, or what it is in."""
+        place = ("spec", *keys)
+        return any(place[:length] in self._hidden for length in range(1, len(place) + 1))
 
-def _is_hidden(keys: Segments, obj: Mapping[str, Any]) -> bool:
-    """Whether the annotation has a field, or what it is in."""
-    changes = hidden.loads(get(obj, ("metadata", "annotations", _ANNOTATION_NAME)))
-    return any(change.place == ("spec", *keys)[: len(change.place)] for change in changes)
-
-
-def _is_written(keys: Segments, obj: Mapping[str, Any]) -> bool:
-    """Whether an object shows a field; a null is something that somebody wrote."""
-    above = get(obj, ("spec", *keys[:-1]))
-    return isinstance(above, Mapping) and keys[-1] in above
+    def _is_written(self, keys: Segments) -> bool:
+        """Whether the object shows a field; a null is something that somebody wrote."""
+        above = get(self._obj, ("spec", *keys[:-1]))
+        return isinstance(above, Mapping) and keys[-1] in above
 
 
 def _translated(keys: Segments, spec: Any) -> Segments | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from api import OGX_KIND, OLD_VERSION, VERSION, VERSIONS
+from api import ANNOTATIONS, OGX_KIND, OLD_VERSION, VERSION, VERSIONS
 from api.conversion import convert, hidden_paths
 from api.errors import FieldWarning
 from configs.yaml_reader import dump_all
@@ -120,5 +120,5 @@ def _say_hidden(obj: Json, version: str, prefix: str) -> None:
 def _kept(path: str, version: str) -> FieldWarning:
     other = OLD_VERSION if version == VERSION else VERSION
     return FieldWarning(
-        path, f"is not in {version}; it is kept in the annotation llamastack.io/{other}-fields"
+        path, f"is not in {version}; it is kept in the annotation {ANNOTATIONS[other]}"
     )

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from api import ANNOTATIONS
 from api.json_text import deep_json
 from api.v1alpha2.references import config_map_refs, secret_refs
 from api.validation import validate
-from api.webhook import HIDDEN_FIELDS
 from controller.llamastack.planning.plan import make_plan
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _intent(obj: Mapping[str, Any]) -> bytes:
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     if not isinstance(annotations, Mapping):
         annotations = {}
-    hidden = [annotations.get(name) for name in HIDDEN_FIELDS]
+    hidden = [annotations.get(name) for name in ANNOTATIONS.values()]
     content = [obj.get("apiVersion"), obj.get("spec"), hidden]
     try:
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 import api
-from api.conversion import ANNOTATIONS, convert
+from api import ANNOTATIONS
+from api.conversion import convert
 from api.json_text import deep_json
 
 if TYPE_CHECKING:

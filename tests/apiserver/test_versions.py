@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from api import OLD_VERSION, VERSION
+from api import ANNOTATIONS, OLD_VERSION, VERSION
 from api.conditions import condition
-from api.conversion import ANNOTATIONS
 from hack.cluster.plane import ControlPlane
 from tests.support.apicase import SECRET, resource
 from tests.support.crdplane import APPLY, MERGE

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from api import VERSION
 from api.conversion import convert
-from api.conversion.paths import path_in_v1alpha1
+from api.conversion.paths import WrittenPaths
 from api.v1alpha2 import LlamaStackDistribution, parse
 from api.v1alpha2.references import CONFIG_KEY
 from configs.distributions import Distributions
@@ -108,7 +108,7 @@ class Sample:
 
     def path(self, path: str) -> str:
         """A path of the version that is stored, as the sample's author reads it."""
-        return path if self.version == VERSION else path_in_v1alpha1(path, self.resource)
+        return path if self.version == VERSION else WrittenPaths(self.resource).path(path)
 
     def generated(self) -> Generated:
         """What the engine makes of it."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api import GROUP, OLD_VERSION
 from api.conversion import convert
-from api.conversion.paths import text_in_v1alpha1
+from api.conversion.paths import WrittenPaths
 from informers.transforms import drop_noise
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def in_version_of_author(status: dict[str, Any], obj: Object) -> dict[str, Any]:
     """A status whose conditions name fields as the author of the resource wrote them."""
     if not writes_v1alpha1(obj):
         return status
-    view = view_of(obj)
+    paths = WrittenPaths(view_of(obj))
     conditions = [
-        {**condition, "message": text_in_v1alpha1(condition["message"], view)}
+        {**condition, "message": paths.text(condition["message"])}
         for condition in status.get("conditions", ())
     ]
     return {**status, "conditions": conditions} if conditions else status
@@ -50,7 +50,7 @@ def in_version_of_author(status: dict[str, Any], obj: Object) -> dict[str, Any]:
 
 def note_to_author(note: str, obj: Object) -> str:
     """The note of an Event, likewise."""
-    return text_in_v1alpha1(note, view_of(obj)) if note and writes_v1alpha1(obj) else note
+    return WrittenPaths(view_of(obj)).text(note) if note and writes_v1alpha1(obj) else note
 
 
 def writes_v1alpha1(obj: Object) -> bool:

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from api import OLD_VERSION, VERSION
-from api.conversion import ANNOTATIONS, convert, hidden_paths
+from api import ANNOTATIONS, OLD_VERSION, VERSION
+from api.conversion import convert, hidden_paths
 from api.conversion.spec import MOVES
 from api.validation import validate
 from configs.yaml_reader import load

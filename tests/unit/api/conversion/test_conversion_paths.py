@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from api import OLD_VERSION
 from api.conversion import convert
-from api.conversion.paths import path_in_v1alpha1, text_in_v1alpha1
+from api.conversion.paths import WrittenPaths
 from api.validation import validate
 from tests.support.apicase import Case, resource
 from tests.support.apicases import BAD
@@ -64,7 +65,7 @@ PATHS = {
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_leads_to_the_field_of_v1alpha1(path: str) -> None:
-    assert path_in_v1alpha1(path, {"spec": {}}) == PATHS[path]
+    assert WrittenPaths({"spec": {}}).path(path) == PATHS[path]
 
 
 def test_where_a_field_has_two_places_it_is_the_one_that_was_used() -> None:
@@ -74,15 +75,15 @@ def test_where_a_field_has_two_places_it_is_the_one_that_was_used() -> None:
     }
     obj = {"spec": {"server": server}}
     providers = "spec.server.providers.inference"
-    assert path_in_v1alpha1("spec.networking.port", obj) == "spec.server.containerSpec.port"
+    assert WrittenPaths(obj).path("spec.networking.port") == "spec.server.containerSpec.port"
     for index, field in enumerate(("config.region", "region")):
         path = f"spec.providers.inference[{index}].settings.region"
-        assert path_in_v1alpha1(path, obj) == f"{providers}[{index}].{field}"
+        assert WrittenPaths(obj).path(path) == f"{providers}[{index}].{field}"
 
 
 def test_paths_inside_a_message_are_led_back_and_words_are_not() -> None:
     text = "cannot be combined with spec.overrideConfig; see spec.workload.storage and the spec."
-    assert text_in_v1alpha1(text, {}) == (
+    assert WrittenPaths({}).text(text) == (
         "cannot be combined with spec.server.userConfig; see spec.server.storage and the spec."
     )
 
@@ -122,7 +123,7 @@ def test_field_that_is_shown_beats_what_is_hidden() -> None:
     metadata = {"annotations": {"llamastack.io/v1alpha2-fields": hidden}}
     shown = {"server": {"storage": {"type": "sqlite"}}}
 
-    path = path_in_v1alpha1("spec.storage.kv.type", {"metadata": metadata, "spec": shown})
+    path = WrittenPaths({"metadata": metadata, "spec": shown}).path("spec.storage.kv.type")
 
     assert path == "spec.server.storage.type"
 
@@ -130,4 +131,19 @@ def test_field_that_is_shown_beats_what_is_hidden() -> None:
 def test_path_of_another_kind_stays_as_it_is() -> None:
     text = "Deployment is invalid: spec.template.spec.containers[0].volumeMounts[2].name: Not found"
 
-    assert text_in_v1alpha1(text, {}) == text
+    assert WrittenPaths({}).text(text) == text
+
+
+def test_the_annotation_is_read_once_however_much_there_is_to_say() -> None:
+    """Read for each finding it took minutes; the bound leaves room for a busy machine."""
+    change = '{"path":["spec","providers","files%d"],"value":1}'
+    annotation = "[" + ",".join(change % number for number in range(3_000)) + "]"
+    obj = {
+        "metadata": {"annotations": {"llamastack.io/v1alpha2-fields": annotation}},
+        "spec": {"server": {"distribution": {"name": "starter"}}},
+    }
+    paths = WrittenPaths(obj)
+    began = time.process_time()
+    found = {paths.path(f"spec.disabled[{number}]") for number in range(5_000)}
+    assert len(found) == 5_000
+    assert time.process_time() - began < 2
