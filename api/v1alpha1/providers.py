@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 
-from api.model import ApiModel, NonEmpty, OpenObject, Polymorphic, kind_of, problem
-from api.v1alpha2 import messages
+from api.model import ApiModel, NonEmpty, OpenObject, Polymorphic
+from api.v1alpha2.normalize import one_or_list
 from api.v1alpha2.providers import Endpoint, Identifier
 from api.v1alpha2.secrets import SecretSource
 
@@ -60,18 +59,9 @@ class Provider(ApiModel):
     """Name of the deployment; required for azure."""
 
 
-def _listed(value: Any) -> Any:
-    """One provider or a list of them → a list."""
-    if isinstance(value, Mapping):
-        return [value]
-    if isinstance(value, list | tuple):
-        return value
-    raise problem("one_or_list", f"{messages.ONE_OR_LIST}, got {kind_of(value)}")
-
-
 ProviderList: TypeAlias = Annotated[
     tuple[Annotated[Provider, Polymorphic("")], ...],
-    BeforeValidator(_listed),
+    BeforeValidator(one_or_list),
     Polymorphic("One object or a list of objects"),
 ]
 

@@ -32,10 +32,18 @@ from api.v1alpha2 import messages
 def provider_list(value: Any, info: ValidationInfo) -> Any:
     """One provider or a list of them → a list; each knows its path."""
     path = f"spec.providers.{to_camel(info.field_name or '')}"
-    if isinstance(value, Mapping):
+    items = one_or_list(value)
+    if items is not value:
         return [_provider(value, path)]
+    return [_provider(item, f"{path}[{index}]") for index, item in enumerate(items)]
+
+
+def one_or_list(value: Any) -> Any:
+    """One object or a list of them → a list; a list is returned as it is."""
+    if isinstance(value, Mapping):
+        return [value]
     if isinstance(value, list | tuple):
-        return [_provider(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return value
     raise problem("one_or_list", f"{messages.ONE_OR_LIST}, got {kind_of(value)}")
 
 
