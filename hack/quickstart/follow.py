@@ -22,6 +22,7 @@ from informers.errors import AlreadyExists, NotFound, ServerError
 from informers.informer import Informer
 from informers.ports import Object, ObjectKey, Resource
 from llamastack_operator.kube.config import Source, connect
+from llamastack_operator.kube.patience import COMMAND_PATIENCE_S
 from llamastack_operator.kube.rest import Client
 
 AGENT = "llamastack-operator-quickstart"
@@ -205,5 +206,7 @@ def _event_lines(events: tuple[Object, ...], name: str) -> list[str]:
 @contextlib.asynccontextmanager
 async def client_of(kubeconfig: str) -> AsyncIterator[Client]:
     """A client that the audit log tells from the operator's."""
-    async with Client(await connect(Source(kubeconfig)), user_agent=AGENT) as client:
+    async with Client(
+        await connect(Source(kubeconfig)), user_agent=AGENT, patience_s=COMMAND_PATIENCE_S
+    ) as client:
         yield client

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from informers.errors import ApiError
 from llamastack_operator.cli.errors import CommandError
 from llamastack_operator.kube.config import KubeConfigError, Source, connect
+from llamastack_operator.kube.patience import COMMAND_PATIENCE_S
 from llamastack_operator.kube.rest import Client
 from llamastack_operator.version import USER_AGENT
 
@@ -33,7 +34,9 @@ async def connected(arguments: argparse.Namespace) -> AsyncIterator[Client]:
     """
     source = Source.find(arguments.kubeconfig, arguments.context, os.environ)
     try:
-        async with Client(await connect(source), user_agent=USER_AGENT) as client:
+        async with Client(
+            await connect(source), user_agent=USER_AGENT, patience_s=COMMAND_PATIENCE_S
+        ) as client:
             yield client
     except (ApiError, KubeConfigError) as error:
         raise ClusterFailed(str(error)) from error

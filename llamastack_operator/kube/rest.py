@@ -34,6 +34,7 @@ from llamastack_operator.http_streams import hang_up
 from llamastack_operator.kube.classify import status_error
 from llamastack_operator.kube.config import KubeConfigError, connector
 from llamastack_operator.kube.listwatch import JSON, ScopedListerWatcher
+from llamastack_operator.kube.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -75,6 +76,8 @@ class Client:
         user_agent: sent with every request; shows up in audit logs.
         metrics: counts requests.
         max_connections: for requests; watches are not limited.
+        patience_s: how long a request may be repeated where the server asks for it with
+            ``Retry-After``; 0 for callers that have a queue to come again.
     """
 
     def __init__(
@@ -84,11 +87,13 @@ class Client:
         user_agent: str,
         metrics: ClientMetrics | None = None,
         max_connections: int = 32,
+        patience_s: float = 0.0,
     ) -> None:
         self.connection = connection
         self._user_agent = user_agent
         self._metrics = metrics or _NoMetrics()
         self._max_connections = max_connections
+        self._patience_s = patience_s
         self._requests: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
 
@@ -132,24 +137,28 @@ class Client:
             body: JSON data, or nothing.
             content_type: of the body; says what kind of patch it is.
             accept: representation asked for.
-            timeout_s: deadline for the request and the whole answer.
+            timeout_s: deadline for one try and its whole answer.
 
         Raises:
             ApiError: a member of the tree in :mod:`informers.errors`.
         """
         data = None if body is None else orjson.dumps(body)
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-        async with self._open(
-            self._requests,
-            method,
-            path,
-            query=query,
-            data=data,
-            content_type=content_type,
-            accept=accept,
-            timeout=timeout,
-        ) as response:
-            answer = await _read_all(response, f"{method} {path}")
+
+        async def exchange() -> bytes:
+            async with self._open(
+                self._requests,
+                method,
+                path,
+                query=query,
+                data=data,
+                content_type=content_type,
+                accept=accept,
+                timeout=timeout,
+            ) as response:
+                return await _read_all(response, f"{method} {path}")
+
+        answer = await patiently(exchange, self._patience_s)
         try:
             return orjson.loads(answer)
         except orjson.JSONDecodeError as error:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from informers.errors import (
     Unauthorized,
 )
 from informers.ports import ObjectKey, Resource
+from llamastack_operator.cli.cluster import ClusterFailed, connected
 from llamastack_operator.kube.config import Source, connect
 from llamastack_operator.kube.rest import Client
 from tests.unit.llamastack_operator.kube.test_kube_config import kubeconfig
@@ -148,6 +150,68 @@ async def test_token_refused_twice_is_the_answer(tmp_path: Path) -> None:
             await client.request("GET", "/x")
 
     assert calls == 2
+
+
+class Early:
+    """Is not ready for the first requests, as while a changed CRD gets its storage anew."""
+
+    def __init__(self, times: int, code: int = 503, *, retry_after: str = "") -> None:
+        self.calls = 0
+        self._times = times
+        self._code = code
+        self._headers = {"Retry-After": retry_after} if retry_after else {}
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.calls += 1
+        if self.calls > self._times:
+            return web.json_response({"ok": await request.text()})
+        status = {"kind": "Status", "message": "apiserver is shutting down", "code": self._code}
+        return web.json_response(status, status=self._code, headers=self._headers)
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+async def test_command_comes_again_when_the_server_asks_for_it(tmp_path: Path, code: int) -> None:
+    early = Early(2, code, retry_after="0")
+    arguments = argparse.Namespace(kubeconfig=str(tmp_path / "config"), context="")
+
+    async with client_of(early.handle, tmp_path), connected(arguments) as client:
+        answer = await client.request("POST", "/x", body={"a": 1})
+
+    assert answer == {"ok": '{"a":1}'}
+    assert early.calls == 3
+
+
+async def test_command_waits_no_longer_than_its_patience(tmp_path: Path) -> None:
+    late = Early(9, retry_after="3600")
+    arguments = argparse.Namespace(kubeconfig=str(tmp_path / "config"), context="")
+
+    with pytest.raises(ClusterFailed, match="shutting down"):
+        async with client_of(late.handle, tmp_path), connected(arguments) as client:
+            await client.request("GET", "/x")
+
+    assert late.calls == 1
+
+
+async def test_command_does_not_repeat_what_the_server_does_not_ask_for(tmp_path: Path) -> None:
+    broken = Early(9)
+    arguments = argparse.Namespace(kubeconfig=str(tmp_path / "config"), context="")
+
+    with pytest.raises(ClusterFailed, match="shutting down"):
+        async with client_of(broken.handle, tmp_path), connected(arguments) as client:
+            await client.request("GET", "/x")
+
+    assert broken.calls == 1
+
+
+async def test_operator_leaves_coming_again_to_its_queue(tmp_path: Path) -> None:
+    early = Early(1, retry_after="1")
+
+    async with client_of(early.handle, tmp_path) as client:
+        with pytest.raises(ServerError) as caught:
+            await client.request("GET", "/x")
+
+    assert caught.value.retry_after == 1
+    assert early.calls == 1
 
 
 async def test_nobody_listening_names_the_reason(tmp_path: Path) -> None:
