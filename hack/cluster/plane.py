@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -255,7 +256,7 @@ class ControlPlane:
         command = [
             str(self._binaries["kubectl"]),
             f"--kubeconfig={self.kubeconfig}",
-            f"--cache-dir={self.directory / 'kubectl-cache'}",
+            f"--cache-dir={self._kubectl_cache}",
             *arguments,
         ]
         shown = " ".join(("kubectl", *arguments))
@@ -272,9 +273,11 @@ class ControlPlane:
         return result.stdout
 
     def wait_for_definitions(self, seconds: float = 25.0) -> None:
-        """Wait until every custom resource is served.
+        """Wait until every custom resource is served, and kubectl does not know better.
 
         ``kubectl wait`` ends with an error when it finds a definition that has no conditions yet.
+        kubectl remembers for hours which resources there are, and looks again only after it has
+        failed once for a short name.
 
         Raises:
             ClusterError: one is not in time.
@@ -288,8 +291,13 @@ class ControlPlane:
                 names = ", ".join(d["metadata"]["name"] for d in waiting)
                 raise ClusterError(f"not established after {seconds:.0f} s: {names}")
             time.sleep(0.05)
+        shutil.rmtree(self._kubectl_cache, ignore_errors=True)
 
     # --- parts -----------------------------------------------------------------------------
+
+    @property
+    def _kubectl_cache(self) -> Path:
+        return self.directory / "kubectl-cache"
 
     @property
     def _policy(self) -> Path:

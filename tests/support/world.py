@@ -101,9 +101,16 @@ class World:
         """Of the collection, or of one object."""
         return "/".join(part for part in (_PATHS[kind].format(self.namespace), name) if part)
 
-    def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _request(
+        self, method: str, path: str, body: Any = None, patience_s: float = 0.0
+    ) -> dict[str, Any]:
         content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        status, answer = self.client.raw(method, path, body, content_type=content_type)
+        deadline = time.monotonic() + patience_s
+        while True:
+            status, answer = self.client.raw(method, path, body, content_type=content_type)
+            if status < 500 or time.monotonic() > deadline:
+                break
+            time.sleep(_POLL_S)
         assert status < 300, f"{method} {path}: {status} {answer.decode()[:500]}"
         result: dict[str, Any] = json.loads(answer)
         return result
@@ -132,9 +139,19 @@ class World:
         """Create an object."""
         return self._request("POST", self.path(kind), manifest)
 
-    def patch(self, kind: str, name: str, patch: dict[str, Any]) -> dict[str, Any]:
-        """Merge a patch into an object."""
-        return self._request("PATCH", self.path(kind, name), patch)
+    def patch(
+        self, kind: str, name: str, patch: dict[str, Any], *, patience_s: float = 0.0
+    ) -> dict[str, Any]:
+        """Merge a patch into an object.
+
+        Args:
+            kind: of the object.
+            name: of the object.
+            patch: to merge.
+            patience_s: how long to try again where the server fails, as clients do when it has
+                just lost the webhook's replica that it was asking.
+        """
+        return self._request("PATCH", self.path(kind, name), patch, patience_s)
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object."""
