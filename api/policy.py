@@ -67,14 +67,19 @@ def validating_admission_policy(surface: Surface = V1ALPHA2) -> dict[str, Any]:
         "metadata": {"name": name_of(surface)},
         "spec": {
             "failurePolicy": "Fail",
+            # With the API's defaults, because it is compared as a whole: without, whoever applies
+            # the same after somebody else has a conflict with what the API server made of it.
             "matchConstraints": {
                 "matchPolicy": "Exact",
+                "namespaceSelector": {},
+                "objectSelector": {},
                 "resourceRules": [
                     {
                         "apiGroups": [GROUP],
                         "apiVersions": [surface.version],
                         "operations": ["CREATE", "UPDATE"],
                         "resources": [PLURAL],
+                        "scope": "*",
                     }
                 ],
             },

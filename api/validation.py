@@ -91,7 +91,7 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     """The shape is judged in v1alpha1, everything else in the hub version."""
     # Most objects are of the hub version, and a short command pays for every model that is built.
     from api import v1alpha1  # noqa: PLC0415
-    from api.conversion import convert, forgotten_paths  # noqa: PLC0415
+    from api.conversion import convert, forgotten_paths, hidden_paths, is_readable  # noqa: PLC0415
     from api.v1alpha1.parse import idle_fields, shape_errors  # noqa: PLC0415
 
     converted = convert(obj, VERSION)
@@ -101,6 +101,7 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
     shape, annotation = shape_errors(obj), f"metadata.annotations[{ANNOTATIONS[VERSION]}]"
     errors = as_written(found.errors, obj)
     ruled = [warning for warning in found.warnings if warning.message != UNKNOWN]
+    unknown = {warning.path for warning in found.warnings} - {warning.path for warning in ruled}
     warnings = [
         *_unknown(obj, v1alpha1.LlamaStackDistribution, v1alpha1.Spec),
         *idle_fields(obj),
@@ -109,6 +110,12 @@ def _validate_v1alpha1(obj: Mapping[str, Any]) -> Validation:
             FieldWarning(annotation, f"{path}: {messages.NOT_KEPT}")
             for path in forgotten_paths(obj, converted)
         ),
+        *(
+            FieldWarning(annotation, f"{path}: {UNKNOWN}")
+            for path in hidden_paths(obj)
+            if path in unknown
+        ),
+        *([] if is_readable(obj) else [FieldWarning(annotation, messages.NOT_READABLE)]),
     ]
     return Validation(
         found.resource,

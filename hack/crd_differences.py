@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from api.v1alpha1.added import GENERATED, SERVED
+
 Change: TypeAlias = tuple[str, Any, Any]
 """A keyword of the schema, its value in the Go operator's CRD, its value in ours; ``None`` for a
 keyword that is not there. The keyword ``field`` is a whole field."""
@@ -76,20 +78,13 @@ _NO_USER_CONFIG: Final = "!has(self.userConfig) || self.userConfig.configMapName
 DIFFERENCES: Final = (
     # --- added ---
     Difference(
-        (
-            "spec.server.providers",
-            "spec.server.resources",
-            "spec.server.disabled",
-            "spec.server.storage.type",
-            "spec.server.storage.connectionString",
-            "spec.server.externalProviders",
-        ),
+        GENERATED,
         _ADDED,
         "new",
         "the operator generates the server's configuration",
     ),
     Difference(
-        ("spec.server.port", "spec.server.tls"),
+        SERVED,
         _ADDED,
         "new",
         "the server's own port and certificate",

@@ -87,15 +87,23 @@ def forgotten_paths(obj: Mapping[str, Any], converted: Mapping[str, Any]) -> lis
     return [path_of(change.place) for change in unmade(_body(converted), changes)]
 
 
+def is_readable(obj: Mapping[str, Any]) -> bool:
+    """Whether all of what an object keeps in its annotation can be read, if it has one."""
+    text = _annotation(obj, _other(version_of(obj)))
+    return text is None or hidden.is_readable(text)
+
+
 _PARTS: Final = ("spec", "status")
 
 
 def _hidden_in(obj: Mapping[str, Any], version: str) -> list[Change]:
+    return hidden.loads(_annotation(obj, version))
+
+
+def _annotation(obj: Mapping[str, Any], version: str) -> object:
     metadata = obj.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(annotations, Mapping):
-        return []
-    return hidden.loads(annotations.get(ANNOTATIONS[version]))
+    return annotations.get(ANNOTATIONS[version]) if isinstance(annotations, Mapping) else None
 
 
 def _body(obj: Mapping[str, Any]) -> Json:

@@ -72,13 +72,21 @@ def loads(text: object) -> list[Change]:
     Read as strictly as reviews are: half of a surrogate pair, a number that is none, or one that
     no other reader knows, would be in the way of writing the object again.
     """
+    return [change for change in map(_change, _entries(text) or ()) if change is not None]
+
+
+def is_readable(text: object) -> bool:
+    """Whether all of an annotation is changes."""
+    entries = _entries(text)
+    return entries is not None and all(_change(entry) is not None for entry in entries)
+
+
+def _entries(text: object) -> list[Any] | None:
     try:
         entries = orjson.loads(text) if isinstance(text, str) else None
     except orjson.JSONDecodeError:
-        return []
-    if not isinstance(entries, list):
-        return []
-    return [change for change in map(_change, entries) if change is not None]
+        return None
+    return entries if isinstance(entries, list) else None
 
 
 def _change(entry: object) -> Change | None:

@@ -85,4 +85,8 @@ OTHER_NAMESPACE: Final = (
     'names the namespace "{namespace}", which works only if the operator runs with'
     " --allow-cross-namespace-config"
 )
+NOT_READABLE: Final = (
+    "is not what the operator writes there, a list of changes; what of it cannot be read is ignored,"
+    " and what it held is gone"
+)
 NOT_KEPT: Final = "is dropped, because it does not go with the fields that are there now"

@@ -34,7 +34,8 @@ OGX = "ogx"
 DESCRIPTION = """\
 Convert the LlamaStackDistributions in files to another version, without a cluster, and print them
 as one YAML stream. Other objects in the files are passed over. Nothing is lost on the way: what one
-version cannot say is kept in an annotation, and named in a warning on standard error.
+version cannot say is kept in an annotation, and named in a warning on standard error; so is what
+the Go operator's v1alpha1 has no field for.
 
 With --from ogx it reads the OGXServers in the files, and writes a LlamaStackDistribution of the
 same name for each. What has no counterpart is named on standard error, with what to do instead.
@@ -84,6 +85,8 @@ def _convert(entries: Sequence[Entry], version: str) -> None:
     write(dump_all(converted))
     for obj, prefix in zip(converted, _prefixes(entries), strict=True):
         _say_hidden(obj, version, prefix)
+        if version == OLD_VERSION:
+            _say_added(obj, prefix)
 
 
 def _convert_ogx(entries: Sequence[Entry], version: str) -> None:
@@ -115,6 +118,14 @@ def _prefixes(entries: Sequence[Entry]) -> list[str]:
 
 def _say_hidden(obj: Json, version: str, prefix: str) -> None:
     say_warnings([_kept(path, version) for path in hidden_paths(obj)], prefix=prefix)
+
+
+def _say_added(obj: Json, prefix: str) -> None:
+    """What the Go operator will not find in its version."""
+    from api.v1alpha1.added import added_paths  # noqa: PLC0415 -- the other way builds no models
+
+    text = f"is not in the {OLD_VERSION} of the Go operator, which drops it"
+    say_warnings([FieldWarning(path, text) for path in added_paths(obj)], prefix=prefix)
 
 
 def _kept(path: str, version: str) -> FieldWarning:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from api import OLD_VERSION, VERSION
+from api import OLD_VERSION, VERSION, webhook
 from api.conditions import is_true
 from configs.yaml_reader import dump_all
 from controller.llamastack.objects.kinds import LLAMA_STACK
@@ -19,7 +19,7 @@ from informers.ports import ObjectKey
 from llamastack_operator.cli.arguments import add_cluster_arguments
 from llamastack_operator.cli.cluster import connected
 from llamastack_operator.cli.definitions import RESOURCES, documents
-from llamastack_operator.kube.kinds import CRD
+from llamastack_operator.kube.kinds import CRD, WEBHOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Apply the CustomResourceDefinition and the validating admission policies to the cluster, and wait
 until the API server serves the resource. Safe to repeat; this is also how an upgrade is done.
+Without --webhook-url, an admission webhook that an earlier run with it installed is deleted.
 """
 EPILOG = """\
 examples:
@@ -89,7 +90,8 @@ async def _install(arguments: argparse.Namespace) -> None:
 
 def _webhook_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+    whole = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme != "https" or not parts.hostname or whole:
         raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as https://127.0.0.1:9443")
     return text
 
@@ -105,6 +107,8 @@ async def install(client: Client, *, webhook_url: str = "") -> None:
         ApiError: a request failed.
         TimeoutError: it is not served within :data:`ESTABLISHED_WITHIN_S`.
     """
+    if not webhook_url:
+        await _forget_url(client)
     for document in documents(webhook_url):
         resource = RESOURCES[document["kind"]]
         await _redirect(client, resource, document)
@@ -112,6 +116,25 @@ async def install(client: Client, *, webhook_url: str = "") -> None:
         print(f"{resource.kind} {live['metadata']['name']} applied")  # noqa: T201
     await _established(client)
     print(f"{LLAMA_STACK.kind} {LLAMA_STACK.api_version} is served")  # noqa: T201
+
+
+async def _forget_url(client: Client) -> None:
+    """Nobody shall wait for an operator outside of the cluster any more.
+
+    Its webhook would refuse every write as soon as it ends. One that leads to a Service is
+    somebody else's: it comes with the deployed operator.
+
+    Raises:
+        ApiError: a request failed.
+    """
+    key = ObjectKey("", webhook.NAME)
+    try:
+        live = await client.get(WEBHOOK, key)
+    except NotFound:
+        return
+    if any("url" in address for _, address in _addresses(live)):
+        await client.delete(WEBHOOK, key, uid=live["metadata"]["uid"])
+        print(f"{WEBHOOK.kind} {key} deleted: it called an operator outside of the cluster")  # noqa: T201
 
 
 async def _redirect(client: Client, resource: Resource, document: Manifest) -> None:

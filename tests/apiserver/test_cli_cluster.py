@@ -19,7 +19,7 @@ from configs.yaml_reader import load
 from controller.llamastack.objects.kinds import REGISTRY_STATE
 from controller.llamastack.objects.ownership import owner_reference_to
 from hack.cluster.plane import ControlPlane
-from tests.support.world import World, eventually, install, manifest
+from tests.support.world import DEPLOY, SYSTEM, World, eventually, install, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -89,6 +89,34 @@ def test_credentials_that_are_not_accepted(control_plane: ControlPlane, tmp_path
 
     assert result.returncode == 1
     assert "does not accept the credentials" in last_error(result)
+
+
+def test_install_and_deploy_get_along_in_any_order(control_plane: ControlPlane) -> None:
+    """Whoever applies the same after somebody else has no conflict."""
+    flags = f"--kubeconfig={control_plane.kubeconfig}"
+
+    def deploy() -> None:
+        control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "crd"))
+        control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "policy"))
+        control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "webhook"))
+
+    control_plane.kubectl("create", "namespace", SYSTEM)
+    try:
+        for steps in (("install", deploy), (deploy, "install", deploy)):
+            for step in steps:
+                done = step() if callable(step) else run(step, flags)
+                assert done is None or done.returncode == 0, done
+            assert run("uninstall", flags).returncode == 0
+        assert run("install", flags, "--webhook-url=https://127.0.0.1:9443").returncode == 0
+
+        back = run("install", flags)
+
+        gone = "ValidatingWebhookConfiguration llamastackdistributions.llamastack.io deleted: it"
+        assert gone in back.stdout, "nobody could write otherwise once that operator has ended"
+        deploy()
+        assert "was not there" not in run("uninstall", flags).stdout
+    finally:
+        control_plane.kubectl("delete", "namespace", SYSTEM, "--wait=false")
 
 
 def test_missing_crd_says_how_to_install_it(control_plane: ControlPlane) -> None:

@@ -25,7 +25,8 @@ from hack.root import ROOT
 from llamastack_operator.cli.inventory import OLD
 from tests.support.go_cases import PORTS, resource, spec
 from tests.support.go_definition import go_definition
-from tests.support.world import eventually
+from tests.support.webhooked import HOOKS
+from tests.support.world import SYSTEM, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -52,10 +53,10 @@ def plane(binaries: Mapping[str, Path]) -> Iterator[ControlPlane]:
         yield made
 
 
-def commands() -> list[str]:
-    """Of the first step back."""
+def commands(step: int) -> list[str]:
+    """Of one step back."""
     section = PAGE.partition("## The way back")[2]
-    found = re.search(r"^1\. .*?```sh\n(.*?)```", section, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^{step}\. .*?```sh\n(.*?)```", section, re.DOTALL | re.MULTILINE)
     assert found is not None
     return [line.strip() for line in found.group(1).splitlines() if line.strip()]
 
@@ -75,8 +76,13 @@ def test_resources_outlive_the_version_that_goes(plane: ControlPlane) -> None:
         plane.client.create(OLD.path(namespace="default"), old)
     before = plane.client.get(DEFINITION)["status"]["storedVersions"]
 
-    steps = commands()
+    steps = commands(1)
     for command in steps:
+        run(plane, command)
+    plane.kubectl("create", "namespace", SYSTEM)
+    for part in ("policy", "webhook"):
+        plane.kubectl("apply", "--server-side", "-k", f"deploy/{part}")
+    for command in commands(3):
         run(plane, command)
     plane.kubectl(
         "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(go_definition())
@@ -87,6 +93,7 @@ def test_resources_outlive_the_version_that_goes(plane: ControlPlane) -> None:
     # For a moment the API server answers 429.
     eventually("the definition is in force", lambda: plane.client.exists(path))
     live = plane.client.get(path)["items"]
+    assert plane.client.get(HOOKS)["items"] == [], "every write would wait for its operator"
     assert len(steps) == 3
     assert before == ["v1alpha2"]
     assert after["status"]["storedVersions"] == ["v1alpha1"]

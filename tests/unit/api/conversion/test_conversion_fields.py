@@ -589,3 +589,21 @@ def test_an_unknown_version_is_an_error(version: Any) -> None:
         convert({"apiVersion": version}, VERSION)
     with pytest.raises(ValueError, match="version: must be one of"):
         convert(old({}), "v1")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rubbish", "is not what the operator writes there"),
+        ('{"path": ["spec"]}', "is not what the operator writes there"),
+        ('[{"path": 1}]', "is not what the operator writes there"),
+        ('[{"path": ["spec", "nosuch"], "value": 1}]', "spec.nosuch: is not known and has no"),
+    ],
+)
+def test_annotation_that_holds_nothing_is_warned_of(text: str, said: str) -> None:
+    obj = old({"server": {"distribution": {"name": "starter"}}}, v1alpha2=text)
+
+    (warning,) = validate(obj).warnings
+
+    assert warning.path == "metadata.annotations[llamastack.io/v1alpha2-fields]"
+    assert warning.message.startswith(said)

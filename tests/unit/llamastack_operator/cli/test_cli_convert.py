@@ -68,6 +68,17 @@ def test_what_the_other_version_cannot_say_is_named(
     assert load_all(capsys.readouterr().out) == load_all(text)
 
 
+def test_what_the_go_operator_drops_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = NEW + "  providers: {inference: {provider: ollama, endpoint: 'http://o:11434'}}\n"
+    assert main(["convert", "-f", write(tmp_path / "a.yaml", text), "--to", "v1alpha1"]) == 0
+    assert capsys.readouterr().err == (
+        "warning: spec.server.providers: is not in the v1alpha1 of the Go operator,"
+        " which drops it\n"
+    )
+
+
 def test_thousands_of_objects_are_converted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
