@@ -22,8 +22,9 @@ How it is written:
 - Sections are gone through in a fixed order: maps have none, and the same object must get the same
   answer twice.
 - Indices come from two-variable comprehensions: Kubernetes 1.33 and later.
-- An update that leaves the spec alone is not looked at, nor is an object that is being deleted:
-  labels, finalizers and deletions always get through.
+- An update that leaves alone what the rules are about is not looked at, nor is an object that is
+  being deleted: labels, finalizers and deletions always get through, and what was stored before a
+  rule was there does not stand in the way of another change.
 """
 
 from __future__ import annotations
@@ -84,10 +85,7 @@ def validating_admission_policy(surface: Surface = V1ALPHA2) -> dict[str, Any]:
                 ],
             },
             "matchConditions": [
-                {
-                    "name": "spec-changed",
-                    "expression": "oldObject == null || object.spec != oldObject.spec",
-                },
+                {"name": "judged-changed", "expression": _changed(surface)},
                 {
                     "name": "not-being-deleted",
                     "expression": "!has(object.metadata.deletionTimestamp)",
@@ -112,6 +110,19 @@ def validating_admission_policy(surface: Surface = V1ALPHA2) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _changed(surface: Surface) -> str:
+    """Whether a write creates an object, or changes a node that a rule is about."""
+    parents = surface.root.split(".")[1:]
+    found = ["oldObject == null"]
+    for node in surface.judged:
+        steps = [*parents, *node.split(".")]
+        new, old = (
+            f"{obj}.spec.?" + ".?".join(steps) + ".orValue(null)" for obj in ("object", "oldObject")
+        )
+        found.append(f"{new} != {old}")
+    return " || ".join(found)
 
 
 def validating_admission_policy_binding(surface: Surface = V1ALPHA2) -> dict[str, Any]:

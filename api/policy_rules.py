@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from api import OLD_VERSION, VERSION
+from api import ANNOTATIONS, OLD_VERSION, VERSION
 from api.policy_cel import (
     SEPARATOR,
     each,
@@ -41,6 +41,8 @@ class Surface:
         secrets: field of a provider with further Secrets; empty if there is none.
         selectors: fields of a provider that are a Secret each.
         named_settings: whether some settings are fields of a provider.
+        hidden: annotation in which settings may be that this version has no field for; empty if
+            there is none.
     """
 
     version: str
@@ -50,6 +52,13 @@ class Surface:
     secrets: str
     selectors: tuple[str, ...]
     named_settings: tuple[str, ...]
+    hidden: str = ""
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The nodes below the root that the rules are about."""
+        exposed = ("networking.expose",) if not self.hidden else ()
+        return ("providers", "resources", "disabled", "externalProviders", *exposed)
 
     def at(self, field: str) -> str:
         """A node below the root, in CEL."""
@@ -73,6 +82,7 @@ V1ALPHA1: Final = Surface(
     secrets="",
     selectors=("apiKey", "host"),
     named_settings=("region", "deploymentName"),
+    hidden=ANNOTATIONS[VERSION],
 )
 
 
@@ -299,6 +309,10 @@ def _required_setting(
         path = f".{names[0]}"
     else:
         path = f".{surface.settings}.{names[0]}"
+    if surface.hidden:
+        # There may be a Secret with it; the webhook reads what the annotation holds.
+        annotations = "object.metadata.annotations"
+        present.append(f"(has({annotations}) && '{surface.hidden}' in {annotations})")
     return f"x.type == '{provider}' && !({' || '.join(present)})", message(path, text)
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from api import ANNOTATIONS, GROUP, OLD_VERSION, VERSION
 from api.errors import FieldError, FieldWarning, Finding
+from api.limits import MOST_VALUES, is_oversized
 from api.model import ApiModel
 from api.unknown import UNKNOWN, unknown_fields
 from api.v1alpha2 import messages
@@ -53,6 +54,9 @@ def validate(obj: Mapping[str, Any]) -> Validation:
         The resource in the hub version, and findings at the paths of the version that the object
         is written in.
     """
+    if _is_oversized(obj):
+        text = messages.TOO_MANY_VALUES.format(most=MOST_VALUES)
+        return Validation(None, (FieldError("spec", text),), ())
     if _is_v1alpha1(obj):
         return _validate_v1alpha1(obj)
     return _validate(obj)
@@ -65,6 +69,10 @@ def as_written(findings: Iterable[F], obj: Mapping[str, Any]) -> tuple[F, ...]:
     from api.conversion.paths import WrittenPaths  # noqa: PLC0415 -- see _validate_v1alpha1
 
     return tuple(map(WrittenPaths(obj).finding, findings))
+
+
+def _is_oversized(obj: object) -> bool:
+    return isinstance(obj, Mapping) and is_oversized(obj.get("spec"))
 
 
 def _is_v1alpha1(obj: object) -> bool:

@@ -45,6 +45,10 @@ MAX_TRIES: Final = 64
 """How many groups of changes are tried when not all of them fit. Each costs a conversion, and a
 forged annotation may hold thousands that do not."""
 
+MAX_WORK: Final = 2_000_000
+"""Bytes of JSON that are converted for all tries together: large objects get fewer of them. About
+a second; the API server waits for ten."""
+
 LONGEST_PATH: Final = 64
 """Steps of a path that is read. Ours have ten: what is deeper goes over as a whole."""
 
@@ -114,20 +118,33 @@ def restore(visible: Json, changes: Sequence[Change], back: Convert) -> Json:
     """
     if not changes:
         return visible
-    return _Restoring(back(visible), back).restored(visible, changes)
+    size = sum(len(_text({"": change.value})) for change in changes if change.value is not ABSENT)
+    return _Restoring(back(visible), back, size).restored(visible, changes)
+
+
+def _text(body: Json) -> bytes | str:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:  # deeper than it goes
+        return deep_json(body)
 
 
 class _Restoring:
-    def __init__(self, shown: Json, back: Convert) -> None:
+    """One restoration, with what it may still take."""
+
+    def __init__(self, shown: Json, back: Convert, more: int) -> None:
         self._shown = shown
         self._back = back
         self._tries = MAX_TRIES
+        self._size = len(_text(shown)) + more
+        self._work = MAX_WORK
 
     def restored(self, body: Json, changes: Sequence[Change]) -> Json:
         """Try all of them together, then halves: most edits spoil one or two."""
-        if not self._tries:
+        if not self._tries or self._work <= 0:
             return body
         self._tries -= 1
+        self._work -= self._size
         try:
             result: Json = changed(body, changes)
         except NoSuchPlace:

@@ -85,8 +85,9 @@ OTHER_NAMESPACE: Final = (
     'names the namespace "{namespace}", which works only if the operator runs with'
     " --allow-cross-namespace-config"
 )
+TOO_MANY_VALUES: Final = "has more than {most} values, which nobody looks at"
 NOT_READABLE: Final = (
-    "is not what the operator writes there, a list of changes; what of it cannot be read is ignored,"
-    " and what it held is gone"
+    "is not what the operator writes there, a list of changes; what of it cannot be read is"
+    " ignored, and what it held is gone"
 )
 NOT_KEPT: Final = "is dropped, because it does not go with the fields that are there now"

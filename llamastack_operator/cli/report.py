@@ -13,6 +13,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from api.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -28,9 +30,7 @@ MAX_FINDINGS = 100
 def one_line(text: str) -> str:
     """The text without anything but printable characters, cut if it is long."""
     cut = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 3]}..."
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+    return printable(cut)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

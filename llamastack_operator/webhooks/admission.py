@@ -12,9 +12,11 @@ know to be wrong, such as the rule of a newer operator, must not stand in the wa
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -82,19 +84,42 @@ def judge(obj: Mapping[str, Any], distributions: Distributions | None) -> Judgem
 
 
 def introduced(new: Sequence[FieldError], old: Sequence[FieldError]) -> tuple[FieldError, ...]:
-    """The errors that a write brings: those that were there before have the same path and text."""
-    before = {(error.path, error.message) for error in old}
-    return tuple(error for error in new if (error.path, error.message) not in before)
+    """The errors that a write brings.
+
+    Not those that were there before, wherever in its list an item is now: who puts one before it
+    does not touch it. Of errors that read alike but for the place, there must be as many.
+    """
+    before = Counter(map(_without_places, old))
+    exact = {(error.path, error.message) for error in old}
+    before.subtract(_without_places(e) for e in new if (e.path, e.message) in exact)
+    brought = []
+    for error in new:
+        if (error.path, error.message) in exact:
+            continue
+        alike = _without_places(error)
+        if before[alike] > 0:
+            before[alike] -= 1
+        else:
+            brought.append(error)
+    return tuple(brought)
+
+
+_PLACE: Final = re.compile(r"\[\d+\]")
+
+
+def _without_places(error: FieldError) -> tuple[str, str]:
+    return _PLACE.sub("[]", error.path), _PLACE.sub("[]", error.message)
 
 
 def changed_references(new: Judgement, old: Judgement) -> Judgement:
-    """The new judgement with only those references that the old one had not."""
-    secrets, config_maps = set(old.secrets), set(old.config_maps)
+    """The new judgement with only those references that the old one had nowhere."""
+    secrets = {replace(reference, path="") for reference in old.secrets}
+    config_maps = {replace(reference, path="") for reference in old.config_maps}
     return Judgement(
         errors=new.errors,
         warnings=new.warnings,
-        secrets=tuple(r for r in new.secrets if r not in secrets),
-        config_maps=tuple(r for r in new.config_maps if r not in config_maps),
+        secrets=tuple(r for r in new.secrets if replace(r, path="") not in secrets),
+        config_maps=tuple(r for r in new.config_maps if replace(r, path="") not in config_maps),
     )
 
 

@@ -10,6 +10,7 @@ status 200, as the two APIs want it: the API server shows it to whoever asked fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 import api
-from api import ANNOTATIONS
+from api import VERSION
 from api.conversion import convert
-from api.json_text import deep_json
+from api.json_text import deep_json, deep_loads
+from api.printable import printable
+from llamastack_operator.webhooks.oversize import UNWRITABLE, fitted, is_unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,21 +41,11 @@ MOST_TEXT: Final = 4096
 MOST_WARNING: Final = 256
 """Characters of a warning; the API server cuts all of them off beyond 4096 together."""
 
-MOST_PARTS: Final = 1_000_000
+MOST_PARTS: Final = 2_000_000
 """Values in one review, as far as that can be told before it is read. ``[{},{},…`` takes twenty
-times as much memory as it has bytes; a thousand resources have two hundred thousand values."""
-
-MOST_OF_ANNOTATIONS: Final = 256 << 10
-"""Bytes of the annotations of an object, names and values; the API server's own limit, which it
-also applies to what a conversion answers."""
-
-CUT: Final = "too large for an annotation"
-"""In place of fields that this version cannot say, and that no annotation has room for."""
-
-_UNWRITABLE: Final = (
-    "what this version has no fields for is too large for an annotation, so the object can be read "
-    "but not written in it; write it in the other version"
-)
+times as much memory as it has bytes; a thousand resources have two hundred thousand values. An
+object that etcd takes has less than a million, and a review of an update has two objects: what
+could be created can be changed."""
 
 _INVALID: Final = 422
 
@@ -109,38 +102,13 @@ def conversions(request: ConversionRequest) -> Iterator[dict[str, Any]]:
     for number, obj in enumerate(request.objects):
         if not isinstance(obj, Mapping):
             raise CannotConvert(f"object {number} is not an object")
-        if _is_cut(obj):
-            raise CannotConvert(f"{_name(obj)}: {_UNWRITABLE}")
+        version = _version(request.desired)
+        if version == VERSION and is_unwritable(obj):
+            raise CannotConvert(f"{_name(obj)}: {UNWRITABLE}")
         try:
-            yield _cut(convert(obj, _version(request.desired)))
+            yield fitted(convert(obj, version), version)
         except ValueError as error:
             raise CannotConvert(f"{_name(obj)}: {error}") from error
-
-
-def _cut(obj: dict[str, Any]) -> dict[str, Any]:
-    """An object that can be read, if its annotations are more than the API server takes.
-
-    Otherwise nobody could read any list with that object in it. It can then only be written in the
-    version that it came from, and says so.
-    """
-    annotations = _annotations(obj)
-    size = sum(len(str(part).encode()) for item in annotations.items() for part in item)
-    ours = annotations.keys() & set(ANNOTATIONS.values())
-    if size <= MOST_OF_ANNOTATIONS or not ours:
-        return obj
-    cut = {**annotations, **dict.fromkeys(ours, CUT)}
-    return {**obj, "metadata": {**obj["metadata"], "annotations": cut}}
-
-
-def _is_cut(obj: Mapping[str, Any]) -> bool:
-    annotations = _annotations(obj)
-    return any(annotations.get(name) == CUT for name in ANNOTATIONS.values())
-
-
-def _annotations(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = obj.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    return annotations if isinstance(annotations, Mapping) else {}
 
 
 def conversion_answer(uid: str, converted: Sequence[Mapping[str, Any]]) -> bytes:
@@ -224,7 +192,7 @@ def admission_answer(uid: str, verdict: Verdict) -> bytes:
         }
     if verdict.warnings:
         texts = _limited(verdict.warnings, "warnings")
-        response["warnings"] = [_shortened(" ".join(text.split())) for text in texts]
+        response["warnings"] = [_shortened(printable(" ".join(text.split()))) for text in texts]
     return _answer(ADMISSION, "AdmissionReview", response)
 
 
@@ -250,12 +218,9 @@ def bounded(text: str, most: int) -> str:
 
 
 def _request(body: bytes, api_version: str, kind: str) -> Mapping[str, Any]:
-    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_PARTS:
+    if _parts(body) > MOST_PARTS and _parts(_TEXT.sub(b"", body)) > MOST_PARTS:
         raise MalformedReview(f"the review has more than {MOST_PARTS} values")
-    try:
-        review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedReview("the body is not JSON") from error
+    review = _decoded(body)
     if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (
         api_version,
         kind,
@@ -265,6 +230,25 @@ def _request(body: bytes, api_version: str, kind: str) -> Mapping[str, Any]:
     if not isinstance(request, dict):
         raise MalformedReview("the review has no request")
     return request
+
+
+_TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+"""In JSON; what is inside is no value of its own."""
+
+
+def _parts(body: bytes) -> int:
+    """At least as many as there are values in JSON."""
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:
+            return deep_loads(body)  # deeper than it goes
+        except ValueError:
+            raise MalformedReview("the body is not JSON") from error
 
 
 def _text(request: Mapping[str, Any], name: str) -> str:

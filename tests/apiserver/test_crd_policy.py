@@ -126,10 +126,10 @@ def test_policy_cuts_an_answer_that_would_be_dropped(policy: ControlPlane) -> No
     assert message.endswith("…")
 
 
-def test_policy_lets_updates_pass_that_leave_the_spec_alone(
+def test_policy_lets_updates_pass_that_leave_alone_what_it_judges(
     policy: ControlPlane, namespace: str
 ) -> None:
-    """An object from before the policy: labels, finalizers, deletion must work."""
+    """An object from before the policy: other fields, labels, finalizers, deletion must work."""
     binding = documents()[1]
     obj = resource(providers={"inference": "vllm"})
     obj["metadata"]["finalizers"] = ["example.com/test"]
@@ -141,10 +141,10 @@ def test_policy_lets_updates_pass_that_leave_the_spec_alone(
     until(lambda: answer(policy, resource(providers={"inference": "vllm"}))[0] == 422)
 
     policy.client.request("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE)
+    replicas, other = {"workload": {"replicas": 2}}, {"providers": {"inference": "other"}}
+    policy.client.request("PATCH", path, {"spec": replicas}, content_type=MERGE)
     with pytest.raises(ApiFailure, match="must be an object or a list of objects"):
-        policy.client.request(
-            "PATCH", path, {"spec": {"workload": {"replicas": 2}}}, content_type=MERGE
-        )
+        policy.client.request("PATCH", path, {"spec": other}, content_type=MERGE)
     policy.client.delete(path)
     policy.client.request("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
 

@@ -238,6 +238,38 @@ def _secret(hooked: Webhooked, namespace: str) -> None:
     hooked.plane.client.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
 
 
+def test_setting_that_v1alpha1_cannot_say_is_not_missed_there(
+    hooked: Webhooked, two: Two, kwok_namespace: str
+) -> None:
+    _secret(hooked, kwok_namespace)
+    region = {"provider": "bedrock", "secretRefs": {"region": SECRET}}
+    two.create(resource(providers={"inference": region}))
+
+    code, answered = two.patch(OLD_VERSION, {"spec": {"replicas": 2}})
+
+    assert code == 200, answered
+    assert two.spec()["providers"]["inference"] == region
+
+
+def test_object_without_room_for_an_annotation_is_in_nobodys_way(
+    hooked: Webhooked, two: Two, kwok_namespace: str
+) -> None:
+    """It has as many annotations as the API server takes, and a field that v1alpha1 has not."""
+    obj = resource(networking={"expose": {"hostname": "a.example"}})
+    obj["metadata"] |= {"annotations": {"full": "x" * ((256 << 10) - 4)}}
+    two.create(obj)
+
+    listed = hooked.plane.client.get(collection(OLD_VERSION, kwok_namespace))["items"]
+    code, answered = two.patch(OLD_VERSION, {"spec": {"replicas": 2}})
+    written, _ = two.patch(VERSION, {"spec": {"workload": {"replicas": 2}}})
+    hooked.plane.client.delete(f"{collection(VERSION, kwok_namespace)}/demo")
+
+    assert listed[0]["metadata"]["labels"] == {HIDDEN: "too-large"}
+    assert code >= 400
+    assert "write it in the other version" in answered["message"]
+    assert written == 200
+
+
 @pytest.mark.parametrize("version", [OLD_VERSION, VERSION])
 def test_explain_knows_the_fields_of_a_version(hooked: Webhooked, version: str) -> None:
     path = "llsd.spec.server.providers" if version == OLD_VERSION else "llsd.spec.providers"

@@ -176,6 +176,24 @@ def test_error_with_another_text_at_the_same_field_is_a_new_one() -> None:
     assert introduced((A,), (replace(A, message="is wrong in another way"),)) == (A,)
 
 
+def test_error_that_moved_with_its_item_is_none_of_the_write() -> None:
+    first, second = (FieldError(f"spec.l[{i}].a", f"also at spec.l[{i}]") for i in (0, 1))
+    assert introduced((second,), (first,)) == ()
+    assert introduced((first, second), (first,)) == (second,)
+    assert introduced((first, second), (second, first)) == ()
+
+
+def test_reference_that_moved_with_its_item_is_not_looked_up() -> None:
+    one, other = (
+        {**with_key(name)["providers"]["inference"], "id": name} for name in ("kept", "new")
+    )
+    before, after = (
+        judge(resource(**{**with_key("s"), "providers": {"inference": found}}), DISTRIBUTIONS)
+        for found in ([one], [other, one])
+    )
+    assert [ref.name for ref in changed_references(after, before).secrets] == ["new"]
+
+
 def test_only_references_that_changed_are_looked_up() -> None:
     before = judge(resource(**with_key("s")), DISTRIBUTIONS)
     after = judge(resource(**with_key("s"), overrideConfig={"configMapName": "c"}), DISTRIBUTIONS)

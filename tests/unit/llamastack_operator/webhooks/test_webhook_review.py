@@ -14,9 +14,9 @@ import pytest
 from api.conversion import convert
 from api.errors import FieldError, FieldWarning
 from api.json_text import deep_json
+from llamastack_operator.webhooks.oversize import LABEL, MOST_OF_ANNOTATIONS, TOO_LARGE
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
-    MOST_OF_ANNOTATIONS,
     MOST_PARTS,
     MOST_TEXT,
     MOST_WARNING,
@@ -281,3 +281,51 @@ def test_what_no_annotation_has_room_for_can_be_read_and_not_written() -> None:
     )
     with pytest.raises(CannotConvert, match="too large for an annotation"):
         list(conversions(request))
+
+
+def test_view_of_an_object_with_full_annotations_can_be_listed() -> None:
+    """The API server takes 256 KiB of them, and what is in an object is its author's."""
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    obj["metadata"]["annotations"] = {"full": "x" * (MOST_OF_ANNOTATIONS - len("full"))}
+    obj["spec"]["networking"] = {"expose": {"hostname": "a.example"}}
+    view = _there(obj, "v1alpha1")
+    assert view["metadata"]["annotations"] == obj["metadata"]["annotations"]
+    assert view["metadata"]["labels"] == {LABEL: TOO_LARGE}
+
+
+def test_what_is_stored_is_never_cut() -> None:
+    """What does not fit had no effect: a later variable of the same name wins."""
+    obj = reviews.resource() | {"apiVersion": OLD}
+    env = [{"name": "A", "value": "x" * MOST_OF_ANNOTATIONS}, {"name": "A", "value": "b"}]
+    obj["spec"] = {"server": {"distribution": {"name": "s"}, "containerSpec": {"env": env}}}
+    stored = _there(obj, "v1alpha2")
+    assert stored["spec"]["workload"]["overrides"]["env"] == [env[1]]
+    assert not set(stored["metadata"]) & {"annotations", "labels"} or LABEL not in str(stored)
+    assert _there(stored, "v1alpha1")["spec"]["server"]["containerSpec"]["env"] == [env[1]]
+
+
+def test_label_in_a_stored_object_is_in_nobodys_way() -> None:
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    obj["metadata"]["labels"] = {LABEL: TOO_LARGE}
+    assert _there(obj, "v1alpha1")["apiVersion"] == OLD
+
+
+def test_commas_in_a_text_are_no_values() -> None:
+    obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
+    obj["metadata"]["annotations"] = {"a": ',[{\\"' * (MOST_PARTS // 2)}
+    assert read_conversion(reviews.conversion(obj, to=OLD)).objects == (obj,)
+
+
+def test_review_that_is_deeper_than_decoders_go_is_read() -> None:
+    deep: Any = 1
+    for _ in range(3000):
+        deep = [deep]
+    review = {**GOOD, "request": {**GOOD["request"], "objects": [{"a": deep, "b": "]"}]}}
+    (found,) = read_conversion(deep_json(review).encode()).objects
+    assert deep_json(found) == deep_json({"a": deep, "b": "]"})
+
+
+def test_warning_has_no_character_that_a_header_cannot_have() -> None:
+    verdict = Verdict((), (FieldWarning("spec.end\x1bpoint\x7f", "is not known"),))
+    (warning,) = response(admission_answer("u", verdict))["warnings"]
+    assert warning == "spec.end\\x1bpoint\\x7f: is not known"
