@@ -313,7 +313,11 @@ def _required_setting(
         # There may be a Secret with it; the webhook reads what the annotation holds.
         annotations = "object.metadata.annotations"
         present.append(f"(has({annotations}) && '{surface.hidden}' in {annotations})")
-    return f"x.type == '{provider}' && !({' || '.join(present)})", message(path, text)
+    # Of settings that are no object something else is said.
+    settings = f"x.value.{surface.settings}"
+    readable = f"(!{has('x.value', surface.settings)} || type({settings}) == map)"
+    missing = f"x.type == '{provider}' && {readable} && !({' || '.join(present)})"
+    return missing, message(path, text)
 
 
 EXPOSE: Final = PolicyRule(

@@ -122,7 +122,9 @@ class Run:
         attempt()
         for name, cr in self._reconciled().items():
             self.reasons[condition(cr, "Ready").get("reason", "")] += 1
-            for problem in problems_of_status(cr, self._written[name]):
+            # Who wrote it back unchanged, which we do in both versions, is its author, too.
+            views = [self._hooked.get(name, NAMESPACE, version) for version in VERSIONS]
+            for problem in problems_of_status(cr, views):
                 self._keep(problem, self._written[name])
         self._clear()
 
@@ -285,7 +287,7 @@ def problems_of_refusal(code: int, answer: Json, obj: Json) -> Iterator[str]:
         yield problem
 
 
-def problems_of_status(cr: Json, written: Json) -> Iterator[str]:
+def problems_of_status(cr: Json, views: list[Json]) -> Iterator[str]:
     """What the operator left unsaid of a resource, or said of what is not in it."""
     for kind in ("Ready", "ConfigGenerated", "SecretsResolved"):
         if condition(cr, kind).get("observedGeneration") != cr["metadata"]["generation"]:
@@ -294,13 +296,13 @@ def problems_of_status(cr: Json, written: Json) -> Iterator[str]:
     if ready.get("reason") in ON_THE_WAY:
         return
     message = str(ready.get("message"))
-    if REFUSED_CHILD.match(message):
+    if REFUSED_CHILD.match(message):  # a child other than the Deployment
         return
     paths = paths_of_text(message)
     if not paths:
         yield f"no path in the status: {ready.get('reason')}: {message}"
     for path in paths:
-        if not is_known(path, written):
+        if not any(is_known(path, view) for view in views):
             yield f"{path} is not in it, says the status: {message}"
 
 

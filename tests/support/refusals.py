@@ -57,6 +57,8 @@ def _leads(path: str, node: Any) -> bool:
         if item is None or int(item[1]) >= len(node):
             return False
         return _leads(path[item.end() :], node[int(item[1])])
+    if node is None:
+        return True  # as if it were not there: all of it is missing
     if not isinstance(node, Mapping):
         return False
     # Keys of maps have dots, and stand in the path as they are, or in brackets.

@@ -65,10 +65,12 @@ class Failure:
     Attributes:
         error: one of ``STEP_ERRORS``.
         kind: of the child.
+        origin: field of the resource that it is about, if the child was refused for one.
     """
 
     error: Exception
     kind: str
+    origin: str = ""
 
 
 def failed(outcome: Outcome, failure: Failure) -> Outcome:
@@ -95,5 +97,6 @@ def failed(outcome: Outcome, failure: Failure) -> Outcome:
             found = replace(outcome, error=error)
     # What a retry may fix says nothing yet of the volume, or of another child.
     kind = failure.kind if permanent else ""
-    problem = Problem(reason, str(error), permanent, kind, beside=outcome.is_written)
+    text = f"{failure.origin}: {error}" if permanent and failure.origin else str(error)
+    problem = Problem(reason, text, permanent, kind, beside=outcome.is_written)
     return replace(found, problem=problem)

@@ -24,6 +24,7 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.render import deployment, names
 from controller.llamastack.render.inputs import Mounts
+from controller.llamastack.render.origins import origin_of
 from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.outcome import STEP_ERRORS, Failure, Outcome, failed
 from controller.runtime.concurrency import gather_settled, unwrap
@@ -106,12 +107,14 @@ class ChildrenStep:
             claim.live if claim else None,
         )
         # Both before either is looked at: even a bug in one keeps nobody from the other.
-        first = await _settled(self._rendered(inputs, [deployment.render(inputs, mounts)]))
+        wanted = deployment.render(inputs, mounts)
+        first = await _settled(self._rendered(inputs, [wanted]))
         beside = await _settled(self._rendered(inputs, table.after_deployment(inputs)))
         made, failure = _unwrapped(first)
         _, failure_beside = _unwrapped(beside)
         if failure is not None:
-            return failed(Outcome(observed.deployment), failure)
+            origin = origin_of(str(failure.error), wanted.manifest, inputs.spec)
+            return failed(Outcome(observed.deployment), replace(failure, origin=origin))
         applied = made[DEPLOYMENT.kind]
         outcome = Outcome(
             applied.live,
