@@ -306,6 +306,25 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"network": {"allowedFrom": {"namespaces": ["a", "b", "a"], "labels": ["c", "c"]}}},
         {"networking": {"allowedFrom": {"namespaces": ["a", "b"], "labels": ["c"]}}},
     ),
+    # What nobody could apply in v1alpha1.
+    "a type of store that nobody knows": (
+        {"server": {"storage": {"size": "1Gi", "type": "Postgres", "connectionString": SECRET}}},
+        {
+            "workload": {"storage": {"size": "1Gi"}},
+            "storage": {
+                "kv": {"type": "Postgres", "connectionString": SECRET},
+                "sql": {"type": "Postgres", "connectionString": SECRET},
+            },
+        },
+    ),
+    "a switch that is an object": (
+        {"network": {"exposeRoute": {"enabled": True}}},
+        {"networking": {"expose": True}},
+    ),
+    "a switch that is an object and says nothing": (
+        {"network": {"exposeRoute": {"enabled": "maybe"}}},
+        {},
+    ),
     # Names of v1alpha2 mean nothing in v1alpha1.
     "settings in v1alpha1": (
         {"server": {"providers": {"inference": {"provider": "vllm", "settings": {"a": 1}}}}},
