@@ -201,6 +201,29 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             }
         },
     ),
+    "settings that v1alpha1 has fields for, which take no such value": (
+        {
+            "server": {
+                "providers": {
+                    "inference": {
+                        "provider": "azure",
+                        "region": "westeurope",
+                        "config": {"deploymentName": ""},
+                    },
+                    "vectorIo": {"provider": "milvus", "config": {"region": 1}},
+                }
+            }
+        },
+        {
+            "providers": {
+                "inference": {
+                    "provider": "azure",
+                    "settings": {"region": "westeurope", "deploymentName": ""},
+                },
+                "vectorIo": {"provider": "milvus", "settings": {"region": 1}},
+            }
+        },
+    ),
     "resources": (
         {
             "server": {
@@ -325,6 +348,10 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"network": {"exposeRoute": {"enabled": "maybe"}}},
         {},
     ),
+    "an empty region": (
+        {"server": {"providers": {"inference": {"provider": "vllm", "region": ""}}}},
+        {"providers": {"inference": {"provider": "vllm", "settings": {"region": ""}}}},
+    ),
     # Names of v1alpha2 mean nothing in v1alpha1.
     "settings in v1alpha1": (
         {"server": {"providers": {"inference": {"provider": "vllm", "settings": {"a": 1}}}}},
@@ -408,6 +435,17 @@ def test_what_v1alpha1_cannot_say_is_kept_and_named(name: str) -> None:
     assert hidden_paths(there) == paths
     assert list(there["metadata"]["annotations"]) == [ANNOTATIONS[VERSION]]
     assert convert(there, VERSION) == new(ours)
+
+
+@pytest.mark.parametrize("name", ["region", "deploymentName"])
+@pytest.mark.parametrize("value", ["", None, 1, {}])
+def test_what_v1alpha2_admits_as_a_setting_is_not_refused_in_v1alpha1(
+    name: str, value: Any
+) -> None:
+    provider = {"provider": "vllm", "endpoint": "http://a/v1", "settings": {name: value}}
+    obj = new({"distribution": {"name": "starter"}, "providers": {"inference": provider}})
+    assert validate(obj).errors == ()
+    assert validate(convert(obj, OLD_VERSION)).errors == ()
 
 
 def test_a_namespace_that_cannot_be_is_no_error_but_a_warning() -> None:
