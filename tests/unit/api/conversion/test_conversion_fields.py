@@ -521,6 +521,43 @@ def test_hidden_fields_of_a_provider_do_not_go_to_its_successor() -> None:
     assert convert(view, VERSION)["spec"] == {"providers": {"vectorIo": {"provider": "milvus"}}}
 
 
+OWN = {"provider": "vllm", "secretRefs": {"tls_key": SECRET}}
+WITH_ID = {"id": "vllm", **OWN}
+
+
+@pytest.mark.parametrize(
+    ("ours", "edited", "result"),
+    [
+        (OWN, {"id": "vllm", "provider": "vllm"}, WITH_ID),
+        (WITH_ID, {"provider": "vllm"}, OWN),
+        ([OWN], {"id": "vllm", "provider": "vllm"}, WITH_ID),
+        (OWN, [{"id": "b", "provider": "openai"}, {"id": "vllm", "provider": "vllm"}],
+         [{"id": "b", "provider": "openai"}, WITH_ID]),
+        (OWN, {"id": "mine", "provider": "vllm"}, {"id": "mine", "provider": "vllm"}),
+        (OWN, {"provider": "openai", "id": "vllm"}, {"provider": "openai", "id": "vllm"}),
+        (OWN, [{"provider": "vllm"}, {"id": "vllm", "provider": "vllm"}],
+         [{"provider": "vllm"}, {"id": "vllm", "provider": "vllm"}]),
+    ],
+    ids=["written", "left-out", "no-list", "a-second-one", "another-id", "another-type", "both"],
+)  # fmt: skip
+def test_hidden_fields_stay_with_their_provider_when_its_default_id_is_written(
+    ours: Any, edited: Any, result: Any
+) -> None:
+    view = convert(new({"providers": {"inference": ours}}), OLD_VERSION)
+    view["spec"]["server"]["providers"]["inference"] = edited
+    back = convert(view, VERSION)
+    assert back["spec"] == {"providers": {"inference": result}}
+    assert bool(forgotten_paths(view, back)) is ("secretRefs" not in str(result))
+
+
+def test_what_v1alpha1_wrote_stays_with_a_provider_whose_default_id_is_written() -> None:
+    theirs = {"provider": "bedrock", "region": "eu", "config": {"region": "us"}}
+    hub = convert(old({"server": {"providers": {"inference": theirs}}}), VERSION)
+    hub["spec"]["providers"]["inference"]["id"] = "bedrock"
+    back = convert(hub, OLD_VERSION)
+    assert back["spec"]["server"]["providers"]["inference"] == {"id": "bedrock", **theirs}
+
+
 def test_without_the_annotation_only_the_fields_are_left() -> None:
     view = convert(new({"networking": {"port": 1, "expose": {"hostname": "a"}}}), OLD_VERSION)
     del view["metadata"]["annotations"]
