@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api import ANNOTATIONS, GROUP, KIND, OLD_VERSION, VERSION
-from api.conversion import convert, forgotten_paths, hidden_paths
+from api.conversion import convert, forgotten_paths, hidden_paths, unkept_paths
 from api.validation import validate
 
 SECRET = {"secretKeyRef": {"name": "creds", "key": "token"}}
@@ -466,6 +466,32 @@ def test_other_annotations_stay() -> None:
     there = convert(obj, OLD_VERSION)
     assert there["metadata"]["annotations"].keys() == {"mine", ANNOTATIONS[VERSION]}
     assert convert(there, VERSION) == obj
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["abc", 5, [], False, {"annotations": ["x"]}, {"annotations": "x"}, {"annotations": 0}],
+)
+@pytest.mark.parametrize(("make", "other", "spec", "path"), [
+    (new, OLD_VERSION, {"networking": {"expose": {"hostname": "a.b"}}}, "spec.networking.expose"),
+    (old, VERSION, {"server": {"port": 1}}, "spec.server.port"),
+])  # fmt: skip
+def test_metadata_of_a_wrong_type_stays_and_what_it_cannot_keep_is_told(
+    make: Any, other: str, spec: dict[str, Any], path: str, metadata: Any
+) -> None:
+    obj = {**make(spec), "metadata": metadata}
+    there = convert(obj, other)
+    assert there["metadata"] == metadata
+    assert path in unkept_paths(obj, there)
+    assert unkept_paths(obj, obj) == []
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"annotations": None}, {"annotations": {"a": 1}}])
+def test_metadata_that_has_room_keeps_everything(metadata: Any) -> None:
+    obj = {**new({"networking": {"expose": {"hostname": "a.b"}}}), "metadata": metadata}
+    there = convert(obj, OLD_VERSION)
+    assert unkept_paths(obj, there) == []
+    assert convert(there, VERSION)["spec"] == obj["spec"]
 
 
 # --- somebody edits the v1alpha1 view ------------------------------------------------------------
