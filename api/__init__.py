@@ -49,6 +49,10 @@ VERSIONS: Final = (OLD_VERSION, VERSION)
 ANNOTATIONS: Final = {version: f"{GROUP}/{version}-fields" for version in VERSIONS}
 """Version → annotation with what the other version cannot say of it (``api.conversion``)."""
 
+TOO_LARGE: Final = "too-large"
+"""Value of a label of the annotation's name, on a view in the old version without what that version
+cannot say: there was no room for it."""
+
 OGX_GROUP: Final = "ogx.io"
 """API group of the Go operator since its project was renamed."""
 

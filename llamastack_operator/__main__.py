@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -37,6 +38,11 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_UNREAD = 128 + signal.SIGPIPE
+
+_REASONS: dict[int | None, str] = {
+    errno.EBADF: "standard output is closed, or not open for writing",
+}
+"""What the words of the system leave open."""
 
 COMMANDS = {
     "run": "run the operator (the default command)",
@@ -129,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help", "--version"}):
         words.insert(0, "run")  # the default command
+    _stand_in_for_closed_streams(words[0])
     try:
         try:
             arguments = build_parser(words[0]).parse_args(words)
@@ -144,6 +151,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted", sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _stand_in_for_closed_streams(command: str) -> None:
+    """Give a stream to what Python has none for, because its descriptor was closed at the start.
+
+    Standard output then fails like any other that cannot be written, and only if something is
+    written. What is said on standard error reaches nobody, and does not end up among the output.
+    The operator itself writes no output that anybody could miss.
+    """
+    if sys.stdout is None and command != "run":
+        sys.stdout = os.fdopen(
+            os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), "w", encoding="utf-8"
+        )
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(
+            os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), "w", encoding="utf-8"
+        )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -185,7 +209,8 @@ def _forget_output() -> None:
 
 
 def _fail(error: BaseException, status: int) -> int:
-    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    reason = isinstance(error, OSError) and (_REASONS.get(error.errno) or error.strerror)
+    text = reason or str(error) or type(error).__name__
     for line in text.splitlines():
         say(one_line(f"error: {line}"), sys.stderr)
     return status

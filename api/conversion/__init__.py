@@ -14,7 +14,7 @@
 
 v1alpha2 is the hub. Nothing is refused here: what is wrong with an object is moved as it is, and
 validation tells. Only spec, status and the two annotations are touched, as the API server demands
-of a conversion webhook.
+of a conversion webhook; metadata that is no object is not, so there nothing is kept.
 """
 
 from __future__ import annotations
@@ -85,6 +85,23 @@ def forgotten_paths(obj: Mapping[str, Any], converted: Mapping[str, Any]) -> lis
     """
     changes = _hidden_in(obj, version_of(converted))
     return [path_of(change.place) for change in unmade(_body(converted), changes)]
+
+
+def unkept_paths(obj: Mapping[str, Any], converted: Mapping[str, Any]) -> list[str]:
+    """What of an object neither the fields of the other version hold nor the annotation.
+
+    That is so only where the metadata is nonsense that leaves no room for annotations.
+
+    Args:
+        obj: the object.
+        converted: what it became in the other version.
+    """
+    version = version_of(converted)
+    if version == version_of(obj) or hidden.has_room(obj.get("metadata")):
+        return []
+    _, back = _directions(version)
+    changes = hidden.lost(_body(obj), _body(converted), back)
+    return [path_of(change.place) for change in changes]
 
 
 def is_readable(obj: Mapping[str, Any]) -> bool:

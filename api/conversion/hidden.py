@@ -32,6 +32,7 @@ from api.conversion.places import (
     Shape,
     changed,
     differences,
+    get,
     same,
 )
 from api.conversion.spec import SHARED
@@ -184,26 +185,28 @@ def _is_shared(place: Place) -> bool:
 _SHAPE: Final = Shape(_is_keyed, _is_shared)
 
 
-def annotated(metadata: object, drop: Iterable[str], name: str, changes: list[Change]) -> Any:
+def has_room(metadata: object) -> bool:
+    """Whether metadata can get an annotation: what has another type stays as it is."""
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return all(part is None or isinstance(part, Mapping) for part in (metadata, annotations))
+
+
+def annotated(metadata: Any, drop: Iterable[str], name: str, changes: list[Change]) -> Any:
     """The metadata of an object with its annotations put right.
 
     Args:
-        metadata: of the object; not changed.
+        metadata: of the object; not changed. Returned as it is if it has no room for annotations.
         drop: annotations that mean nothing in the new version.
         name: of the annotation that holds the changes.
         changes: if there are none, there is no annotation.
     """
-    if not isinstance(metadata, Mapping):
-        return {"annotations": {name: dumps(changes)}} if changes else metadata
-    given = metadata.get("annotations")
-    kept = (
-        {key: value for key, value in given.items() if key not in drop}
-        if (isinstance(given, Mapping))
-        else {}
-    )
+    if not has_room(metadata):
+        return metadata
+    given = get(metadata, ("annotations",))
+    kept = {} if given is ABSENT else {k: v for k, v in given.items() if k not in drop}
     if changes:
         kept[name] = dumps(changes)
-    elif not isinstance(given, Mapping) or len(kept) == len(given):
+    elif given is ABSENT or len(kept) == len(given):
         return metadata
-    rest = {key: value for key, value in metadata.items() if key != "annotations"}
+    rest = {key: value for key, value in (metadata or {}).items() if key != "annotations"}
     return {**rest, "annotations": kept} if kept else rest

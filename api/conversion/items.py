@@ -93,7 +93,7 @@ def provider_down(item: Mapping[str, Any]) -> Json:
     result = _others(item)
     settings = get(item, ("settings",))
     if isinstance(settings, Mapping):
-        named = {name: settings[name] for name in SETTINGS if isinstance(settings.get(name), str)}
+        named = {name: settings[name] for name in SETTINGS if _is_text(settings.get(name))}
         rest = {name: value for name, value in settings.items() if name not in named}
         if rest or not named:
             result["config"] = rest
@@ -103,6 +103,11 @@ def provider_down(item: Mapping[str, Any]) -> Json:
     if (host := get(item, ("secretRefs", "host"))) is not ABSENT:
         result["host"] = host
     return result
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a field of v1alpha1 may hold it: an empty one is refused there."""
+    return isinstance(value, str) and value != ""
 
 
 def _others(item: Mapping[str, Any]) -> Json:

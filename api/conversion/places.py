@@ -6,7 +6,8 @@
 A place is a sequence of steps. A step is a key of an object, or an identity: an object with the
 fields that tell an item of a list from the others (``{"id": "vllm", "provider": "remote::vllm"}``).
 An identity also stands for the only item where one may be written without its list, so a change
-for one provider is never made to another one that took its place.
+for one provider is never made to another one that took its place. A provider without an id has its
+type for one, so whoever writes that id out, as a second provider demands, still means the same.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def identity(item: Any) -> dict[str, str]:
-    """The fields that tell an item from the others of its list; empty if it has none."""
+    """The fields that tell an item from the others of its list, as written; empty if none do."""
     if not isinstance(item, Mapping):
         return {}
     return {key: item[key] for key in IDENTIFYING if isinstance(item.get(key), str)}
@@ -106,11 +107,16 @@ _NAMELESS: Final = (None,) * len(IDENTIFYING)
 
 
 def _name(item: Any) -> _Name:
-    """The identity as a key of dictionaries."""
-    if not isinstance(item, Mapping):
-        return _NAMELESS
-    values = (item.get(key) for key in IDENTIFYING)
-    return tuple(value if isinstance(value, str) else None for value in values)
+    """The identity as a key of dictionaries: the same whether a default id is written or not."""
+    given = identity(item)
+    if "provider" in given:
+        given.setdefault("id", given["provider"])
+    return tuple(given.get(key) for key in IDENTIFYING)
+
+
+def _is_called(item: Any, step: Mapping[str, str]) -> bool:
+    """Whether a step that is an identity is that of an item."""
+    return identity(step) == step and _name(item) == _name(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,7 @@ def _is_made(node: Any, change: Change, indexes: _Indexes) -> bool:
                 return change.value is ABSENT
             node = node[step]
         elif isinstance(node, Mapping):
-            if identity(node) != step:
+            if not _is_called(node, step):
                 return False
         else:
             try:
@@ -255,7 +261,7 @@ class _Copy:
                     node[step] = {} if isinstance(rest[0], str) else None
                 holder, key = node, step
             elif isinstance(node, Mapping):
-                if identity(node) != step:
+                if not _is_called(node, step):
                     raise NoSuchPlace
             else:
                 holder, key = node, self._indexes.find(node, step)

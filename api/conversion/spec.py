@@ -151,7 +151,10 @@ def _is_anything(item: Any) -> bool:
 
 
 def _is_exposed(expose: Value) -> Value:
-    """v1alpha1 has only yes and no."""
+    """v1alpha1 has only yes and no.
+
+    An object that somebody wrote there all the same is read alike, so that it comes back.
+    """
     if isinstance(expose, Mapping):
         enabled = get(expose, ("enabled",))
         return True if enabled is ABSENT else enabled if isinstance(enabled, bool) else ABSENT
@@ -196,13 +199,15 @@ def _storage_down(spec: Mapping[str, Any], result: Json) -> None:
 
 
 def _one_backend(stores: Value) -> Json:
-    """What both stores have in common, if it is all of them that matters; else nothing."""
+    """What both stores have in common, if it is all of them that matters; else nothing.
+
+    A type that v1alpha1 does not know is no exception: it may be what somebody wrote there.
+    """
     kv, sql = get(stores, ("kv",)), get(stores, ("sql",))
     if not isinstance(kv, Mapping) or not isinstance(sql, Mapping):
         return {}
     state = _fields(kv, _STATE_FIELDS)
-    known = get(kv, ("type",)) in (ABSENT, "sqlite", "postgres")
-    return state if known and same(state, _fields(sql, _STATE_FIELDS)) else {}
+    return state if same(state, _fields(sql, _STATE_FIELDS)) else {}
 
 
 def _fields(node: Mapping[str, Any], names: tuple[str, ...]) -> Json:
@@ -258,7 +263,7 @@ MOVES: Final = (
         down=items.models(items.model_down),
     ),
     Move((*_SERVER, "externalProviders"), ("externalProviders",)),
-    Move(("network", "exposeRoute"), ("networking", "expose"), down=_is_exposed),
+    Move(("network", "exposeRoute"), ("networking", "expose"), *_both(_is_exposed)),
     Move(("network", "allowedFrom"), ("networking", "allowedFrom"), *_both(_allowed)),
 )
 """Every field that both versions have; a later row beats an earlier one."""

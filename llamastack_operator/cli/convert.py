@@ -6,15 +6,28 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
-from api import ANNOTATIONS, OGX_KIND, OLD_VERSION, VERSION, VERSIONS
-from api.conversion import convert, hidden_paths
-from api.errors import FieldWarning
+from api import ANNOTATIONS, GROUP, OGX_KIND, OLD_VERSION, PLURAL, TOO_LARGE, VERSION, VERSIONS
+from api.conversion import (
+    convert,
+    forgotten_paths,
+    hidden_paths,
+    is_readable,
+    unkept_paths,
+    version_of,
+)
+from api.conversion.places import ABSENT, get
+from api.errors import FieldError, FieldWarning
+from api.model import kind_of
+from api.v1alpha2 import messages
 from configs.yaml_reader import dump_all
 from llamastack_operator.cli.files import (
     DEFAULT_NAMESPACE,
     OGX_SERVER,
+    BadFile,
     Entry,
     add_filename_argument,
     read_documents,
@@ -23,7 +36,7 @@ from llamastack_operator.cli.report import prefixes, say_findings, say_warnings,
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from api.errors import Finding
     from api.model import Json
@@ -31,11 +44,14 @@ if TYPE_CHECKING:
 OGX = "ogx"
 """Where resources come from that are of no version of ours."""
 
+_LABEL: Final = ANNOTATIONS[VERSION]
+
 DESCRIPTION = """\
 Convert the LlamaStackDistributions in files to another version, without a cluster, and print them
-as one YAML stream. Other objects in the files are passed over. Nothing is lost on the way: what one
-version cannot say is kept in an annotation, and named in a warning on standard error; so is what
-the Go operator's v1alpha1 has no field for.
+as one YAML stream. Other objects in the files are passed over, and named on standard error;
+comments are not kept. No field is lost on the way: what one version cannot say is kept in an
+annotation, and named in a warning on standard error; so is what the Go operator's v1alpha1 has no
+field for, and what such an annotation held and the fields contradict.
 
 With --from ogx it reads the OGXServers in the files, and writes a LlamaStackDistribution of the
 same name for each. What has no counterpart is named on standard error, with what to do instead.
@@ -46,7 +62,7 @@ examples:
   kubectl get llsd -A -o yaml | python -m llamastack_operator convert -f - --to v1alpha1 > back.yaml
   python -m llamastack_operator convert --from ogx -f ogxserver.yaml --to v1alpha2 > resource.yaml
 
-exit status: 0 converted, 2 a file cannot be used
+exit status: 0 converted, 1 there is no room for the output, 2 a file cannot be used
 """
 
 
@@ -71,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit status of the command.
 
     Raises:
-        BadFile: there is nothing to convert.
+        BadFile: there is nothing to convert, or something of it would be lost.
     """
     if arguments.source == OGX:
         _convert_ogx(read_documents(arguments.filename, OGX_SERVER), arguments.to)
@@ -82,11 +98,60 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _convert(entries: Sequence[Entry], version: str) -> None:
     converted = [convert(entry.obj, version) for entry in entries]
+    _refuse_losses(entries, converted)
     write(dump_all(converted))
-    for obj, prefix in zip(converted, _prefixes(entries), strict=True):
+    for entry, obj, prefix in zip(entries, converted, _prefixes(entries), strict=True):
+        say_warnings(list(_dropped(entry.obj, obj)), prefix=prefix)
         _say_hidden(obj, version, prefix)
         if version == OLD_VERSION:
             _say_added(obj, prefix)
+
+
+def _refuse_losses(entries: Iterable[Entry], converted: Iterable[Json]) -> None:
+    lines = [
+        f"{entry.file}: {entry.label}: {error}"
+        for entry, obj in zip(entries, converted, strict=True)
+        for error in _losses(entry.obj, obj)
+    ]
+    if lines:
+        raise BadFile("\n".join(lines))
+
+
+def _losses(obj: Json, converted: Json) -> Iterator[FieldError]:
+    """What cannot be converted without a loss."""
+    source, version = version_of(obj), version_of(converted)
+    if version == VERSION != source and get(obj, ("metadata", "labels", _LABEL)) == TOO_LARGE:
+        yield FieldError(
+            f"metadata.labels[{_LABEL}]",
+            f"is on a view that lacks what {source} has no field for, because it is too large",
+            f"fetch the object as {version}: kubectl get {PLURAL}.{version}.{GROUP} -o yaml",
+        )
+    if paths := unkept_paths(obj, converted):
+        metadata = obj["metadata"]
+        is_object = isinstance(metadata, Mapping)
+        given = metadata["annotations"] if is_object else metadata
+        yield FieldError(
+            "metadata.annotations" if is_object else "metadata",
+            f"must be an object, got {kind_of(given)}; so no annotation can keep what {version} "
+            f"has no field for: {', '.join(paths)}",
+        )
+
+
+def _dropped(obj: Json, converted: Json) -> Iterator[FieldWarning]:
+    """What annotations of ours said, and the result does not."""
+    source, version = version_of(obj), version_of(converted)
+    if source == version:
+        return
+    path = f"metadata.annotations[{ANNOTATIONS[version]}]"
+    for hidden in forgotten_paths(obj, converted):
+        yield FieldWarning(path, f"{hidden}: {messages.NOT_KEPT}")
+    if not is_readable(obj):
+        yield FieldWarning(path, messages.NOT_READABLE)
+    own = ANNOTATIONS[source]
+    if get(obj, ("metadata", "annotations", own)) is not ABSENT:
+        yield FieldWarning(
+            f"metadata.annotations[{own}]", f"means nothing in {source}, and is dropped"
+        )
 
 
 def _convert_ogx(entries: Sequence[Entry], version: str) -> None:
@@ -113,7 +178,12 @@ def _findings(entry: Entry) -> tuple[Finding, ...]:
 
 
 def _prefixes(entries: Sequence[Entry]) -> list[str]:
-    return prefixes((entry.file, entry.label) for entry in entries)
+    """Two of one name are told apart by their places: here that is no error."""
+    many = Counter((entry.file, entry.label) for entry in entries)
+    return prefixes(
+        (e.file, e.label if many[e.file, e.label] == 1 else f"{e.place} ({e.label})")
+        for e in entries
+    )
 
 
 def _say_hidden(obj: Json, version: str, prefix: str) -> None:

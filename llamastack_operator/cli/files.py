@@ -19,13 +19,14 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import api
 from configs.yaml_reader import MAX_BYTES, MAX_NODES, YamlError, load_all
+from llamastack_operator.cli.documents import Found, NoObject, objects_in
 from llamastack_operator.cli.errors import UsageError
 from llamastack_operator.cli.report import one_line, say
 
@@ -74,10 +75,10 @@ OGX_SERVER = Kind(api.OGX_GROUP, api.OGX_KIND, (api.OGX_VERSION,))
 DEFAULT_NAMESPACE = "default"
 STDIN = "-"
 
-_LISTS = ("List", f"{api.KIND}List", f"{api.OGX_KIND}List")
 _SUFFIXES = (".yaml", ".yml", ".json")  # what kubectl takes of a folder
 _CHUNK = 1 << 16
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_NAMED = 5  # objects that are passed over and named; of the others the number is
 
 
 class BadFile(UsageError):
@@ -92,10 +93,12 @@ class Entry:
         file: as the user named it.
         obj: the resource; anything may be wrong with it but its kind and version. Its namespace is
             filled in, as kubectl would.
+        place: in the file, if that holds others.
     """
 
     file: str
     obj: dict[str, Any]
+    place: str = ""
 
     @property
     def namespace(self) -> str:
@@ -104,8 +107,9 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Likewise."""
-        return str(_metadata(self.obj).get("name") or "(no name)")
+        """Likewise; of what has none, where it is."""
+        place = f", {self.place}" if self.place else ""
+        return str(_metadata(self.obj).get("name") or f"(no name{place})")
 
     @property
     def label(self) -> str:
@@ -153,12 +157,12 @@ def read_documents(paths: Sequence[str], kind: Kind = RESOURCE) -> list[Entry]:
 
     Args:
         paths: of files or folders; ``-`` for standard input.
-        kind: of the resources; all others are passed over.
+        kind: of the resources; all others are passed over, and named on standard error.
 
     Raises:
         BadFile: a file is unreadable, too large, not YAML, or holds no such resource.
     """
-    return [entry for path in paths for entry in _entries(path, MANY, kind)]
+    return [entry for path in paths for entry in _entries(path, MANY, kind, names_others=True)]
 
 
 def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
@@ -181,24 +185,48 @@ def read_resources(paths: Sequence[str], *, namespace: str = "") -> list[Entry]:
     return entries
 
 
-def _entries(path: str, limits: Limits = Limits(), kind: Kind = RESOURCE) -> list[Entry]:
-    if path == STDIN or not os.path.isdir(path):  # Path.is_dir raises
-        documents = _documents(path, limits)
-        found = [Entry(path, obj) for obj in _resources(path, documents, kind)]
-        others = _others(documents, kind)
-    else:
-        found, others = [], False
-        for file in map(str, _files_of(Path(path))):
-            documents = _documents(file, limits)
-            found += [Entry(file, obj) for obj in _ours(file, documents, kind)]
-            others = others or _others(documents, kind)
-        if not found:
-            text = f"no {kind.name} in the YAML and JSON files of this folder"
-            raise BadFile(f"{path}: {text}{_hint(path, others=others)}")
-    if others:
-        text = f"warning: {path}: {OGX_SERVER.name} is passed over{_hint(path, others=True)}"
-        say(one_line(text), sys.stderr)
-    return found
+def _entries(
+    path: str, limits: Limits = Limits(), kind: Kind = RESOURCE, *, names_others: bool = False
+) -> list[Entry]:
+    """The resources of one path, which must have some."""
+    is_folder = path != STDIN and os.path.isdir(path)  # Path.is_dir raises
+    entries: list[Entry] = []
+    others: list[Found] = []
+    for file in map(str, _files_of(Path(path))) if is_folder else [path]:
+        for found in _objects(file, limits, strays=is_folder):
+            if _is_ours(file, found, kind):
+                entries.append(Entry(file, found.obj, found.place))
+            else:
+                others.append(found)
+    convertible = [o for o in others if kind is not OGX_SERVER and _is_ogx_server(o)]
+    hint = _hint(path) if convertible else ""
+    if not entries:
+        kinds = [] if is_folder else sorted({str(other.obj["kind"]) for other in others})
+        seen = f"; it holds {', '.join(kinds)}" if kinds else ""
+        where = "the YAML and JSON files of this folder" if is_folder else "this file"
+        raise BadFile(f"{path}: no {kind.name} in {where}{seen}{hint}")
+    if convertible:
+        say(one_line(f"warning: {path}: {OGX_SERVER.name} is passed over{hint}"), sys.stderr)
+    if names_others:
+        _say_passed_over(path, [o for o in others if kind is OGX_SERVER or not _is_ogx_server(o)])
+    return entries
+
+
+def _objects(file: str, limits: Limits, *, strays: bool) -> list[Found]:
+    try:
+        return objects_in(parse(read_bounded(file, limits.size), file, limits), strays=strays)
+    except NoObject as error:
+        raise BadFile(f"{file}: {error}") from error
+
+
+def _say_passed_over(path: str, others: Sequence[Found]) -> None:
+    if not others:
+        return
+    listed = [f"{other.obj['kind']} {other.name}".rstrip() for other in others[:_NAMED]]
+    if len(others) > _NAMED:
+        listed.append(f"{len(others) - _NAMED} more")
+    many = "1 other object was" if len(others) == 1 else f"{len(others)} other objects were"
+    say(one_line(f"warning: {path}: {many} passed over: {', '.join(listed)}"), sys.stderr)
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -208,68 +236,30 @@ def _files_of(folder: Path) -> list[Path]:
         raise BadFile(f"{folder}: {error.strerror}") from error
 
 
-def _others(documents: Iterable[Any], kind: Kind) -> bool:
-    """Whether there are resources that are not read, but could be converted."""
-    return kind is not OGX_SERVER and any(
-        document.get("kind") == OGX_SERVER.name and _group(document) == OGX_SERVER.group
-        for document in _unpacked(documents)
-    )
+def _is_ogx_server(found: Found) -> bool:
+    return found.obj["kind"] == OGX_SERVER.name and found.group == OGX_SERVER.group
 
 
-def _hint(path: str, *, others: bool) -> str:
-    """What to do with such resources."""
+def _hint(path: str) -> str:
+    """What to do with resources that are not read, but could be converted."""
     file = shlex.quote(path)
     how = f"python -m llamastack_operator convert --from ogx -f {file} --to {api.VERSION}"
-    return f"; to convert {OGX_SERVER.name}: {how}" if others else ""
+    return f"; to convert {OGX_SERVER.name}: {how}"
 
 
-def _group(document: dict[str, Any]) -> str:
-    version = document.get("apiVersion")
-    return version.partition("/")[0] if isinstance(version, str) else ""
-
-
-def _resources(path: str, documents: Sequence[Any], kind: Kind) -> list[dict[str, Any]]:
-    """Those of a file that the user named; it must have some, and no strays."""
-    for number, document in enumerate(documents, start=1):
-        if not isinstance(document, dict) or not document.get("kind"):
-            raise BadFile(f"{path}: document {number} is no Kubernetes object: it has no kind")
-    found = _ours(path, documents, kind)
-    if not found:
-        kinds = sorted({str(document["kind"]) for document in documents})
-        seen = f"; it holds {', '.join(kinds)}" if kinds else ""
-        hint = _hint(path, others=_others(documents, kind))
-        raise BadFile(f"{path}: no {kind.name} in this file{seen}{hint}")
-    return found
-
-
-def _ours(path: str, documents: Iterable[Any], kind: Kind) -> list[dict[str, Any]]:
-    """The resources among some documents, lists unpacked."""
-    found = []
-    for document in _unpacked(documents):
-        name, version = document.get("kind"), document.get("apiVersion")
-        if name != kind.name:
-            if _group(document) == kind.group:
-                raise BadFile(f"{path}: kind: {name!r} is not known; {kind.group} has {kind.name}")
-            continue
-        known = [f"{kind.group}/{known}" for known in kind.versions]
-        if version not in known:
-            raise BadFile(
-                f"{path}: apiVersion: {version!r} is not supported; use {' or '.join(known)}"
-            )
-        found.append(document)
-    return found
-
-
-def _unpacked(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Objects, and those in lists: ``kubectl get -o yaml`` writes a List."""
-    for document in documents:
-        if not isinstance(document, dict):
-            continue
-        items = document.get("items")
-        if document.get("kind") in _LISTS and isinstance(items, list):
-            yield from (item for item in items if isinstance(item, dict))
-        else:
-            yield document
+def _is_ours(path: str, found: Found, kind: Kind) -> bool:
+    """Whether an object is one of the resources; near misses are refused."""
+    name, version = found.obj.get("kind"), found.obj.get("apiVersion")
+    if name != kind.name:
+        if found.group == kind.group:
+            text = f"kind: {name!r} is not known; {kind.group} has {kind.name}"
+            raise BadFile(f"{path}: {found.prefix}{text}")
+        return False
+    known = [f"{kind.group}/{known}" for known in kind.versions]
+    if version not in known:
+        text = f"apiVersion: {version!r} is not supported; use {' or '.join(known)}"
+        raise BadFile(f"{path}: {found.prefix}{text}")
+    return True
 
 
 def _metadata(obj: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +274,7 @@ def _has_namespace(obj: dict[str, Any]) -> bool:
 def _fill_in_namespaces(entries: Iterable[Entry], namespace: str) -> None:
     for entry in entries:
         metadata = _metadata(entry.obj)
-        if not metadata.get("namespace"):
+        if metadata.get("namespace") in (None, ""):  # of other nonsense validation tells
             metadata["namespace"] = namespace or DEFAULT_NAMESPACE
         elif namespace and metadata["namespace"] != namespace:
             raise BadFile(
@@ -300,11 +290,8 @@ def _refuse_repeated(entries: Iterable[Entry]) -> None:
         first = seen.setdefault(entry.label, entry)
         if first is not entry:
             also = "" if first.file == entry.file else f", and in {first.file}"
-            raise BadFile(f"{entry.file}: {entry.label} is there twice{also}")
-
-
-def _documents(path: str, limits: Limits) -> list[Any]:
-    return list(parse(read_bounded(path, limits.size), path, limits))
+            place = f"{entry.place}: " if entry.place else ""
+            raise BadFile(f"{entry.file}: {place}{entry.label} is there twice{also}")
 
 
 def parse(data: bytes, path: str, limits: Limits = Limits()) -> list[Any]:

@@ -3,9 +3,10 @@
 
 """Plans for resources out of files.
 
-The same ``make_plan`` as in the operator, so that what ``validate`` lets through, it runs. One rule
-is added that the API server sees to before an object reaches the operator: what the namespace is
-called. Here it becomes part of file names and of requests.
+The same ``make_plan`` as in the operator, so that what ``validate`` lets through, it runs. Two
+rules are added that the API server sees to before an object reaches the operator: what the
+namespace is called, and that there is a name, which it makes of ``generateName``. Here both become
+part of file names and of requests.
 
 What the operator reads in the labels of an image is asked of no registry here: a file can stand in
 for it, and without one nothing can be said about such a resource but that its own fields are right.
@@ -14,6 +15,7 @@ for it, and without one nothing can be said about such a resource but that its o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,13 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label
 _NAMESPACE_ERROR = FieldError(
     "metadata.namespace",
     "must be at most 63 lower case letters, digits and '-', with a letter or digit at each end",
+)
+
+_NAME_ERROR = FieldError(
+    "metadata.name",
+    "is required here, because all objects are called after it; the API server makes one of"
+    " generateName, but only when it creates the object",
+    "give it any name",
 )
 
 
@@ -105,10 +114,10 @@ class OfflinePlanner:
     distributions: Distributions = field(default_factory=Distributions.load)
 
     def plan_all(self, entries: Sequence[Entry]) -> list[Planned]:
-        """The plan of each resource."""
+        """The plan of each resource; one without a name has an error."""
         labels = prefixes((entry.file, entry.label) for entry in entries)
         return [
-            Planned(entry, self.plan(entry), prefix)
+            Planned(entry, _with_name(entry, self.plan(entry)), prefix)
             for entry, prefix in zip(entries, labels, strict=True)
         ]
 
@@ -135,7 +144,17 @@ def lacks_base(plan: Plan) -> bool:
         and problem is not None
         and problem.reason == Reason.BASE_CONFIG_REQUIRED
         and _NAMESPACE_ERROR not in plan.errors
+        and _NAME_ERROR not in plan.errors
     )
+
+
+def _with_name(entry: Entry, plan: Plan) -> Plan:
+    """The plan, which is none without a name; of other faults of metadata it tells itself."""
+    metadata = entry.obj.get("metadata")
+    named = not isinstance(metadata, Mapping) or metadata.get("name") not in (None, "")
+    if named or any(error.path == _NAME_ERROR.path for error in plan.errors):
+        return plan
+    return replace(plan, generated=None, errors=(_NAME_ERROR, *plan.errors))
 
 
 def _of_namespace(plan: Plan) -> bool:

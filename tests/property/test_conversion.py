@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import GROUP, KIND, OLD_VERSION, VERSION
@@ -18,7 +18,7 @@ from api.conversion import convert
 from api.conversion.places import same
 from api.v1alpha1 import stored as old_stored
 from api.v1alpha2.stored import StoredLlamaStackDistribution
-from tests.support.schema_strategies import objects_of
+from tests.support.schema_strategies import misfits_of, objects_of
 
 OTHER = {OLD_VERSION: VERSION, VERSION: OLD_VERSION}
 
@@ -56,6 +56,11 @@ STRANGE = {
     )
     for version, model in MODELS.items()
 }
+MISFITS = {
+    (version, part): _objects(version, misfits_of(model, part))
+    for version, model in MODELS.items()
+    for part in ("spec", "status")
+}
 
 
 @pytest.mark.parametrize("version", MODELS)
@@ -73,5 +78,14 @@ def test_there_and_back_is_the_same_object(version: str, data: st.DataObject) ->
 @given(data=st.data())
 def test_nulls_unknown_fields_and_nonsense_come_back_too(version: str, data: st.DataObject) -> None:
     obj = data.draw(STRANGE[version])
+    there = convert(obj, OTHER[version])
+    assert same(convert(json.loads(json.dumps(there)), version), obj)
+
+
+@pytest.mark.parametrize(("version", "part"), MISFITS)
+@settings(max_examples=600)
+@given(data=st.data())
+def test_whatever_is_in_a_field_comes_back(version: str, part: str, data: st.DataObject) -> None:
+    obj = data.draw(MISFITS[version, part])
     there = convert(obj, OTHER[version])
     assert same(convert(json.loads(json.dumps(there)), version), obj)

@@ -7,11 +7,14 @@ Made from pydantic's JSON schema, not from the CRD: there a polymorphic node is 
 are known. What the schema leaves open is random JSON; with ``strange``, any node may be null, have
 a field that nobody knows, or be something else altogether. Texts are few and short, so that the
 same one comes up twice: duplicates and clashes are what a conversion stumbles over.
+
+In a large object a single wrong value is rare, and hidden by the others. So there are also objects
+of a few fields, each of which may hold anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -40,6 +43,76 @@ def objects_of(model: type[BaseModel], *, strange: bool = False) -> st.SearchStr
     """
     schema = model.model_json_schema(by_alias=True, mode="validation")
     return _Maker(schema.get("$defs", {}), strange=strange).of(schema)
+
+
+Place: TypeAlias = tuple[str, ...]
+
+_SECTION = 3
+"""Steps to a section: ``spec.server.storage``."""
+
+_LIST = "[]"
+"""Ends the step of a place that leads into the only item of a list."""
+
+
+def misfits_of(model: type[BaseModel], part: str) -> st.SearchStrategy[Json]:
+    """Objects of a few fields of a model, with no regard to what may be there.
+
+    Drawn is a section first and then a place in it: where there are many fields, a provider's say,
+    they must not take the turns of all others.
+
+    Args:
+        model: of the object.
+        part: of the object that the fields are in.
+    """
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    sections: dict[Place, list[Place]] = {}
+    for place in sorted(set(_places(schema, schema.get("$defs", {})))):
+        if place[0] == part:
+            sections.setdefault(place[:_SECTION], []).append(place)
+    names = sorted({place[-1] for places in sections.values() for place in places})
+    fields = st.dictionaries(st.sampled_from(names), JSON, min_size=1, max_size=2)
+    places = st.sampled_from(list(sections.values())).flatmap(st.sampled_from)
+    entries = st.tuples(places, JSON | fields)
+    return st.lists(entries, min_size=1, max_size=4).map(_put_together)
+
+
+def _places(
+    node: Mapping[str, Any], definitions: Mapping[str, Json], place: Place = ()
+) -> Iterator[Place]:
+    """Where a model has fields; those of a list that may be left out are in both forms."""
+    if "$ref" in node:
+        node = definitions[node["$ref"].rpartition("/")[2]]
+    inner = node.get("x-object", {})
+    yield from _places(inner, definitions, place) if inner else ()
+    yield from _places(inner["items"], definitions, place) if "items" in inner else ()
+    for form in node.get("anyOf", ()):
+        yield from _places(form, definitions, place)
+    for name, child in node.get("properties", {}).items():
+        yield (*place, name)
+        yield from _places(child, definitions, (*place, name))
+    if "items" in node:
+        yield from _places(node["items"], definitions, (*place[:-1], f"{place[-1]}{_LIST}"))
+
+
+def _put_together(entries: Iterable[tuple[Place, Any]]) -> Json:
+    """An object with some values; where one is in the way of another, the first stays."""
+    root: Json = {}
+    for (*above, last), value in entries:
+        holder: Any = root
+        for step in above:
+            holder = _below(holder, step)
+        if isinstance(holder, dict):
+            holder.setdefault(last, value)
+    return root
+
+
+def _below(holder: Any, step: str) -> Any:
+    if not isinstance(holder, dict):
+        return None
+    if not step.endswith(_LIST):
+        return holder.setdefault(step, {})
+    items = holder.setdefault(step.removesuffix(_LIST), [{}])
+    return items[0] if isinstance(items, list) and items else None
 
 
 class _Maker:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api import ANNOTATIONS, GROUP, KIND, OLD_VERSION, VERSION
-from api.conversion import convert, forgotten_paths, hidden_paths
+from api.conversion import convert, forgotten_paths, hidden_paths, unkept_paths
 from api.validation import validate
 
 SECRET = {"secretKeyRef": {"name": "creds", "key": "token"}}
@@ -201,6 +201,29 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             }
         },
     ),
+    "settings that v1alpha1 has fields for, which take no such value": (
+        {
+            "server": {
+                "providers": {
+                    "inference": {
+                        "provider": "azure",
+                        "region": "westeurope",
+                        "config": {"deploymentName": ""},
+                    },
+                    "vectorIo": {"provider": "milvus", "config": {"region": 1}},
+                }
+            }
+        },
+        {
+            "providers": {
+                "inference": {
+                    "provider": "azure",
+                    "settings": {"region": "westeurope", "deploymentName": ""},
+                },
+                "vectorIo": {"provider": "milvus", "settings": {"region": 1}},
+            }
+        },
+    ),
     "resources": (
         {
             "server": {
@@ -306,6 +329,29 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"network": {"allowedFrom": {"namespaces": ["a", "b", "a"], "labels": ["c", "c"]}}},
         {"networking": {"allowedFrom": {"namespaces": ["a", "b"], "labels": ["c"]}}},
     ),
+    # What nobody could apply in v1alpha1.
+    "a type of store that nobody knows": (
+        {"server": {"storage": {"size": "1Gi", "type": "Postgres", "connectionString": SECRET}}},
+        {
+            "workload": {"storage": {"size": "1Gi"}},
+            "storage": {
+                "kv": {"type": "Postgres", "connectionString": SECRET},
+                "sql": {"type": "Postgres", "connectionString": SECRET},
+            },
+        },
+    ),
+    "a switch that is an object": (
+        {"network": {"exposeRoute": {"enabled": True}}},
+        {"networking": {"expose": True}},
+    ),
+    "a switch that is an object and says nothing": (
+        {"network": {"exposeRoute": {"enabled": "maybe"}}},
+        {},
+    ),
+    "an empty region": (
+        {"server": {"providers": {"inference": {"provider": "vllm", "region": ""}}}},
+        {"providers": {"inference": {"provider": "vllm", "settings": {"region": ""}}}},
+    ),
     # Names of v1alpha2 mean nothing in v1alpha1.
     "settings in v1alpha1": (
         {"server": {"providers": {"inference": {"provider": "vllm", "settings": {"a": 1}}}}},
@@ -391,6 +437,17 @@ def test_what_v1alpha1_cannot_say_is_kept_and_named(name: str) -> None:
     assert convert(there, VERSION) == new(ours)
 
 
+@pytest.mark.parametrize("name", ["region", "deploymentName"])
+@pytest.mark.parametrize("value", ["", None, 1, {}])
+def test_what_v1alpha2_admits_as_a_setting_is_not_refused_in_v1alpha1(
+    name: str, value: Any
+) -> None:
+    provider = {"provider": "vllm", "endpoint": "http://a/v1", "settings": {name: value}}
+    obj = new({"distribution": {"name": "starter"}, "providers": {"inference": provider}})
+    assert validate(obj).errors == ()
+    assert validate(convert(obj, OLD_VERSION)).errors == ()
+
+
 def test_a_namespace_that_cannot_be_is_no_error_but_a_warning() -> None:
     spec = {
         "server": {"distribution": {"name": "starter"}},
@@ -409,6 +466,32 @@ def test_other_annotations_stay() -> None:
     there = convert(obj, OLD_VERSION)
     assert there["metadata"]["annotations"].keys() == {"mine", ANNOTATIONS[VERSION]}
     assert convert(there, VERSION) == obj
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["abc", 5, [], False, {"annotations": ["x"]}, {"annotations": "x"}, {"annotations": 0}],
+)
+@pytest.mark.parametrize(("make", "other", "spec", "path"), [
+    (new, OLD_VERSION, {"networking": {"expose": {"hostname": "a.b"}}}, "spec.networking.expose"),
+    (old, VERSION, {"server": {"port": 1}}, "spec.server.port"),
+])  # fmt: skip
+def test_metadata_of_a_wrong_type_stays_and_what_it_cannot_keep_is_told(
+    make: Any, other: str, spec: dict[str, Any], path: str, metadata: Any
+) -> None:
+    obj = {**make(spec), "metadata": metadata}
+    there = convert(obj, other)
+    assert there["metadata"] == metadata
+    assert path in unkept_paths(obj, there)
+    assert unkept_paths(obj, obj) == []
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"annotations": None}, {"annotations": {"a": 1}}])
+def test_metadata_that_has_room_keeps_everything(metadata: Any) -> None:
+    obj = {**new({"networking": {"expose": {"hostname": "a.b"}}}), "metadata": metadata}
+    there = convert(obj, OLD_VERSION)
+    assert unkept_paths(obj, there) == []
+    assert convert(there, VERSION)["spec"] == obj["spec"]
 
 
 # --- somebody edits the v1alpha1 view ------------------------------------------------------------
@@ -462,6 +545,43 @@ def test_hidden_fields_of_a_provider_do_not_go_to_its_successor() -> None:
         " fields that are there now"
     )
     assert convert(view, VERSION)["spec"] == {"providers": {"vectorIo": {"provider": "milvus"}}}
+
+
+OWN = {"provider": "vllm", "secretRefs": {"tls_key": SECRET}}
+WITH_ID = {"id": "vllm", **OWN}
+
+
+@pytest.mark.parametrize(
+    ("ours", "edited", "result"),
+    [
+        (OWN, {"id": "vllm", "provider": "vllm"}, WITH_ID),
+        (WITH_ID, {"provider": "vllm"}, OWN),
+        ([OWN], {"id": "vllm", "provider": "vllm"}, WITH_ID),
+        (OWN, [{"id": "b", "provider": "openai"}, {"id": "vllm", "provider": "vllm"}],
+         [{"id": "b", "provider": "openai"}, WITH_ID]),
+        (OWN, {"id": "mine", "provider": "vllm"}, {"id": "mine", "provider": "vllm"}),
+        (OWN, {"provider": "openai", "id": "vllm"}, {"provider": "openai", "id": "vllm"}),
+        (OWN, [{"provider": "vllm"}, {"id": "vllm", "provider": "vllm"}],
+         [{"provider": "vllm"}, {"id": "vllm", "provider": "vllm"}]),
+    ],
+    ids=["written", "left-out", "no-list", "a-second-one", "another-id", "another-type", "both"],
+)  # fmt: skip
+def test_hidden_fields_stay_with_their_provider_when_its_default_id_is_written(
+    ours: Any, edited: Any, result: Any
+) -> None:
+    view = convert(new({"providers": {"inference": ours}}), OLD_VERSION)
+    view["spec"]["server"]["providers"]["inference"] = edited
+    back = convert(view, VERSION)
+    assert back["spec"] == {"providers": {"inference": result}}
+    assert bool(forgotten_paths(view, back)) is ("secretRefs" not in str(result))
+
+
+def test_what_v1alpha1_wrote_stays_with_a_provider_whose_default_id_is_written() -> None:
+    theirs = {"provider": "bedrock", "region": "eu", "config": {"region": "us"}}
+    hub = convert(old({"server": {"providers": {"inference": theirs}}}), VERSION)
+    hub["spec"]["providers"]["inference"]["id"] = "bedrock"
+    back = convert(hub, OLD_VERSION)
+    assert back["spec"]["server"]["providers"]["inference"] == {"id": "bedrock", **theirs}
 
 
 def test_without_the_annotation_only_the_fields_are_left() -> None:

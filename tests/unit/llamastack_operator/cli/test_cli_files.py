@@ -235,3 +235,131 @@ def test_namespace_that_cannot_be_one_is_an_error_of_its_field(
 
     assert capsys.readouterr().err.startswith("metadata.namespace: must be at most 63")
     assert not (tmp_path / "out").exists()
+
+
+# --- lists, and objects among others -------------------------------------------------------------
+
+
+def listed(*items: str, kind: str = "List", version: str = "v1") -> str:
+    return f"apiVersion: {version}\nkind: {kind}\nitems: [{', '.join(items)}]\n"
+
+
+DEMO = (
+    "{apiVersion: llamastack.io/v1alpha2, kind: LlamaStackDistribution, metadata: {name: demo},"
+    " spec: {distribution: {name: starter}}}"
+)
+INNER = DEMO.replace("demo", "inner")
+BARE = "{metadata: {name: demo}, spec: {distribution: {name: starter}}}"
+TYPED = {"kind": "LlamaStackDistributionList", "version": "llamastack.io/v1alpha2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (listed(f"{{kind: List, apiVersion: v1, items: [{INNER}]}}", DEMO), ["inner", "demo"]),
+        (listed("{kind: List, apiVersion: v1}", DEMO), ["demo"]),
+        (listed(BARE, INNER, **TYPED), ["demo", "inner"]),
+        (listed(BARE.replace("{m", "{kind: , apiVersion: , m"), **TYPED), ["demo"]),
+    ],
+    ids=["in-a-list", "empty", "of-one-kind", "of-one-kind-with-nulls"],
+)
+def test_lists_are_unpacked_however_they_are_nested(
+    tmp_path: Path, content: str, expected: list[str]
+) -> None:
+    entries = read_resources([write(tmp_path / "f.yaml", content)])
+
+    assert [entry.name for entry in entries] == expected
+    assert {entry.obj["kind"] for entry in entries} == {"LlamaStackDistribution"}
+    assert {entry.obj["apiVersion"] for entry in entries} == {"llamastack.io/v1alpha2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (listed(DEMO, "5"), "document 1, items[1] is no Kubernetes object: got integer"),
+        (listed("null", DEMO), "document 1, items[0] is no Kubernetes object: got null"),
+        (listed(BARE, DEMO), "document 1, items[0] is no Kubernetes object: it has no kind"),
+        (
+            MINIMAL + "---\n" + listed(DEMO, f"{{kind: List, items: [{DEMO}, [a]]}}"),
+            "document 2, items[1].items[1] is no Kubernetes object: got list",
+        ),
+        ("kind: List\nitems: {a: 1}\n", "document 1 is no list: items must be a list, got object"),
+        (
+            MINIMAL + "---\n" + OTHER.replace("v1alpha2", "v9"),
+            "document 2 (other): apiVersion: 'llamastack.io/v9' is not supported",
+        ),
+        (
+            listed(DEMO, INNER.replace("kind: Ll", "kind: ll")),
+            "items[1] (inner): kind: 'llamaStackDistribution' is not known",
+        ),
+        (MINIMAL + "---\n" + MINIMAL, "document 2: default/demo is there twice"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_many_is_named_with_its_place(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    path = write(tmp_path / "f.yaml", content)
+
+    with pytest.raises(BadFile) as caught:
+        labels(path)
+
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_item_that_is_no_object_is_an_error_in_a_folder_too(tmp_path: Path) -> None:
+    write(tmp_path / "a.yaml", listed(DEMO, "5"))
+    write(tmp_path / "values.yaml", "- 1\n---\nreplicas: 2\n")
+
+    with pytest.raises(BadFile, match=r"a\.yaml: document 1, items\[1\] is no Kubernetes object"):
+        labels(str(tmp_path))
+
+
+def test_resources_without_names_are_told_apart_by_their_places(tmp_path: Path) -> None:
+    nameless = MINIMAL.replace("{name: demo}", "{generateName: demo-}")
+
+    assert labels(write(tmp_path / "f.yaml", f"{nameless}---\n{nameless}")) == [
+        "default/(no name, document 1)",
+        "default/(no name, document 2)",
+    ]
+
+
+# --- metadata ------------------------------------------------------------------------------------
+
+COMMANDS = {"validate": 1, "render": 1, "diff": 2}
+"""And the status of one that finds a resource wrong."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (
+            "{generateName: demo-}",
+            "metadata.name: is required here, because all objects are called",
+        ),
+        ("{generateName: demo-, name: }", "metadata.name: is required here"),
+        ("{}", "metadata.name: is required"),
+        ("{name: 5}", "metadata.name: must be a string, got integer"),
+        ("{name: [], generateName: a-}", "metadata.name: must be a string, got list"),
+        ("{name: demo, namespace: []}", "metadata.namespace: must be a string, got list"),
+        ("{name: demo, namespace: 0}", "metadata.namespace: must be a string, got integer"),
+        ("{name: demo, annotations: [x]}", "metadata.annotations: must be an object, got list"),
+        ("abc", "metadata: must be an object, got string"),
+        ("", "metadata: is required"),
+    ],
+)
+def test_metadata_that_is_missing_or_of_a_wrong_type_is_an_error_of_its_field(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    metadata: str,
+    message: str,
+) -> None:
+    path = write(tmp_path / "f.yaml", MINIMAL.replace("{name: demo}", metadata))
+    more = ["--against", write(tmp_path / "old.yaml")] if command == "diff" else []
+
+    assert main([command, "-f", path, *more]) == COMMANDS[command]
+
+    out, err = capsys.readouterr()
+    assert (out or err).startswith(message)
+    assert len((out + err).splitlines()) == 1

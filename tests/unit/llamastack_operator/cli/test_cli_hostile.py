@@ -284,17 +284,60 @@ def _until_reading(pid: int) -> None:
         pass
 
 
-def test_closed_standard_output_is_no_error(tmp_path: Path) -> None:
+CLOSED = b"error: standard output is closed, or not open for writing\n"
+
+
+def with_redirection(redirection: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    script = f'exec "$@" {redirection}'
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *command(*words)], capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize("redirection", [">&-", "1</dev/null", "<&- >&-"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["convert", "--to", "v1alpha1", "-f", "{file}"], 1),
+        (["render", "-f", "{file}"], 1),
+        (["validate", "-f", "{wrong}"], 1),
+        (["diff", "-f", "{file}", "--against", "{file}"], 2),  # 1 is that they differ
+        (["crd"], 1),
+        (["--help"], 1),
+        (["--version"], 1),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_closed_standard_output_is_one_line(
+    tmp_path: Path, words: list[str], status: int, redirection: str
+) -> None:
+    file, wrong = tmp_path / "f.yaml", tmp_path / "wrong.yaml"
+    file.write_text(HEAD)
+    wrong.write_text(HEAD.replace("starter", "no-such"))
+
+    done = with_redirection(redirection, *(word.format(file=file, wrong=wrong) for word in words))
+
+    assert (done.returncode, done.stderr) == (status, CLOSED)
+
+
+def test_closed_standard_output_that_nothing_is_written_to_is_no_error(tmp_path: Path) -> None:
     path = tmp_path / "f.yaml"
     path.write_text(HEAD)
 
-    done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *command("render", "-f", str(path))],
-        stderr=subprocess.PIPE,
-        check=False,
-    )
+    done = with_redirection(">&-", "validate", "-f", str(path))
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_closed_standard_error_sends_no_warning_among_the_output(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(f"{HEAD}  networking: {{expose: {{hostname: a.b}}}}\n")
+
+    done = with_redirection("2>&-", "convert", "--to", "v1alpha1", "-f", str(path))
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"---\napiVersion: llamastack.io/v1alpha1\n")
+    assert b"warning" not in done.stdout
 
 
 def test_output_that_the_terminal_cannot_show_is_escaped(

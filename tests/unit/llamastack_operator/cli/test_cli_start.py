@@ -20,13 +20,14 @@ SAMPLE = "deploy/samples/v1alpha2-simple.yaml"
 NO_CLUSTER = "--kubeconfig=/nonexistent"
 
 ALWAYS = {"__main__", "cli", "cli.errors", "cli.report"}
+FILES = {"cli.documents", "cli.files"}
 OFFLINE = {
     "--help": set[str](),
     "--version": {"version"},
-    f"validate -f {SAMPLE}": {"cli.files", "cli.planning", "cli.validate"},
-    f"render -f {SAMPLE}": {"cli.files", "cli.folder", "cli.planning", "cli.render"},
+    f"validate -f {SAMPLE}": {*FILES, "cli.planning", "cli.validate"},
+    f"render -f {SAMPLE}": {*FILES, "cli.folder", "cli.planning", "cli.render"},
     f"diff -f {SAMPLE} --against {SAMPLE}": {
-        *("cli.arguments", "cli.diff", "cli.difference", "cli.files", "cli.planning"),
+        *("cli.arguments", "cli.diff", "cli.difference", *FILES, "cli.planning"),
     },
     "crd": {"cli.crd"},
 }
