@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from api.printable import printable
+from llamastack_operator.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

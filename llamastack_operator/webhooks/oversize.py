@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api import ANNOTATIONS, OLD_VERSION, VERSION
+from api import ANNOTATIONS, OLD_VERSION, TOO_LARGE, VERSION
 
 MOST_OF_ANNOTATIONS: Final = 256 << 10
 """Bytes of the annotations of an object, names and values; the API server's own limit, which it
@@ -27,9 +27,6 @@ also applies to what a conversion answers."""
 
 LABEL: Final = ANNOTATIONS[VERSION]
 """On a view that cannot be written: the name of the annotation that it lacks."""
-
-TOO_LARGE: Final = "too-large"
-"""Value of the label."""
 
 UNWRITABLE: Final = (
     "what this version has no fields for is too large for an annotation, so the object can be read "

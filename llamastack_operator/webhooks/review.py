@@ -21,7 +21,7 @@ import api
 from api import VERSION
 from api.conversion import convert
 from api.json_text import deep_json, deep_loads
-from api.printable import printable
+from llamastack_operator.printable import printable
 from llamastack_operator.webhooks.oversize import UNWRITABLE, fitted, is_unwritable
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
+from api import TOO_LARGE
 from api.conversion import convert
 from api.errors import FieldError, FieldWarning
 from api.json_text import deep_json
-from llamastack_operator.webhooks.oversize import LABEL, MOST_OF_ANNOTATIONS, TOO_LARGE
+from llamastack_operator.webhooks.oversize import LABEL, MOST_OF_ANNOTATIONS
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
     MOST_PARTS,
