@@ -19,7 +19,7 @@ from configs.yaml_reader import load
 from controller.llamastack.objects.kinds import REGISTRY_STATE
 from controller.llamastack.objects.ownership import owner_reference_to
 from hack.cluster.plane import ControlPlane
-from tests.support.world import DEPLOY, SYSTEM, World, eventually, install, manifest
+from tests.support.world import DEPLOY, World, eventually, install, manifest
 
 pytestmark = pytest.mark.apiserver
 
@@ -100,7 +100,7 @@ def test_install_and_deploy_get_along_in_any_order(control_plane: ControlPlane) 
         control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "policy"))
         control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "webhook"))
 
-    control_plane.kubectl("create", "namespace", SYSTEM)
+    control_plane.kubectl("apply", "--server-side", "-k", str(DEPLOY / "namespace"))
     try:
         for steps in (("install", deploy), (deploy, "install", deploy)):
             for step in steps:
@@ -116,7 +116,7 @@ def test_install_and_deploy_get_along_in_any_order(control_plane: ControlPlane) 
         deploy()
         assert "was not there" not in run("uninstall", flags).stdout
     finally:
-        control_plane.kubectl("delete", "namespace", SYSTEM, "--wait=false")
+        run("uninstall", flags)
 
 
 def test_missing_crd_says_how_to_install_it(control_plane: ControlPlane) -> None:
