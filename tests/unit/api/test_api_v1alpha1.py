@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from api.crd import custom_resource_definition
 from api.unknown import unknown_fields
 from api.v1alpha1 import API_VERSION, SECTIONS, LlamaStackDistribution, Spec
+from api.v1alpha1.added import added_paths
 from api.v1alpha1.stored import StoredLlamaStackDistribution
 from tests.support.structural import complaints
 from tests.support.v1alpha1 import BROKEN_RULES, FULL, STORED_BY_GO, Json, old_resource
@@ -185,3 +186,9 @@ def test_every_rule_of_the_schema_has_a_case() -> None:
 @pytest.mark.parametrize("obj", [pytest.param(obj, id=name) for name, obj, _ in BROKEN_RULES])
 def test_case_of_a_rule_breaks_nothing_else(obj: Json) -> None:
     assert list(complaints(_SCHEMA, obj)) == []
+
+
+def test_what_the_go_operator_has_not_is_found_where_it_is() -> None:
+    spec = {"server": {"port": 1, "storage": {"type": "sqlite", "size": "1Gi"}, "providers": None}}
+    assert list(added_paths({"spec": spec})) == ["spec.server.storage.type", "spec.server.port"]
+    assert list(added_paths({"spec": {"server": "text"}})) == []

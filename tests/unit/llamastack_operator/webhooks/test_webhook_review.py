@@ -305,6 +305,11 @@ def test_what_is_stored_is_never_cut() -> None:
     assert _there(stored, "v1alpha1")["spec"]["server"]["containerSpec"]["env"] == [env[1]]
 
 
+def test_object_without_metadata_is_converted() -> None:
+    obj = {"apiVersion": "llamastack.io/v1alpha2", "kind": "X", "metadata": "none"}
+    assert _there(obj, "v1alpha1")["metadata"] == "none"
+
+
 def test_label_in_a_stored_object_is_in_nobodys_way() -> None:
     obj = reviews.resource() | {"apiVersion": "llamastack.io/v1alpha2"}
     obj["metadata"]["labels"] = {LABEL: TOO_LARGE}

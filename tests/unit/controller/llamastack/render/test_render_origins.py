@@ -73,6 +73,20 @@ _CONTAINER = "spec.template.spec.containers[0]"
             f"{_INVALID}spec.template.metadata.labels: Invalid value",
             "spec.workload.overrides.labels",
         ),
+        (f"{_INVALID}{_CONTAINER}.env[99].name: Invalid value", ""),
+        (f"{_INVALID}{_CONTAINER}.volumeMounts: too many", "spec.workload.overrides.volumeMounts"),
+        (f"{_INVALID}spec.template.spec.volumes[1]: Invalid", "spec.workload.overrides.volumes[0]"),
+        (
+            f"{_INVALID}spec.template.spec.affinity.podAffinity.x.y: Invalid value",
+            "spec.workload.overrides.affinity.podAffinity",
+        ),
+        (
+            f'{_TYPED}.spec.template.spec.affinity.podAffinity[name="a"]: no',
+            "spec.workload.overrides.affinity.podAffinity",
+        ),
+        (f"{_INVALID}spec.template.spec: Invalid value", ""),
+        (f"{_INVALID}spec.template.metadata: Invalid value", ""),
+        (f"{_INVALID}{_CONTAINER}: Invalid value", ""),
         # Ours, and what the resource does not have.
         (f"{_INVALID}spec.template.spec.volumes[0].emptyDir: Invalid value", ""),
         (f"{_INVALID}spec.template.spec.tolerations[0].key: Invalid value", ""),
