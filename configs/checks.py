@@ -17,7 +17,10 @@ from api.v1alpha2 import Spec, messages
 from configs import merge, references, yaml_writer
 from configs.content_cache import by_content
 from configs.draft import Config, Draft
+from configs.eras import Era
 from configs.errors import Findings
+from configs.external import containers
+from configs.installs import installs
 from configs.providers import ProviderEntry
 
 _BASE: Final = "spec.distribution"
@@ -30,6 +33,59 @@ def check(spec: Spec, draft: Draft) -> None:
     _backends(draft)
     _resources(spec, draft)
     _variables(spec, draft)
+    _overridden(spec, draft)
+    external(spec, draft.era, draft.variables, draft.findings)
+
+
+def external(spec: Spec, era: Era | None, variables: Collection[str], findings: Findings) -> None:
+    """Notes what keeps a server from starting with external providers, whatever is in their images.
+
+    Args:
+        spec: of the resource.
+        era: of the config that they are merged into; ``None`` for one that nothing is known of.
+        variables: every variable that is set in the server.
+        findings: receives it.
+    """
+    for install in installs(spec):
+        if install.api(era) is None:
+            findings.error(
+                f"spec.externalProviders.{install.section}",
+                f"servers of era {era} have no such API",
+                "leave the section out, or choose a distribution of another era",
+            )
+        expandable(install.provider.config, f"{install.path}.config", variables, findings)
+    _own_container(spec, findings)
+
+
+def _own_container(spec: Spec, findings: Findings) -> None:
+    """The server's container needs a name of its own among those that install."""
+    taken = {install.container for install in installs(spec)}
+    name = spec.workload.overrides.container_name
+    if taken and name in taken | {containers.MERGE, containers.PREFLIGHT}:
+        findings.error(
+            "spec.workload.overrides.containerName",
+            f'an init container for external providers has the name "{name}"',
+            "choose another name",
+        )
+
+
+def _overridden(spec: Spec, draft: Draft) -> None:
+    """An external provider takes the place of the distribution's own of the same id (FR-092).
+
+    That one of the spec itself is replaced is a rule of the resource (``external_ids``).
+    """
+    for install in installs(spec):
+        api = install.api(draft.era)
+        if api is None or draft.entries.get(api):
+            continue
+        provider = install.provider
+        for entry in draft.providers.get(api, ()):
+            if references.nominal(entry["provider_id"]) == provider.provider_id:
+                text = (
+                    f"Provider ID '{provider.provider_id}' defined in both base config and "
+                    f"externalProviders. Using external provider (image: {provider.image})"
+                )
+                draft.findings.warn(f"{install.path}.providerId", text)
 
 
 def unwritable(draft: Draft) -> None:
@@ -149,11 +205,11 @@ def _variables(spec: Spec, draft: Draft) -> None:
     for entry in _entries(draft):
         config = dict(entry.config)
         for key in _endpoint_keys(entry, spec):
-            _expandable(config.pop(key), f"{entry.path}.endpoint", variables, draft.findings)
-        _expandable(config, f"{entry.path}.settings", variables, draft.findings)
+            expandable(config.pop(key), f"{entry.path}.endpoint", variables, draft.findings)
+        expandable(config, f"{entry.path}.settings", variables, draft.findings)
     own = _own_texts(spec, draft)
     for path, text in own.items():
-        _expandable(text, path, variables, draft.findings)
+        expandable(text, path, variables, draft.findings)
     names = set(own.values())
     rest = {key: value for key, value in draft.data.items() if key != "providers"}
     rest["registered_resources"] = [
@@ -162,9 +218,9 @@ def _variables(spec: Spec, draft: Draft) -> None:
         for entry in found
         if not names & {entry.get(key) for key in ("model_id", "shield_id", "toolgroup_id")}
     ]
-    _expandable(rest, _BASE, variables, draft.findings)
+    expandable(rest, _BASE, variables, draft.findings)
     for api in sorted(set(draft.providers) - set(draft.entries)):
-        _expandable(draft.providers[api], _BASE, variables, draft.findings)
+        expandable(draft.providers[api], _BASE, variables, draft.findings)
 
 
 def _endpoint_keys(entry: ProviderEntry, spec: Spec) -> tuple[str, ...]:
@@ -186,7 +242,8 @@ def _own_texts(spec: Spec, draft: Draft) -> dict[str, str]:
     return found
 
 
-def _expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
+def expandable(value: Any, path: str, variables: Collection[str], findings: Findings) -> None:
+    """Notes references in JSON data that the server cannot expand."""
     for inner, unreadable, required in _needs(value):
         where = path if path == _BASE or not inner else f"{path}.{inner}"
         if unreadable:

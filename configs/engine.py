@@ -231,21 +231,24 @@ def _base_required(spec: Spec) -> FieldError:
     return FieldError(
         "spec.distribution.name",
         f'this operator has no base config for distribution "{spec.distribution.name}"',
-        "use overrideConfig.configMapName, or leave out providers, resources, storage and disabled",
+        "use overrideConfig.configMapName, or leave out providers, resources, storage, disabled "
+        "and externalProviders",
     )
 
 
 def _needs_config(spec: Spec, resolved: Resolved) -> bool:
     """Whether the image's own config will not do (R-D13).
 
-    Besides the four sections: TLS and workers, which the server reads from its config alone, and a
-    distribution whose image is another's (remote-vllm) or does not start (meta-reference-gpu).
+    Besides the four sections: external providers, which are merged into it; TLS and workers, which
+    the server reads from its config alone; and a distribution whose image is another's
+    (remote-vllm) or does not start (meta-reference-gpu).
     Workers are a wish that an image without a base may fulfil by itself; but when it should serve
     HTTPS and does not, no probe ever succeeds.
     """
     tls = spec.networking.tls
     workers = (spec.workload.workers or 1) > 1 and resolved.base is not None
-    return spec.generates_config or resolved.always or bool(tls and tls.enabled) or workers
+    asked = spec.generates_config or spec.installs_providers
+    return asked or resolved.always or bool(tls and tls.enabled) or workers
 
 
 class _Generation:

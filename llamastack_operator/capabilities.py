@@ -11,8 +11,9 @@ aggregated API also while the server behind it is away.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -30,6 +31,7 @@ from informers.errors import NotFound
 from informers.ports import ObjectKey
 from llamastack_operator.kube.preflight import check_rights, check_served
 from llamastack_operator.operator_config_watch import RIGHTS as OWN_RIGHTS
+from llamastack_operator.own_image import own_image
 
 if TYPE_CHECKING:
     from controller.llamastack.watches import Watch
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 10.0
+
+IMAGE_VOLUMES_SINCE: Final = 35
+"""Kubernetes 1.35 has them switched on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,15 @@ class Capabilities:
     watches: tuple[Watch, ...]
 
 
-async def detect_capabilities(client: Client, settings: Settings) -> Capabilities:
+async def detect_capabilities(
+    client: Client, settings: Settings, *, pod_name: str = ""
+) -> Capabilities:
     """See what is there and whether we may do all that we are going to do.
+
+    Args:
+        client: of the cluster.
+        settings: from flags and environment.
+        pod_name: of the operator's own pod; empty outside of a cluster.
 
     Raises:
         NotFit: something is missing, and the message says what.
@@ -79,12 +91,19 @@ async def detect_capabilities(client: Client, settings: Settings) -> Capabilitie
         operator_namespace=own,
         routes=routes,
         role_bindings=await _may_bind(client, settings, rules),
+        merge_image=await own_image(client, settings, pod_name),
+        image_volumes=await _mounts_images(client, settings),
+        preflight=settings.preflight,
+        install_memory=settings.external_provider_memory,
+        install_size=settings.external_provider_volume,
     )
     log.info(
         "Detected capabilities",
         routes=options.routes,
         fixed_uids=options.fixed_uids,
         role_bindings=options.role_bindings,
+        operator_image=options.merge_image,
+        image_volumes=options.image_volumes,
     )
     there = {ROUTE: options.routes, ROLE_BINDING: options.role_bindings}
     return Capabilities(options, tuple(w for w in OPTIONAL_WATCHES if there[w.resource]))
@@ -102,6 +121,15 @@ async def api_groups(client: Client) -> set[str]:
         for group in answer.get("groups") or ()
         for version in group.get("versions") or ()
     }
+
+
+async def _mounts_images(client: Client, settings: Settings) -> bool:
+    """Whether pods mount the images of external providers (KEP-4639)."""
+    if settings.external_provider_delivery != "auto":
+        return settings.external_provider_delivery == "image-volume"
+    version = await client.request("GET", "/version", timeout_s=_TIMEOUT_S)
+    digits = re.match(r"\d+", str(version.get("minor", "")))
+    return int(digits.group()) >= IMAGE_VOLUMES_SINCE if digits else False
 
 
 async def _may_bind(client: Client, settings: Settings, rules: Rules) -> bool:

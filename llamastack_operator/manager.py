@@ -127,7 +127,9 @@ class Manager:
                 recorder,
                 settings,
                 self._metrics,
-                capabilities=await detect_capabilities(client, settings),
+                capabilities=await detect_capabilities(
+                    client, settings, pod_name=os.environ.get("POD_NAME", "")
+                ),
                 may_write=may_write,
             )
             self._add_checks(operator, elector)

@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 
 OPERATOR_NAMESPACE: Final = "OPERATOR_NAMESPACE"  # set by our manifests, from the downward API
 
+OPERATOR_IMAGE: Final = "OPERATOR_IMAGE"  # may be set by whoever deploys the operator
+
 MOST_WORKERS: Final = 256  # more than connections to the API server is waiting, not working
 
 FixedUids: TypeAlias = Literal["auto", "true", "false"]
+Delivery: TypeAlias = Literal["init-container", "image-volume", "auto"]
 MissingReferences: TypeAlias = Literal["refuse", "warn"]
 
 
@@ -181,6 +184,46 @@ class Settings:
         metavar="WHEN",
         text="whether pods name user and group ids: true, false or auto, which is not on OpenShift",
     )
+    operator_image: str = setting(
+        "--operator-image",
+        values.text,
+        default="",
+        metavar="IMAGE",
+        text="image of the operator, in which pods merge external providers into a configuration",
+        shown_default=f"${OPERATOR_IMAGE}, else that of the operator's own pod",
+    )
+    external_provider_delivery: Delivery = setting(
+        "--external-provider-delivery",
+        values.choice("init-container", "image-volume", "auto"),
+        default="init-container",
+        metavar="HOW",
+        text="how packages get out of the images of external providers: init-container runs Python "
+        "and pip of the image; image-volume mounts it and runs those of the server, for which "
+        "Kubernetes 1.35 is needed; auto takes the second where the cluster has it",
+    )
+    external_provider_memory: str = setting(
+        "--external-provider-memory",
+        values.quantity,
+        default="512Mi",
+        metavar="QUANTITY",
+        text="memory limit of each init container that installs an external provider, where the "
+        "resource does not say",
+    )
+    external_provider_volume: str = setting(
+        "--external-provider-volume",
+        values.quantity,
+        default="2Gi",
+        metavar="QUANTITY",
+        text="most that the packages of external providers may take on the disk of a node, where "
+        "the resource does not say",
+    )
+    preflight: bool = setting(
+        "--preflight",
+        values.switch,
+        default="true",
+        text="load external providers once before the server does, so that a mistake is told in "
+        "one message",
+    )
     distributions_file: str = setting(
         "--distributions-file",
         values.distributions_file,
@@ -270,6 +313,7 @@ def from_args(
         given["leader_elect_namespace"] = env.get(OPERATOR_NAMESPACE) or in_cluster_namespace(
             namespace_file
         )
+    given["operator_image"] = given["operator_image"] or env.get(OPERATOR_IMAGE, "")
     settings = Settings(**given)
     _check_together(settings)
     return settings

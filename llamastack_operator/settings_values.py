@@ -23,6 +23,7 @@ Word = TypeVar("Word", bound=str)
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LONGEST_HOST: Final = 253
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
+_QUANTITY = re.compile(r"[1-9][0-9]*(?:[kMGT]|[KMGT]i)?")
 _DURATION = re.compile(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -138,6 +139,13 @@ def hosts(text: str) -> tuple[str, ...]:
     if not all(_HOST.fullmatch(host) for host in found):
         raise ValueError("HOST or HOST:PORT, such as registry.local:5000, as in image references")
     return tuple(dict.fromkeys(found))
+
+
+def quantity(text: str) -> str:
+    """An amount of bytes, as Kubernetes writes it."""
+    if not _QUANTITY.fullmatch(text):
+        raise ValueError("a quantity such as 512Mi or 4Gi")
+    return text
 
 
 def duration(text: str) -> float:

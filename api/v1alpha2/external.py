@@ -5,43 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_snake
 
-from api.model import ApiModel, Json, KeyedBy, Matching, OpenObject, rule, rules
+from api.external_apis import API_OF_SECTION, ExternalSection
+from api.model import ApiModel, Json, KeyedBy, Matching, OpenObject, Quantity, rule, rules
 from api.v1alpha2 import messages
-
-ExternalSection: TypeAlias = Literal[
-    "inference",
-    "safety",
-    "agents",
-    "vectorIo",
-    "datasetIo",
-    "scoring",
-    "eval",
-    "toolRuntime",
-    "postTraining",
-]
-
-API_OF_SECTION: Final[Mapping[ExternalSection, str]] = MappingProxyType(
-    {
-        "inference": "inference",
-        "safety": "safety",
-        "agents": "agents",
-        "vectorIo": "vector_io",
-        "datasetIo": "datasetio",
-        "scoring": "scoring",
-        "eval": "eval",
-        "toolRuntime": "tool_runtime",
-        "postTraining": "post_training",
-    }
-)
-"""Section → name of the API in provider images and in config.yaml. The only such table: its order
-is the order of init containers, of the merge and of the status; note ``datasetio``."""
 
 PROVIDER_ID: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """An external provider's id is part of the name of its init container."""
@@ -110,6 +82,27 @@ def unique_ids(path: str) -> list[Json]:
     ]
 
 
+class InstallResources(ApiModel):
+    """Compute resources of the init containers that install providers and merge configurations."""
+
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    """What the scheduler reserves; cpu 100m and memory 256Mi if absent."""
+
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    """What one of them may not exceed; memory 512Mi, or what the operator was told, if absent."""
+
+
+class ExternalInstall(ApiModel):
+    """What the installation of external providers may take."""
+
+    resources: InstallResources | None = None
+    """Compute resources of each init container."""
+
+    size_limit: Quantity | None = None
+    """Most that the installed packages of a pod may take on its node's disk; a pod with more is
+    evicted. 2Gi, or what the operator was told, if absent."""
+
+
 class ExternalProviders(ApiModel):
     """Providers that come as images and are installed when a pod starts."""
 
@@ -141,6 +134,9 @@ class ExternalProviders(ApiModel):
 
     post_training: ExternalList = ()
     """Providers of fine-tuning."""
+
+    install: ExternalInstall | None = None
+    """What the installation may take."""
 
     def items(self) -> Iterator[tuple[ExternalSection, tuple[ExternalProvider, ...]]]:
         """The sections that have providers, in the order of :data:`API_OF_SECTION`."""

@@ -156,6 +156,8 @@ class Reason(StrEnum):
     PROVIDER_IMAGE_PULL_FAILED = "ProviderImagePullFailed"
     CONFIG_MERGE_FAILED = "ConfigMergeFailed"
     PREFLIGHT_FAILED = "PreflightFailed"
+    PREFLIGHT_SKIPPED = "PreflightSkipped"
+    """An Event: the user says what runs, so providers are not loaded before it."""
 
 
 class ConfigSource(StrEnum):

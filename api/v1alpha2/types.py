@@ -92,6 +92,11 @@ class Spec(ApiModel):
     resources, storage and disabled."""
 
     @property
+    def installs_providers(self) -> bool:
+        """Whether there are external providers."""
+        return self.external_providers is not None and any(self.external_providers.items())
+
+    @property
     def generates_config(self) -> bool:
         """Whether a configuration must be generated; otherwise the image's own one runs (R-D13)."""
         resources = self.resources

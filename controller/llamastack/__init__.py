@@ -15,6 +15,7 @@ package              holds                                                      
 ``operator_config``  the administrator's ConfigMap                                 what they say
 ``planning``         spec → plan: base config, image labels, upgrades              what is wanted
 ``server``           the running server: where it is asked, what it answers        how it is
+``external_providers``  providers out of images: how far their installation is     how they are
 ``cache``            reading the informers' stores; the index of references        what we hold
 ``children``         create, apply, remove; ConfigMaps, managed fields, replicas   what is written
 ``render``           children as plain dicts, purely                               what should be

@@ -15,6 +15,7 @@ from controller.llamastack.cache.reference_index import (
     referred_object,
 )
 from controller.llamastack.children import table
+from controller.llamastack.objects.installs import INSTALLS
 from controller.llamastack.objects.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -144,7 +145,7 @@ def _kept_for(claim: Object) -> list[ObjectKey]:
 
 def _other_trouble(old: Object, new: Object) -> bool:
     """Whether the trouble reads differently; a crash loop restarts its container many times."""
-    return bool(old[TROUBLE] != new[TROUBLE])
+    return any(old.get(key) != new.get(key) for key in (TROUBLE, INSTALLS))
 
 
 def _rollout_changed(old: Object, new: Object) -> bool:

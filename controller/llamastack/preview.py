@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from api.v1alpha2.references import CONFIG_KEY
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NAMESPACE = "default"
 UNKNOWN = "00000000"
+UNKNOWN_IMAGE = "llamastack-operator:unknown"
+"""Stands for the operator's own image, which merges external providers: a cluster knows it."""
 
 
 def preview(
@@ -52,16 +55,21 @@ def preview(
         owner=owner,
         spec=plan.cr.spec,
         generated=plan.generated,
-        options=options,
+        options=options if options.merge_image else replace(options, merge_image=UNKNOWN_IMAGE),
         ca_bundle=bundle.digest if bundle else "",
     )
-    config_map = _config_map(inputs)
-    if config_map is not None:
-        mounts = Mounts(config_map["metadata"]["name"])
-    else:
-        users = CONFIG_KEY if source and not source.elsewhere else ""
-        mounts = Mounts(_mounted(source, owner) if source else "", users)
-    manifests = [config_map] if config_map else []
+    made = {
+        purpose: _config_map(inputs, content)
+        for purpose, content in configmap.contents(inputs).items()
+    }
+    names_of = {purpose: manifest["metadata"]["name"] for purpose, manifest in made.items()}
+    ours = names_of.get(configmap.CONFIG, "")
+    mounts = Mounts(
+        _mounted(source, owner) if source else ours,
+        CONFIG_KEY if source and not source.elsewhere else "",
+        installs_name=names_of.get(configmap.INSTALLS, ours) if inputs.installs else "",
+    )
+    manifests = list(made.values())
     if bundle is not None:
         manifests.append(ca_bundle.child(owner, bundle, "").manifest)
     children = (
@@ -73,18 +81,10 @@ def preview(
     return [_without_owner(manifest) for manifest in manifests]
 
 
-def _config_map(inputs: Inputs) -> Manifest | None:
-    """With the generated configuration, if there is one."""
-    generated = inputs.generated
-    if generated.config_yaml is None:
-        return None
-    name = names.config_map(inputs.name, generated.config_hash)
+def _config_map(inputs: Inputs, content: configmap.Content) -> Manifest:
+    name = names.config_map(inputs.name, content.digest)
     return configmap.generated(
-        inputs.owner,
-        name,
-        generated.config_yaml,
-        generated.config_hash,
-        registry=inputs.registry,
+        inputs.owner, name, content.data, content.digest, registry=inputs.registry
     )
 
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.cache.observed import observe
 from controller.llamastack.cache.own_writes import OwnWrites
+from controller.llamastack.references.installable import installable
 from controller.llamastack.references.override import Overrides
+from controller.llamastack.render.init_containers import preflight_note
 from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.server.observation import observe_server, ready_write_delay_s
 from controller.llamastack.status.claim import next_look_s
@@ -113,8 +115,10 @@ class LlamaStackReconciler:
             return Result.done()
         plan = await self._plan(observed)
         references = await self._resolve_references(observed, plan)
-        configuration = await self._overrides.configuration(cr, plan, references)
-        inputs = _inputs(observed, plan, references, configuration, self._options())
+        options = self._options()
+        found = await self._overrides.configuration(cr, plan, references)
+        configuration = installable(cr, plan, found, options)
+        inputs = _inputs(observed, plan, references, configuration, options)
         if inputs is None or references is None:
             outcome = Outcome(observed.deployment)
         else:
@@ -129,6 +133,7 @@ class LlamaStackReconciler:
             operator_facts=self._operator_facts(),
             endpoints=self._endpoints(written, outcome),
             server_report=self._server_report(written, outcome),
+            install_note=preflight_note(inputs) if inputs else "",
         )
         if delay_s := self._ready_write_delay_s(cr, outcome):
             return Result.after(delay_s)

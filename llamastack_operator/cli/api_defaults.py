@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from controller.llamastack.objects.compare import same_quantity
-from controller.llamastack.render.pod import pull_policy
+from controller.llamastack.render.images import pull_policy
 from llamastack_operator.cli.owned_fields import same_member
 
 _DEFAULTS: Final[Mapping[str, Any]] = {

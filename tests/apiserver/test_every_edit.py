@@ -24,7 +24,6 @@ from tests.support.edits.arena import Arena
 from tests.support.edits.full import EVERY_FEATURE, IN_SYSTEM, KINDS
 from tests.support.edits.normal import differences, normalised
 from tests.support.edits.pairs import drawn_pairs
-from tests.support.edits.pending import pending
 from tests.support.edits.row import Json, Row
 from tests.support.edits.table import ROWS
 from tests.support.operator_process import OperatorProcess
@@ -36,7 +35,6 @@ pytestmark = [
     pytest.mark.timeout(400),
 ]
 
-READY = [row for row in ROWS if not pending(row)]
 STEPS = ("set", "changed", "removed")
 PAIRS = 30
 SEED = int(os.environ.get("LLAMASTACK_OPERATOR_TESTS_SEED", "1"))
@@ -69,19 +67,19 @@ class Outcomes:
 def outcomes(plane: ControlPlane) -> Outcomes:
     arena = Arena(plane, "edits")
     fresh = _fresh_names()
-    edited = {row.name: f"edited-{number:04d}" for number, row in enumerate(READY)}
-    arena.prepare(spec for row in READY for spec in row.steps)
+    edited = {row.name: f"edited-{number:04d}" for number, row in enumerate(ROWS)}
+    arena.prepare(spec for row in ROWS for spec in row.steps)
     arena.create({name: json.loads(spec) for spec, name in fresh.items()})
-    arena.create({edited[row.name]: row.absent for row in READY})
+    arena.create({edited[row.name]: row.absent for row in ROWS})
     trouble = arena.settle([*fresh.values(), *edited.values()])
     wanted = arena.children()
     kinds = {child.partition("/")[0] for children in wanted.values() for child in children}
     found: dict[tuple[str, str], list[str]] = {}
     for number, step in enumerate(STEPS):
-        arena.edit({edited[row.name]: row.steps[number] for row in READY})
+        arena.edit({edited[row.name]: row.steps[number] for row in ROWS})
         trouble |= arena.settle(edited.values())
         live = arena.children()
-        for row in READY:
+        for row in ROWS:
             names = edited[row.name], fresh[_key(row.steps[number])]
             found[row.name, step] = [trouble[name] for name in names if name in trouble] or (
                 differences(live[names[0]], wanted[names[1]])
@@ -91,7 +89,7 @@ def outcomes(plane: ControlPlane) -> Outcomes:
 
 def _fresh_names() -> dict[str, str]:
     """A resource for each different spec."""
-    keys = dict.fromkeys(_key(spec) for row in READY for spec in row.steps)
+    keys = dict.fromkeys(_key(spec) for row in ROWS for spec in row.steps)
     return {key: f"fresh-{number:04d}" for number, key in enumerate(keys)}
 
 
@@ -100,7 +98,7 @@ def _key(spec: Json) -> str:
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("row", READY, ids=str)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_children_are_those_of_a_fresh_resource(row: Row, step: str, outcomes: Outcomes) -> None:
     assert outcomes.found[row.name, step] == []
 

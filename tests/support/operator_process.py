@@ -74,7 +74,9 @@ class OperatorProcess:
             "--webhook-port=off",
             *flags,
         ]
-        self._environment = {**_inherited(), **(env or {})}
+        # Outside of a cluster nobody can tell it its own image.
+        image = {"OPERATOR_IMAGE": "registry.example/llamastack-operator:test"}
+        self._environment = {**_inherited(), **image, **(env or {})}
         self._directory = Path(tempfile.mkdtemp(prefix="llsd-operator-"))
         self._log = _Log(self._directory / "operator.log")
         self._child: subprocess.Popen[bytes] | None = None

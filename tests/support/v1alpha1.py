@@ -178,6 +178,12 @@ FULL: Final[Json] = {
                 "toolRuntime",
                 "postTraining",
             )
+        }
+        | {
+            "install": {
+                "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+                "sizeLimit": "4Gi",
+            }
         },
     },
 }

@@ -14,7 +14,7 @@ from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.kinds import CONFIG_MAP, SECRET
 from controller.llamastack.references.config_maps import Reach
 from controller.llamastack.references.override import ChangedMeanwhile
-from controller.llamastack.render.pod import CONFIG_VOLUME
+from controller.llamastack.render.environment import CONFIG_VOLUME
 from controller.runtime.result import Result
 from informers.errors import TransportError
 from informers.ports import ObjectKey

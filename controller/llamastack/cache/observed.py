@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.llamastack.objects.installs import INSTALLS
 from controller.llamastack.objects.kinds import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM
+from controller.llamastack.objects.pods import TROUBLE
 from controller.llamastack.render import names
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Observed:
             our server.
         claim: its live claim, or ``None``.
         pods: those of its pods that are in trouble.
+        installing: those that install external providers, or have.
     """
 
     cr: Object
@@ -34,6 +37,7 @@ class Observed:
     deployment: Object | None = None
     claim: Object | None = None
     pods: tuple[Object, ...] = ()
+    installing: tuple[Object, ...] = ()
 
     @property
     def deleting(self) -> bool:
@@ -49,11 +53,12 @@ def observe(caches: Caches, cr: Object, now: str) -> Observed:
         cr: the resource.
         now: RFC 3339.
     """
-    name = cr["metadata"]["name"]
+    name, pods = cr["metadata"]["name"], caches.kept_pods_of(cr)
     return Observed(
         cr=cr,
         now=now,
         deployment=caches.owned(DEPLOYMENT, names.deployment(name), cr),
         claim=caches.owned(PERSISTENT_VOLUME_CLAIM, names.claim(name), cr),
-        pods=tuple(caches.troubled_pods_of(cr)),
+        pods=tuple(pod for pod in pods if TROUBLE in pod),
+        installing=tuple(pod for pod in pods if INSTALLS in pod),
     )

@@ -100,8 +100,8 @@ class Caches:
         claim = self.owned(PERSISTENT_VOLUME_CLAIM, names.claim(cr["metadata"]["name"]), cr)
         return [*self.config_maps_of(cr), *([claim] if claim else [])]
 
-    def troubled_pods_of(self, cr: Object) -> list[Object]:
-        """What is wrong with the pods of the resource's Deployment."""
+    def kept_pods_of(self, cr: Object) -> list[Object]:
+        """What is wrong with the pods of the resource's Deployment, and what they install."""
         metadata = cr["metadata"]
         key = f"{metadata['namespace']}/{metadata['name']}"
         return list(self.of(POD).by_index(POD_INDEX, key))

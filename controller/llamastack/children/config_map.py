@@ -17,7 +17,7 @@ from informers.errors import AlreadyExists
 from informers.ports import Object, ObjectKey, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from controller.runtime.ports import Writer
 
@@ -44,8 +44,8 @@ class ConfigMapWriter:
         self,
         cr: Object,
         owned: Sequence[Object],
-        config_yaml: str,
-        config_hash: str,
+        data: Mapping[str, str],
+        digest: str,
         *,
         registry: str = "",
     ) -> Applied:
@@ -54,20 +54,20 @@ class ConfigMapWriter:
         Args:
             cr: the resource.
             owned: metadata of the generated ConfigMaps that it controls.
-            config_yaml: the content.
-            config_hash: its sha256 in hex.
+            data: the content by key.
+            digest: its hash in hex.
             registry: state of the server's registry with it, for a new one.
 
         Raises:
             ConfigMapNameTaken: even the name with the whole hash is taken.
             ApiError: the write failed.
         """
-        found = in_place(owned, config_hash)
+        found = in_place(owned, digest)
         if found is not None:
             return Applied(found, changed=False)
         for length in names.CONFIG_HASH_LENGTHS:
-            name = names.config_map(cr["metadata"]["name"], config_hash, length)
-            manifest = configmap.generated(cr, name, config_yaml, config_hash, registry=registry)
+            name = names.config_map(cr["metadata"]["name"], digest, length)
+            manifest = configmap.generated(cr, name, data, digest, registry=registry)
             try:
                 created = await self._writer.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
             except AlreadyExists:
@@ -81,10 +81,10 @@ class ConfigMapWriter:
         raise ConfigMapNameTaken(
             f"ConfigMap names {cr['metadata']['name']}-config-<hash> are all taken by objects "
             f"that are not ours; delete those that start with "
-            f'"{names.config_map(cr["metadata"]["name"], config_hash)}"'
+            f'"{names.config_map(cr["metadata"]["name"], digest)}"'
         )
 
-    async def prune(self, cr: Object, owned: Sequence[Object], current: str) -> None:
+    async def prune(self, cr: Object, owned: Sequence[Object], current: Collection[str]) -> None:
         """Delete what no pod can need: not the current one, not the one before, not in use.
 
         In use means mounted by a ReplicaSet that still has replicas: a rollout that is stuck keeps
@@ -92,7 +92,7 @@ class ConfigMapWriter:
         when there is something to delete, so that nobody pays for a watch.
         """
         old = sorted(
-            (c for c in owned if key_of(c).name != current and not is_leaving(c)),
+            (c for c in owned if key_of(c).name not in current and not is_leaving(c)),
             key=_age,
             reverse=True,
         )
@@ -122,16 +122,16 @@ class ConfigMapWriter:
         }
 
 
-def in_place(owned: Sequence[Object], config_hash: str) -> Object | None:
+def in_place(owned: Sequence[Object], digest: str) -> Object | None:
     """The one with this content, if it is there to stay.
 
     Args:
         owned: metadata of ConfigMaps of ours.
-        config_hash: sha256 of the content in hex.
+        digest: of the content in hex.
     """
     for candidate in owned:
         annotations = candidate["metadata"].get("annotations") or {}
-        if annotations.get(CONFIG_HASH) == config_hash and not is_leaving(candidate):
+        if annotations.get(CONFIG_HASH) == digest and not is_leaving(candidate):
             return candidate
     return None
 

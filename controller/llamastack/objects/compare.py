@@ -50,10 +50,13 @@ def _digest(manifest: Manifest) -> str:
 
 def in_place(wanted: Manifest, live: Object) -> bool:
     """Whether the live object already is what the stamped manifest asks for."""
+    return is_applied(wanted, live) and _covers(live, wanted, field="")
+
+
+def is_applied(wanted: Manifest, live: Object) -> bool:
+    """Whether the stamped manifest is the one that was applied last, whatever became of it."""
     annotations = live["metadata"].get("annotations") or {}
-    if annotations.get(APPLIED_HASH) != wanted["metadata"]["annotations"][APPLIED_HASH]:
-        return False
-    return _covers(live, wanted, field="")
+    return bool(annotations.get(APPLIED_HASH) == wanted["metadata"]["annotations"][APPLIED_HASH])
 
 
 def _covers(live: Any, wanted: Any, *, field: str) -> bool:

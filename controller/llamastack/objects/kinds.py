@@ -75,6 +75,10 @@ CONFIG_MAPS_SEEN = "llamastack.io/config-maps-seen"
 """Annotation on the Deployment: hash of uid and resourceVersion of the referenced ConfigMaps, the
 content hash that they led to, and the digest of the user's own configuration, if there is one."""
 
+MERGE_REVISION = "llamastack.io/merge-revision"
+"""Annotation on the pod template: what the merge of external providers does; another revision of
+it may come to another configuration, so it rolls the pods; another image of it alone does not."""
+
 RETAINED_FOR = "llamastack.io/retained-for"
 """Annotation on a claim without an owner: name of the resource that it belongs to, whichever
 incarnation of it there is."""

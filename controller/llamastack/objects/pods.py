@@ -6,6 +6,7 @@
 The pods of our servers are watched by label, but only those in trouble are kept, and of them only
 the trouble: the transform hides a healthy pod, so ten thousand of them cost no memory, and a
 handler gets no event while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
+One that installs external providers is kept, too, with how far it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from api.conditions import condition, message_of
 from api.v1alpha2.reasons import Reason
+from configs.external.containers import is_ours
+from controller.llamastack.objects.installs import (
+    CONFIG_REASONS,
+    INSTALLS,
+    PULL_REASONS,
+    evicted,
+    failure,
+    progress,
+)
 from controller.llamastack.objects.redaction import shown
 from controller.llamastack.objects.termination import cause, hint
 
@@ -31,18 +41,6 @@ TEMPLATE_HASH = "pod-template-hash"
 TROUBLE = "trouble"
 """Key of what is kept of a pod in trouble: ``reason`` and ``message``."""
 
-_IMAGE = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "RegistryUnavailable",
-        "ImageInspectError",
-        "SignatureValidationFailed",
-    }
-)
-_CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _KILLED = 137
 
 _VOLUME = re.compile(r"(?i)persistent ?volume|storageclass|\bpvc|volume node affinity|free storage")
@@ -50,9 +48,13 @@ _VOLUME = re.compile(r"(?i)persistent ?volume|storageclass|\bpvc|volume node aff
 
 
 def keep_trouble(pod: dict[str, Any]) -> Object | None:
-    """Transform of the informer: what is wrong with a pod; ``None`` if nothing is."""
+    """Transform of the informer: what is wrong with a pod, and how far it is with installing.
+
+    ``None`` for a pod that is well and installs nothing.
+    """
     found = pod.get(TROUBLE) or _trouble(pod)
-    if found is None:
+    installs = pod.get(INSTALLS) or progress(pod)
+    if found is None and installs is None:
         return None
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
@@ -68,7 +70,9 @@ def keep_trouble(pod: dict[str, Any]) -> Object | None:
             for owner in metadata.get("ownerReferences") or ()
         ],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": slim, TROUBLE: found}
+    kept = {TROUBLE: found, INSTALLS: installs}
+    present = {key: value for key, value in kept.items() if value is not None}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": slim, **present}
 
 
 def instance_index(pod: Object) -> list[str]:
@@ -86,7 +90,7 @@ def instance_index(pod: Object) -> list[str]:
 def worst(pods: Iterable[Object]) -> Mapping[str, str] | None:
     """The trouble of the newest pod that has one: older ones belong to an older template."""
     newest = max(
-        pods,
+        (pod for pod in pods if TROUBLE in pod),
         key=lambda p: (p["metadata"].get("creationTimestamp", ""), p["metadata"]["name"]),
         default=None,
     )
@@ -96,10 +100,14 @@ def worst(pods: Iterable[Object]) -> Mapping[str, str] | None:
 def _trouble(pod: Mapping[str, Any]) -> dict[str, str] | None:
     if pod["metadata"].get("deletionTimestamp"):
         return None
+    # Before its containers, which were killed for it.
+    if (found := evicted(pod)) is not None:
+        return found
     status = pod.get("status") or {}
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
-            found = _of_container(container)
+            installs = kind == "initContainerStatuses" and is_ours(container.get("name", ""))
+            found = failure(container) if installs else _of_container(container)
             if found is not None:
                 return found
     if condition(pod, "PodScheduled").get("reason") == "Unschedulable":
@@ -115,7 +123,7 @@ def _of_container(container: Mapping[str, Any]) -> dict[str, str] | None:
     waiting = state.get("waiting") or {}
     reason, message = waiting.get("reason", ""), shown(str(waiting.get("message", "")))
     name = container.get("name", "")
-    if reason in _IMAGE:
+    if reason in PULL_REASONS:
         image = shown(str(container.get("image", "")))
         return _trouble_of(
             Reason.IMAGE_PULL_FAILED,
@@ -123,7 +131,7 @@ def _of_container(container: Mapping[str, Any]) -> dict[str, str] | None:
             f"image {image} of container {name} cannot be pulled: check its name and tag, and "
             f"spec.workload.overrides.imagePullSecrets if the registry asks for a password",
         )
-    if reason in _CONFIG:
+    if reason in CONFIG_REASONS:
         return _trouble_of(
             Reason.CONTAINER_CONFIG_ERROR,
             f"container {name} cannot be made: {message or reason}: check the Secrets, ConfigMaps "

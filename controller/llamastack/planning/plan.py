@@ -25,7 +25,7 @@ from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.objects.problem import Problem
 from controller.llamastack.planning.image_configs import Postpone, Question, question_of
-from controller.llamastack.planning.unsupported import own_references, unsupported
+from controller.llamastack.planning.own_references import own_references
 from controller.llamastack.render import names
 
 if TYPE_CHECKING:
@@ -121,10 +121,8 @@ def make_plan(
     except ConfigError as error:
         errors = as_written(error.errors, obj)
         return replace(plan, problem=_problem(error.reason, errors), errors=errors)
-    own = own_references(plan.secrets, generated.storage_secret)
-    missing = as_written((*unsupported(cr.spec), *own), obj)
-    if missing:
-        return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, missing), errors=missing)
+    if own := as_written(own_references(plan.secrets, generated.storage_secret), obj):
+        return replace(plan, problem=_problem(Reason.VALIDATION_FAILED, own), errors=own)
     warnings = (*plan.warnings, *as_written(generated.warnings, obj))
     return replace(plan, generated=generated, warnings=warnings)
 

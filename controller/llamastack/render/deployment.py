@@ -9,25 +9,29 @@ out: then every edit, removal included, leads to exactly what a fresh create wou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.objects.claims import access_modes, is_single_node
+from controller.llamastack.objects.compare import is_applied, stamped
 from controller.llamastack.objects.kinds import (
     AUTOSCALED,
     CA_BUNDLE_HASH,
     CONFIG_MAPS_HASH,
     CONFIG_MAPS_SEEN,
     DEPLOYMENT,
+    MERGE_REVISION,
     REGISTRY_STATE,
     SECRETS_HASH,
     STORAGE_SOURCES,
 )
-from controller.llamastack.render import labels, names
+from controller.llamastack.render import init_containers, labels, names
 from controller.llamastack.render.manifest import Child, child
 from controller.llamastack.render.pod import pod_spec
 
 if TYPE_CHECKING:
     from controller.llamastack.render.inputs import Inputs, Mounts
+    from informers.ports import Object
 
 PROGRESS_DEADLINE_S = 600  # the API's default; a large image plus a model's start fit in
 
@@ -56,6 +60,27 @@ def render(inputs: Inputs, mounts: Mounts) -> Child:
     if annotations:
         rendered.manifest["metadata"]["annotations"] = annotations
     return rendered
+
+
+def with_lasting_tools(inputs: Inputs, mounts: Mounts, live: Object | None) -> Child:
+    """The Deployment, with the image that merges external providers if nothing else differs.
+
+    That image is the operator's own, so every upgrade brings another one. Servers that run are not
+    restarted for it: what it does has a revision of its own in the template. Whatever rolls the
+    pods brings the new image, too.
+
+    Args:
+        inputs: of the children.
+        mounts: that pods need.
+        live: the Deployment as it is; ``None`` if there is none.
+    """
+    wanted = render(inputs, mounts)
+    before = init_containers.merge_image_of(live) if live and inputs.installs else ""
+    if not live or not before or before == inputs.options.merge_image:
+        return wanted
+    options = replace(inputs.options, merge_image=before)
+    same = render(replace(inputs, options=options), mounts)
+    return same if is_applied(stamped(same.manifest), live) else wanted
 
 
 def _strategy(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
@@ -89,6 +114,8 @@ def _template_metadata(inputs: Inputs) -> dict[str, Any]:
         annotations[CA_BUNDLE_HASH] = inputs.ca_bundle
     if inputs.storage_state:
         annotations[STORAGE_SOURCES] = inputs.storage_state
+    if inputs.installs:
+        annotations[MERGE_REVISION] = init_containers.REVISION
     metadata: dict[str, Any] = {"labels": {**user_labels, **labels.selector(inputs.name)}}
     if annotations:
         metadata["annotations"] = annotations

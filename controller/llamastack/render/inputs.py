@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from configs.defaults import MOUNT_PATH
+from configs.installs import installs
 
 if TYPE_CHECKING:
     from api.v1alpha2 import Spec
     from api.v1alpha2.networking import Expose
     from configs.engine import Generated
+    from configs.installs import Install
     from informers.ports import Object
 
 
@@ -27,6 +29,13 @@ class Options:
         operator_namespace: where the operator runs; empty if it does not know.
         routes: the cluster has the Routes of OpenShift.
         role_bindings: the cluster has the ClusterRole to bind, and we may bind it.
+        merge_image: the operator's own image, which merges external providers into a
+            configuration; empty if the operator does not know it.
+        image_volumes: mount the images of external providers, and install from there.
+        preflight: load external providers once before the server does.
+        install_memory: limit of each init container that installs or merges, where the resource
+            does not say.
+        install_size: most that installed packages may take, likewise.
     """
 
     fixed_uids: bool = True
@@ -34,6 +43,11 @@ class Options:
     operator_namespace: str = ""
     routes: bool = False
     role_bindings: bool = False
+    merge_image: str = ""
+    image_volumes: bool = False
+    preflight: bool = True
+    install_memory: str = "512Mi"
+    install_size: str = "2Gi"
 
 
 DEFAULT_OPTIONS = Options()
@@ -47,11 +61,14 @@ class Mounts:
         config_map_name: of the server's configuration; empty if the image brings its own.
         users_key: where it is in a ConfigMap that is the user's, which pods get with all its keys,
             as the Go operator had it (R-D20); empty for one of ours.
+        installs_name: of the ConfigMap with what external providers are installed from; empty
+            without any.
         claim: the live claim of the data volume; ``None`` where there is none yet, or none wanted.
     """
 
     config_map_name: str = ""
     users_key: str = ""
+    installs_name: str = ""
     claim: Object | None = None
 
 
@@ -122,6 +139,11 @@ class Inputs:
         """How many pods there may be."""
         workload = self.spec.workload
         return workload.autoscaling.max_replicas if workload.autoscaling else workload.replicas
+
+    @property
+    def installs(self) -> tuple[Install, ...]:
+        """The external providers, in order."""
+        return tuple(installs(self.spec))
 
     @property
     def tls_secret(self) -> str:

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from api.v1alpha2.references import CONFIG_KEY
 from configs.server import TLS_FOLDER
-from controller.llamastack.render import ca_bundle, names
-from controller.llamastack.render.environment import CONFIG_DIRECTORY, environment
+from controller.llamastack.render import ca_bundle, init_containers, names
+from controller.llamastack.render.environment import (
+    CONFIG_DIRECTORY,
+    CONFIG_VOLUME,
+    environment,
+)
+from controller.llamastack.render.images import pull_policy
 from controller.llamastack.render.probes import probes
 from controller.llamastack.render.scheduling import placement
 from controller.llamastack.render.shutdown import grace_period, lifecycle
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
 CONTAINER_NAME = "llama-stack"
 DATA_VOLUME = "lls-storage"
-CONFIG_VOLUME = "llama-stack-config"
 TLS_VOLUME = "llama-stack-tls"
 USER_ID = 1001  # the group that owns the data volume in every release of the Go operator
 DEFAULT_MEMORY = "1Gi"
@@ -31,13 +35,16 @@ def pod_spec(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
     """The pod template's spec; runs where Pod Security ``restricted`` is enforced (R-D17)."""
     overrides = inputs.spec.workload.overrides
     account = overrides.service_account_name
+    server = _container(inputs, mounts)
     spec: dict[str, Any] = {
         "serviceAccountName": account or names.service_account(inputs.name),
         "terminationGracePeriodSeconds": grace_period(overrides.termination_grace_period_seconds),
         "securityContext": _pod_security(inputs),
-        "containers": [_container(inputs, mounts)],
+        "containers": [server],
         "volumes": _volumes(inputs, mounts),
     }
+    if before := init_containers.init_containers(inputs, server):
+        spec["initContainers"] = before
     if claims := _resource_claims(inputs):
         spec["resourceClaims"] = claims
     if overrides.image_pull_secrets:
@@ -102,6 +109,7 @@ def _volumes(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
         volumes.append({"name": CONFIG_VOLUME, **_config(mounts)})
     if inputs.tls_secret:
         volumes.append({"name": TLS_VOLUME, "secret": {"secretName": inputs.tls_secret}})
+    volumes += init_containers.volumes(inputs, mounts)
     overrides = inputs.spec.workload.overrides
     return volumes + plain_list(overrides.volumes)
 
@@ -131,6 +139,7 @@ def _volume_mounts(inputs: Inputs, mounts: Mounts) -> list[dict[str, Any]]:
         found.append({"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True})
     if inputs.tls_secret:
         found.append({"name": TLS_VOLUME, "mountPath": TLS_FOLDER, "readOnly": True})
+    found += init_containers.server_mounts(inputs)
     overrides = inputs.spec.workload.overrides
     return found + plain_list(overrides.volume_mounts)
 
@@ -143,11 +152,3 @@ def _pod_security(inputs: Inputs) -> dict[str, Any]:
     if inputs.options.fixed_uids:
         context |= {"runAsUser": USER_ID, "runAsGroup": USER_ID, "fsGroup": USER_ID}
     return context
-
-
-def pull_policy(image: str) -> str:
-    """The API's own default, written out, so that a changed tag changes it, too."""
-    if "@" in image:
-        return "IfNotPresent"
-    _, separator, tag = image.rpartition("/")[2].partition(":")
-    return "Always" if not separator or tag == "latest" else "IfNotPresent"

@@ -22,6 +22,7 @@ from api.conditions import (
     without_conditions,
 )
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
+from controller.llamastack.external_providers.progress import with_times
 from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
 from controller.llamastack.server.status import PASSED, current_report, described, sentence
@@ -83,6 +84,7 @@ def compute(facts: Facts) -> dict[str, Any]:
         status["routeURL"] = route_url
     status.update(described(server, facts.operator_facts, facts.cr, now=facts.now))
     status.update(_resolved(facts, old))
+    status.update(_listed_installs(facts, old))
     return status
 
 
@@ -112,6 +114,7 @@ def _condition_values(
         ConditionType.HEALTH_CHECK: _health(facts, rollout, server),
         ConditionType.SERVICE_READY: _service(facts),
         ConditionType.STORAGE_READY: _storage(volume),
+        ConditionType.EXTERNAL_PROVIDERS_READY: _installed(facts),
         ConditionType.READY: _ready(facts, rollout, (config, secrets, updated), volume),
     }
     return {kind: value for kind, value in values.items() if kind not in _not_asked_for(facts)}
@@ -121,9 +124,17 @@ def _not_asked_for(facts: Facts) -> frozenset[str]:
     """Conditions that are there only with a field of the spec."""
     volume = facts.volume
     # A spec that cannot be read takes nothing away, and asks for nothing.
-    stored = bool(condition(facts.cr, ConditionType.STORAGE_READY))
-    asked = stored if volume is None else volume.asked is not None
-    return frozenset() if asked else frozenset({ConditionType.STORAGE_READY})
+    asked = {
+        ConditionType.STORAGE_READY: volume and volume.asked is not None,
+        ConditionType.EXTERNAL_PROVIDERS_READY: None
+        if facts.installs is None
+        else bool(facts.installs),
+    }
+    return frozenset(
+        kind
+        for kind, value in asked.items()
+        if not (bool(condition(facts.cr, kind)) if value is None else value)
+    )
 
 
 def _config(facts: Facts) -> ConditionValue | None:
@@ -240,6 +251,24 @@ def _storage(volume: claim.ClaimVerdict | None) -> ConditionValue | None:
         return None
     bound = volume.state is claim.ClaimState.READY
     return ConditionValue("True" if bound else "False", volume.reason, volume.message)
+
+
+def _installed(facts: Facts) -> ConditionValue | None:
+    found = facts.install_progress
+    if found is None:
+        return None
+    text = f"{found.message}. {facts.install_note}" if facts.install_note else found.message
+    return ConditionValue(found.status, found.reason, text)
+
+
+def _listed_installs(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The external providers, one by one."""
+    before = old.get("externalProviders") or []
+    if facts.install_progress is not None:
+        found = with_times(facts.install_progress.providers, before, facts.now)
+    else:
+        found = before if facts.installs is None or facts.installs else []
+    return {"externalProviders": found} if found else {}
 
 
 _OF_THE_VOLUME = frozenset({Reason.PROGRESSING, Reason.VOLUME_PENDING})

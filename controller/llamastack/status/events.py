@@ -39,6 +39,10 @@ _TROUBLES = frozenset(
         Reason.VOLUME_PENDING,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.DEPLOYMENT_FAILED,
+        Reason.PROVIDER_INSTALL_FAILED,
+        Reason.PROVIDER_IMAGE_PULL_FAILED,
+        Reason.CONFIG_MERGE_FAILED,
+        Reason.PREFLIGHT_FAILED,
     }
 )
 """Reasons of DeploymentReady that are worth a Warning; the others are the normal course."""
@@ -58,6 +62,7 @@ _ACTIONS = {
     Reason.IMAGE_CONFIG_UNAVAILABLE: "GenerateConfig",
     Reason.NETWORK_POLICY_OFF: "ReconcileNetwork",
     Reason.CA_BUNDLE_QUESTIONABLE: "ResolveSecrets",
+    Reason.PREFLIGHT_SKIPPED: "StartPods",
 }
 """Of the Warnings about a note that a condition carries although it is True."""
 
@@ -71,6 +76,7 @@ def between(
     config_note: str = "",
     network_note: str = "",
     trust_note: str = "",
+    install_note: str = "",
 ) -> list[Transition]:
     """Events for the step from one status to the next.
 
@@ -82,6 +88,7 @@ def between(
         config_note: what was used instead of the image's own config, and why.
         network_note: which restriction has no effect, and why.
         trust_note: what is wrong with trusted certificates that are used all the same.
+        install_note: what should be known of how external providers are installed.
     """
     events: list[Transition] = []
     name = _config_map(new)
@@ -101,6 +108,7 @@ def between(
         (config_note, ConditionType.CONFIG_GENERATED, Reason.IMAGE_CONFIG_UNAVAILABLE),
         (network_note, ConditionType.SERVICE_READY, Reason.NETWORK_POLICY_OFF),
         (trust_note, ConditionType.SECRETS_RESOLVED, Reason.CA_BUNDLE_QUESTIONABLE),
+        (install_note, ConditionType.EXTERNAL_PROVIDERS_READY, Reason.PREFLIGHT_SKIPPED),
     )
     events += [
         Transition("Warning", reason, _ACTIONS[reason], note)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from configs.installs import installs
+from controller.llamastack.external_providers.progress import assess_installs, not_installing
 from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM
 from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.status.claim import Volume
@@ -15,7 +17,9 @@ from controller.llamastack.status.endpoints import UNKNOWN
 
 if TYPE_CHECKING:
     from configs.engine import Generated
+    from configs.installs import Install
     from controller.llamastack.cache.observed import Observed
+    from controller.llamastack.external_providers.progress import Progress
     from controller.llamastack.objects.problem import Problem
     from controller.llamastack.planning.image_configs import Postpone
     from controller.llamastack.planning.plan import Plan
@@ -51,6 +55,9 @@ class Facts:
         network_note: what should be known of who may connect.
         server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
         operator_facts: what the operator knows by itself.
+        installs: the external providers; ``None`` if the spec cannot be read.
+        install_progress: how far they are; ``None`` without any, or if that is not known.
+        install_note: what should be known of how they are installed; empty without.
     """
 
     cr: Object
@@ -71,6 +78,9 @@ class Facts:
     network_note: str = ""
     server_report: ServerReport | None = None
     operator_facts: OperatorFacts = field(default_factory=OperatorFacts)
+    installs: tuple[Install, ...] | None = None
+    install_progress: Progress | None = None
+    install_note: str = ""
 
     @property
     def generation(self) -> int:
@@ -93,6 +103,7 @@ def facts_of(
     operator_facts: OperatorFacts,
     endpoints: Endpoints = UNKNOWN,
     server_report: ServerReport | None = None,
+    install_note: str = "",
 ) -> Facts:
     """Everything that the steps of a reconcile came to.
 
@@ -105,6 +116,7 @@ def facts_of(
         operator_facts: what the operator knows by itself.
         endpoints: how the server is reached.
         server_report: what the server said of itself.
+        install_note: what should be known of how external providers are installed.
     """
     return Facts(
         cr=observed.cr,
@@ -125,7 +137,24 @@ def facts_of(
         network_note=endpoints.network_note,
         server_report=server_report,
         operator_facts=operator_facts,
+        installs=tuple(installs(plan.cr.spec)) if plan.cr else None,
+        install_progress=_install_progress(observed, plan, configuration, outcome),
+        install_note=install_note,
     )
+
+
+def _install_progress(
+    observed: Observed, plan: Plan, configuration: Configuration, outcome: Outcome
+) -> Progress | None:
+    wanted = tuple(installs(plan.cr.spec)) if plan.cr else ()
+    if not wanted:
+        return None
+    if outcome.installs_name:
+        found = assess_installs(wanted, outcome.installs_name, observed.installing)
+        return found or not_installing(wanted, (), None)
+    before = (observed.cr.get("status") or {}).get("externalProviders") or ()
+    problem = configuration.problem or outcome.problem
+    return not_installing(wanted, before, problem) if problem else None
 
 
 def facts_of_deletion(observed: Observed, operator_facts: OperatorFacts) -> Facts:

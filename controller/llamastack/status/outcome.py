@@ -34,6 +34,7 @@ class Outcome:
         deployment_changed: whether this reconcile wrote it.
         config_map_name: of the configuration that it uses; empty if it could not be written.
         volume: what is known of the data volume; ``None`` likewise.
+        installs_name: of the ConfigMap that pods install external providers from; empty without.
         problem: why something is not as it should be.
         error: to be raised when the status is written, so that the reconcile is tried again.
         recheck_s: when to look again although no event asks for it.
@@ -43,6 +44,7 @@ class Outcome:
     deployment_changed: bool = False
     config_map_name: str = ""
     volume: Volume | None = None
+    installs_name: str = ""
     problem: Problem | None = None
     error: Exception | None = None
     recheck_s: float | None = None

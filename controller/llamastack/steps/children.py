@@ -22,7 +22,8 @@ from controller.llamastack.objects.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     SECRET,
 )
-from controller.llamastack.render import deployment, names
+from controller.llamastack.render import configmap, names
+from controller.llamastack.render.deployment import with_lasting_tools
 from controller.llamastack.render.inputs import Mounts
 from controller.llamastack.render.origins import origin_of
 from controller.llamastack.status.claim import Volume
@@ -100,14 +101,10 @@ class ChildrenStep:
         )
         if failure is not None:
             return failed(Outcome(observed.deployment), failure)
-        config_map, claim = made.get(CONFIG_MAP.kind), made.get(PERSISTENT_VOLUME_CLAIM.kind)
-        mounts = Mounts(
-            key_of(config_map.live).name if config_map else configuration.config_map_name,
-            "" if config_map else configuration.users_key,
-            claim.live if claim else None,
-        )
+        claim = made.get(PERSISTENT_VOLUME_CLAIM.kind)
+        mounts = _mounts(inputs, configuration, made, claim)
+        wanted = with_lasting_tools(inputs, mounts, observed.deployment)
         # Both before either is looked at: even a bug in one keeps nobody from the other.
-        wanted = deployment.render(inputs, mounts)
         first = await _settled(self._rendered(inputs, [wanted]))
         beside = await _settled(self._rendered(inputs, table.after_deployment(inputs)))
         made, failure = _unwrapped(first)
@@ -121,6 +118,7 @@ class ChildrenStep:
             applied.changed,
             mounts.config_map_name,
             Volume(inputs.spec.workload.storage, mounts.claim, claim.refusal if claim else ""),
+            mounts.installs_name,
         )
         if failure_beside is not None:
             return failed(outcome, failure_beside)
@@ -132,8 +130,8 @@ class ChildrenStep:
 
     def _needed_by_pods(self, observed: Observed, inputs: Inputs, references: Resolution) -> Writes:
         writes = self._rendered(inputs, table.before_deployment(inputs))
-        if inputs.generated.config_yaml is not None:
-            writes[CONFIG_MAP.kind] = self._write_config_map(inputs, inputs.generated.config_yaml)
+        for purpose, content in configmap.contents(inputs).items():
+            writes[purpose] = self._write_config_map(inputs, content)
         if references.storage.content is not None:
             writes[SECRET.kind] = self._write_storage(
                 inputs, references.storage.content, observed.deployment
@@ -152,12 +150,12 @@ class ChildrenStep:
         self._references.wrote(child.resource, applied.live)
         return self._remembered(cr, child.resource, applied)
 
-    async def _write_config_map(self, inputs: Inputs, config_yaml: str) -> Applied:
+    async def _write_config_map(self, inputs: Inputs, content: configmap.Content) -> Applied:
         applied = await self._config_maps.ensure(
             inputs.owner,
             self._caches.config_maps_of(inputs.owner),
-            config_yaml,
-            inputs.generated.config_hash,
+            content.data,
+            content.digest,
             registry=inputs.registry,
         )
         return self._remembered(inputs.owner, CONFIG_MAP, applied)
@@ -187,10 +185,28 @@ class ChildrenStep:
                 await self._children.remove(cr, CONFIG_MAP, live)
             await self._storage.clean_up(inputs, live_deployment)
             owned = self._caches.config_maps_of(cr)
-            await self._config_maps.prune(cr, owned, mounts.config_map_name)
+            current = frozenset({mounts.config_map_name, mounts.installs_name})
+            await self._config_maps.prune(cr, owned, current)
         except ApiError as error:
             return error
         return None
+
+
+def _mounts(
+    inputs: Inputs,
+    configuration: Configuration,
+    made: Mapping[str, Applied],
+    claim: Applied | None,
+) -> Mounts:
+    """What the pods mount, now that it is written."""
+    config = made.get(configmap.CONFIG)
+    installs = made.get(configmap.INSTALLS, config) if inputs.installs else None
+    return Mounts(
+        config_map_name=key_of(config.live).name if config else configuration.config_map_name,
+        users_key="" if config else configuration.users_key,
+        installs_name=key_of(installs.live).name if installs else "",
+        claim=claim.live if claim else None,
+    )
 
 
 async def _settled(writes: Writes) -> dict[str, Applied | BaseException]:

@@ -71,6 +71,7 @@ class StatusStep:
             config_note=facts.config_note,
             network_note=facts.network_note,
             trust_note=facts.resolution.trust.note if facts.resolution else "",
+            install_note=facts.install_note,
         ):
             self._recorder.event(
                 cr,

@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.support.edits.pending import refused
 from tests.support.edits.row import Json, Row, merged
 from tests.support.edits.table import ROWS
 from tests.support.spec_strategies import any_valid_spec, plan_of
@@ -54,8 +53,7 @@ def any_spec(draw: st.DrawFn) -> Json:
     for name in draw(st.lists(st.sampled_from(sorted(_GROUPS)), unique=True, max_size=8)):
         row = draw(st.sampled_from(_GROUPS[name]))
         step = draw(st.sampled_from([row.first, row.second, row.absent]))
-        if not refused(step):
-            spec = _with(spec, {key: step[key] for key in _SECTIONS if key in step})
+        spec = _with(spec, {key: step[key] for key in _SECTIONS if key in step})
     return spec
 
 

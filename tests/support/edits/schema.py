@@ -56,7 +56,9 @@ def _fields(model: type[BaseModel], path: str) -> Iterator[Field]:
         inner, suffix = _shape(field.annotation)
         yield Field(here, inner is None)
         if inner is not None:
-            below = f"{path}.*" if issubclass(model, _ALIKE) else here
+            # Of external providers, all but one are lists.
+            alike = issubclass(model, _ALIKE) and name != "install"
+            below = f"{path}.*" if alike else here
             yield from _fields(inner, below + suffix)
 
 

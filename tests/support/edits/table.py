@@ -282,11 +282,32 @@ def _external() -> Iterator[Row]:
 
     for section in (
         "inference", "safety", "agents", "vectorIo", "datasetIo", "scoring", "eval", "toolRuntime",
-        "postTraining",
     ):  # fmt: skip
         yield row(
             f"externalProviders.{section}", [external(1)], [external(2)], externalProviders={}
         )
+    yield row(  # of no era since 0.7
+        "externalProviders.postTraining",
+        [external(1)],
+        [external(2)],
+        base={**MINIMAL, "distribution": {"name": "meta-reference-gpu"}},
+        externalProviders={},
+    )
+    both = [external(1), external(2)]
+    yield row(
+        "externalProviders.inference",
+        both,
+        both[::-1],
+        name="externalProviders.inference in another order",
+        externalProviders={},
+    )
+    for field, (first, second) in {
+        "resources.requests": ({"cpu": "1"}, {"memory": "1Gi"}),
+        "resources.limits": ({"memory": "1Gi"}, {"memory": "4Gi", "cpu": "2"}),
+        "sizeLimit": ("4Gi", "8Gi"),
+    }.items():
+        installed = {"inference": [external(1)]}
+        yield row(f"externalProviders.install.{field}", first, second, externalProviders=installed)
     yield row("externalProviders", {}, {"inference": [external(1)]})
     for field, (first, second) in {
         "imagePullPolicy": ("Always", "Never"),

@@ -18,7 +18,7 @@ _VERSION_PATH: Final = re.compile(r"/apis/[^/]+/[^/]+")
 
 def answers(path: str) -> bool:
     """Whether a path is one of these."""
-    return path in {"/apis", _REVIEWS} or bool(_VERSION_PATH.fullmatch(path))
+    return path in {"/apis", "/version", _REVIEWS} or bool(_VERSION_PATH.fullmatch(path))
 
 
 def answer(api: FakeApi, path: str) -> Any:
@@ -31,6 +31,8 @@ def answer(api: FakeApi, path: str) -> Any:
     if path == _REVIEWS:
         rules = [_ALL] if api.everything_is_allowed else []
         return {"status": {"resourceRules": rules, "incomplete": False}}
+    if path == "/version":
+        return {"major": "1", "minor": api.minor}
     if path == "/apis":
         versions = {(r.group, r.api_version) for r in served}
         return {

@@ -116,7 +116,7 @@ class MemoryOperator:
             now=api.timestamp,
             prober=prober or NoProber(),
             operator_facts=lambda: OperatorFacts("test", self.planner.images),
-            options=lambda: options or Options(),
+            options=lambda: options or Options(merge_image="registry.example/operator:1"),
         )
         for key, handler in handlers(
             queue=self.queue,

@@ -84,6 +84,7 @@ class FakeApi:
         admission: called with every write before it is stored, in order.
         terminating: namespaces in which nothing can be created.
         everything_is_allowed: what the caller is told of its rights; nothing is refused for them.
+        minor: of the version of Kubernetes.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class FakeApi:
         self.admission: list[Admission] = []
         self.terminating: set[str] = set()
         self.everything_is_allowed = True
+        self.minor = "35"
         self.collects_garbage = collects_garbage
         for resource in (LLAMA_STACK, *BUILT_IN, *served):
             self.serve(resource)

@@ -155,11 +155,13 @@ def test_lease_can_be_created_and_only_ours_be_read_and_renewed() -> None:
     role = _only("rbac/leader_election_role.yaml")
 
     assert role["kind"] == "Role"
+    own_image = ("", "pods", "list")
     assert set(_expanded(role)) == {
-        ("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")
+        own_image,
+        *(("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
     }
     by_name = {tuple(rule["verbs"]): rule.get("resourceNames") for rule in role["rules"]}
-    assert by_name == {("create",): None, ("get", "update"): [LEASE_NAME]}
+    assert by_name == {("list",): None, ("create",): None, ("get", "update"): [LEASE_NAME]}
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Cluster:
 
     def make(self, number: int) -> None:
         """One more."""
-        manifest = configmap.generated(CR, f"demo-config-{number}", "", str(number))
+        manifest = configmap.generated(CR, f"demo-config-{number}", {}, str(number))
         self.api.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
         self._time += self._apart
 
@@ -61,7 +61,7 @@ class Cluster:
 
     async def pruned(self, current: str) -> list[str]:
         """Which ones are deleted."""
-        await ConfigMapWriter(self.client).prune(CR, self.owned(), current)
+        await ConfigMapWriter(self.client).prune(CR, self.owned(), {current})
         return [key.name for key in self.client.keys("delete", CONFIG_MAP)]
 
 
@@ -90,7 +90,7 @@ async def test_namesake_that_came_meanwhile_is_spared() -> None:
     cluster.make(1)
 
     with pytest.raises(Conflict):
-        await ConfigMapWriter(cluster.client).prune(CR, owned, "demo-config-3")
+        await ConfigMapWriter(cluster.client).prune(CR, owned, {"demo-config-3"})
 
     assert cluster.api.find(CONFIG_MAP, key) is not None
 

@@ -61,7 +61,7 @@ def cluster(text: str = BASE, *, namespace: str = "n") -> MemoryOperator:
 
 def put_copy(operator: MemoryOperator, name: str, digest: str) -> None:
     """A copy that the operator made before."""
-    manifest = generated(resource(), name, "", digest)
+    manifest = generated(resource(), name, {}, digest)
     operator.client.api.create(CONFIG_MAP, manifest, manager=FIELD_MANAGER)
 
 

@@ -13,8 +13,8 @@ import pytest
 from controller.llamastack.objects.kinds import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.preview import preview
+from controller.llamastack.render.images import pull_policy
 from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Options
-from controller.llamastack.render.pod import pull_policy
 from controller.llamastack.render.service import url
 from tests.support.config_specs import DISTRIBUTIONS
 from tests.support.rendering import VLLM, children, pod, resource
@@ -269,18 +269,6 @@ def test_rendering_is_deterministic_and_leaves_its_input_alone() -> None:
 
     assert first == second
     assert obj == before
-
-
-@pytest.mark.parametrize(
-    ("spec", "path"),
-    [
-        ({"externalProviders": {}}, "spec.externalProviders"),
-    ],
-)
-def test_what_is_not_supported_yet_is_refused_by_field(spec: dict[str, Any], path: str) -> None:
-    plan = make_plan(resource(**spec), DISTRIBUTIONS)
-
-    assert [error.path for error in plan.errors] == [path]
 
 
 def test_access_that_is_switched_off_is_no_reason_to_refuse() -> None:

@@ -1,0 +1,192 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""How far the external providers of a resource are, over all pods that install them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from api.v1alpha2.reasons import InstallPhase, Reason
+from configs.external import containers
+from controller.llamastack.objects.installs import INSTALLS, named_provider
+from controller.llamastack.objects.pods import TEMPLATE_HASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from api.conditions import ConditionStatus
+    from configs.installs import Install
+    from controller.llamastack.objects.problem import Problem
+    from informers.ports import Object
+
+_WORST_FIRST: Final = (
+    InstallPhase.FAILED,
+    InstallPhase.PENDING,
+    InstallPhase.INSTALLING,
+    InstallPhase.READY,
+)
+_WAITING: Final = {
+    "phase": str(InstallPhase.PENDING),
+    "reason": "",
+    "message": "Waiting for init container to start",
+}
+_TOGETHER: Final = (containers.MERGE, containers.PREFLIGHT)
+"""Containers that work for all providers at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far they are.
+
+    Attributes:
+        providers: ``status.externalProviders``, without transition times.
+        status: of the condition.
+        reason: of the condition.
+        message: of the condition.
+    """
+
+    providers: tuple[dict[str, Any], ...]
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def assess_installs(
+    installs: Sequence[Install], source: str, pods: Iterable[Object]
+) -> Progress | None:
+    """Judge what the pods say.
+
+    Args:
+        installs: the external providers of the spec, in order; at least one.
+        source: name of the ConfigMap that pods of the present spec install from.
+        pods: of the resource, as far as they are kept.
+
+    Returns:
+        ``None`` if there is no such pod, so that nothing can be told.
+    """
+    newest = _newest(pods, source)
+    if not newest:
+        return None
+    running = [pod for pod in newest if not pod[INSTALLS]["ended"]]
+    shared = {name: _worst(running, name) for name in _TOGETHER if _is_in(running, name)}
+    states = [_blamed(install, _worst(running, install.container), shared) for install in installs]
+    providers = tuple(_listed(i, s) for i, s in zip(installs, states, strict=True))
+    everything = [*states, *shared.values()]
+    failed = next((state for state in everything if _phase(state) is InstallPhase.FAILED), None)
+    if failed is not None:
+        return Progress(providers, "False", failed["reason"], failed["message"])
+    ready = sum(_phase(state) is InstallPhase.READY for state in states)
+    message = f"{ready}/{len(installs)} external providers ready"
+    if all(_phase(state) is InstallPhase.READY for state in everything):
+        return Progress(providers, "True", Reason.ALL_PROVIDERS_READY, message)
+    if (evicted := _evicted(newest)) is not None:
+        return Progress(providers, "False", evicted["reason"], evicted["message"])
+    pending = all(_phase(state) is InstallPhase.PENDING for state in everything)
+    reason = Reason.PROVIDERS_PENDING if pending else Reason.PROVIDERS_INSTALLING
+    return Progress(providers, "Unknown", reason, message)
+
+
+def not_installing(
+    installs: Sequence[Install],
+    before: Iterable[Mapping[str, Any]],
+    problem: Problem | None,
+) -> Progress:
+    """No pod installs what the spec asks for.
+
+    Args:
+        installs: the external providers of the spec.
+        before: ``status.externalProviders``; what it says of an unchanged provider still holds
+            where pods of an earlier spec go on.
+        problem: why no pod will, as the spec is; ``None`` if pods are about to start.
+    """
+    if problem is None:
+        text = f"0/{len(installs)} external providers ready"
+        providers = tuple(_listed(install, _WAITING) for install in installs)
+        return Progress(providers, "Unknown", Reason.PROVIDERS_PENDING, text)
+    old = {(each.get("providerId"), each.get("image")): each for each in before}
+    states = [
+        old.get((install.provider.provider_id, install.provider.image), _WAITING)
+        for install in installs
+    ]
+    providers = tuple(_listed(i, s) for i, s in zip(installs, states, strict=True))
+    return Progress(providers, "False", problem.reason, problem.message)
+
+
+def _newest(pods: Iterable[Object], source: str) -> list[Object]:
+    """Those of the newest template among the pods that install what is asked for now."""
+    found = [pod for pod in pods if pod.get(INSTALLS, {}).get("input") == source]
+    if not found:
+        return []
+    last = max(
+        found, key=lambda p: (p["metadata"].get("creationTimestamp", ""), p["metadata"]["name"])
+    )
+    return [pod for pod in found if _template(pod) == _template(last)]
+
+
+def _template(pod: Object) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
+
+
+def _is_in(pods: Iterable[Object], container: str) -> bool:
+    return any(container in pod[INSTALLS]["containers"] for pod in pods)
+
+
+def _worst(pods: Iterable[Object], container: str) -> Mapping[str, str]:
+    states = [pod[INSTALLS]["containers"].get(container, _WAITING) for pod in pods]
+    return min(states, key=lambda state: _WORST_FIRST.index(_phase(state)), default=_WAITING)
+
+
+def _phase(state: Mapping[str, str]) -> InstallPhase:
+    return InstallPhase(state["phase"])
+
+
+def _blamed(
+    install: Install, own: Mapping[str, str], shared: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, str]:
+    """A failure that names the provider is the provider's, wherever it was found."""
+    if _phase(own) is InstallPhase.FAILED:
+        return own
+    for state in shared.values():
+        failed = _phase(state) is InstallPhase.FAILED
+        if failed and named_provider(state["message"]) == install.provider.provider_id:
+            return state
+    return own
+
+
+def _listed(install: Install, state: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "providerId": install.provider.provider_id,
+        "image": install.provider.image,
+        "phase": state["phase"],
+        "message": state["message"],
+        "initContainerName": install.container,
+    }
+
+
+def _evicted(pods: Iterable[Object]) -> Mapping[str, str] | None:
+    """What a pod had to go for, if that was the size of what it installed."""
+    return next((found for pod in pods if (found := pod[INSTALLS]["evicted"])), None)
+
+
+def with_times(
+    providers: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]], now: str
+) -> list[dict[str, Any]]:
+    """The list for the status: a time changes only when its phase does (G9).
+
+    Args:
+        providers: without times.
+        before: as the status had them.
+        now: RFC 3339.
+    """
+    old = {(each.get("providerId"), each.get("phase")): each for each in before}
+    return [
+        {
+            **each,
+            "lastTransitionTime": old.get((each["providerId"], each["phase"]), {}).get(
+                "lastTransitionTime", now
+            ),
+        }
+        for each in providers
+    ]

@@ -1,0 +1,205 @@
+# Copyright The llamastack-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+"""How far the installation of external providers is in a pod. Pure.
+
+The end of each init container is in the pod's status, with the message that its program left; that
+is all that is looked at, so nobody needs the right to read logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from api.v1alpha2.reasons import InstallPhase, Reason
+from configs.external import containers
+from controller.llamastack.objects.redaction import redact
+
+INSTALLS: Final = "installs"
+"""Key of what :func:`progress` found, in what is kept of a pod."""
+
+INPUT_VOLUME: Final = "external-providers-input"
+"""Volume of a pod from whose ConfigMap providers are installed; its name stands for the content."""
+
+PACKAGES_VOLUME: Final = "external-providers"
+"""Volume of a pod that the packages are on."""
+
+SCRATCH_VOLUME: Final = "provider-tmp"
+"""Volume of a pod with temporary files of what installs; pip writes all packages there first."""
+
+PULL_REASONS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    }
+)
+"""Why the kubelet has no image."""
+
+CONFIG_REASONS: Final = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)
+"""Why it cannot make a container."""
+
+_MOST: Final = 4096  # bytes that the kubelet keeps of a message
+_KILLED: Final = 137
+
+
+def progress(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is kept of a pod that installs providers; ``None`` for any other.
+
+    Returns:
+        ``input``, the name of the ConfigMap that it installs from; ``ended``, whether it will not
+        run again; ``evicted``, the trouble of one that had to go for the size of its packages, else
+        ``None``; and ``containers``: name → ``phase``, ``reason`` (empty unless it failed) and
+        ``message`` of each init container that is known to the kubelet.
+    """
+    source = _input_of(pod)
+    if not source or pod["metadata"].get("deletionTimestamp"):
+        return None
+    status = pod.get("status") or {}
+    found = {
+        container["name"]: _state(container)
+        for container in status.get("initContainerStatuses") or ()
+        if containers.is_ours(container.get("name", ""))
+    }
+    return {
+        "input": source,
+        "ended": status.get("phase") == "Failed",
+        "evicted": evicted(pod),
+        "containers": found,
+    }
+
+
+def _input_of(pod: Mapping[str, Any]) -> str:
+    for volume in (pod.get("spec") or {}).get("volumes") or ():
+        if volume.get("name") == INPUT_VOLUME:
+            return str((volume.get("configMap") or {}).get("name", ""))
+    return ""
+
+
+def failure(container: Mapping[str, Any]) -> dict[str, str] | None:
+    """What is wrong with an init container of ours, as trouble of its pod.
+
+    Returns:
+        ``reason`` and ``message``; ``None`` if nothing is.
+    """
+    state = _state(container)
+    if state["phase"] != InstallPhase.FAILED:
+        return None
+    return {"reason": state["reason"], "message": state["message"]}
+
+
+def _state(container: Mapping[str, Any]) -> dict[str, str]:
+    """Phase, reason and message of one init container."""
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    why = str(waiting.get("reason", ""))
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    if why in PULL_REASONS:
+        return _failed(_pull_reason(container), _pull(container))
+    if why in CONFIG_REASONS:
+        return _failed(_reason(container), _not_made(container, str(waiting.get("message", ""))))
+    if ended and ended.get("exitCode"):
+        return _failed(_reason(container), _ended(container, ended))
+    if ended and "terminated" in state:
+        return _of(InstallPhase.READY, "Provider installed successfully")
+    if "running" in state:
+        return _of(InstallPhase.INSTALLING, "Installing provider packages")
+    return _of(InstallPhase.PENDING, why or "Waiting for init container to start")
+
+
+def _of(phase: InstallPhase, message: str) -> dict[str, str]:
+    return {"phase": str(phase), "reason": "", "message": message}
+
+
+def _failed(reason: Reason, message: str) -> dict[str, str]:
+    return {"phase": str(InstallPhase.FAILED), "reason": str(reason), "message": message}
+
+
+def _reason(container: Mapping[str, Any]) -> Reason:
+    name = container.get("name")
+    if name == containers.MERGE:
+        return Reason.CONFIG_MERGE_FAILED
+    return Reason.PREFLIGHT_FAILED if name == containers.PREFLIGHT else _INSTALL_FAILED
+
+
+_INSTALL_FAILED: Final = Reason.PROVIDER_INSTALL_FAILED
+
+
+def _pull_reason(container: Mapping[str, Any]) -> Reason:
+    if _reason(container) is _INSTALL_FAILED:
+        return Reason.PROVIDER_IMAGE_PULL_FAILED
+    return Reason.IMAGE_PULL_FAILED
+
+
+def _pull(container: Mapping[str, Any]) -> str:
+    """Without the kubelet's text, which alternates between the error and the back-off."""
+    kind = "provider image" if _reason(container) is _INSTALL_FAILED else "image"
+    return (
+        f"Failed to pull {kind} {container.get('image', '')}\n\n"
+        f"Init Container: {container.get('name', '')}\n\n"
+        "Resolution: Check the image reference and that the pod's ServiceAccount has "
+        "imagePullSecrets for this registry."
+    )
+
+
+def _not_made(container: Mapping[str, Any], message: str) -> str:
+    name, image = container.get("name", ""), container.get("image", "")
+    if _reason(container) is _INSTALL_FAILED and "python3" in message:
+        return (
+            f"ERROR: No python3 in image {image}\n\n"
+            f"Init Container: {name}\n\n"
+            "Resolution: Build the provider image on one with Python 3.11 or later and pip, e.g. "
+            "python:3.12-slim."
+        )
+    return f"Init container {name} cannot be made from image {image}: {redact(message)[:_MOST]}"
+
+
+def _ended(container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
+    code, said = ended.get("exitCode"), redact(str(ended.get("message") or "")[:_MOST]).strip()
+    if ended.get("reason") == "OOMKilled":
+        return (
+            f"Init container {container.get('name', '')} ran out of memory (exit code {code}, "
+            f"image {container.get('image', '')})\n\n"
+            "Resolution: Raise spec.externalProviders.install.resources.limits.memory."
+        )
+    text = f"Init container failed with exit code {code}"
+    if said:
+        return f"{text}: {said}"
+    if code == _KILLED:
+        return f"{text}: it was killed; see the events of the pod"
+    return text
+
+
+def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:
+    """The trouble of a pod that had to go because its packages took more than they may.
+
+    Returns:
+        ``reason`` and ``message``; ``None`` for any other pod.
+    """
+    status = pod.get("status") or {}
+    said = str(status.get("message") or "")
+    ours = any(f'"{volume}"' in said for volume in (PACKAGES_VOLUME, SCRATCH_VOLUME))
+    if status.get("reason") != "Evicted" or not ours:
+        return None
+    return {
+        "reason": str(_INSTALL_FAILED),
+        "message": (
+            f"The packages of external providers take more than they may: {redact(said)}\n\n"
+            "Resolution: Raise spec.externalProviders.install.sizeLimit."
+        ),
+    }
+
+
+def named_provider(message: str) -> str:
+    """The id of the provider that a message is about; empty if it names none."""
+    for line in message.splitlines():
+        if line.startswith("Provider: "):
+            return line.removeprefix("Provider: ").strip()
+    return ""
