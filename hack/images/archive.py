@@ -45,8 +45,33 @@ class Image:
 
 def write(image: Image, target: Path) -> Path:
     """Write the archive; it appears in one step."""
-    digests = [file_digest(layer) for layer in image.layers]
-    config = json.dumps(
+    return write_all([image], target)
+
+
+def write_all(images: Sequence[Image], target: Path) -> Path:
+    """Write several images into one archive; a layer that they share is in it once."""
+    layers = {layer: file_digest(layer) for image in images for layer in image.layers}
+    manifest, configs = [], {}
+    for image in images:
+        digests = [layers[layer] for layer in image.layers]
+        config = _config(image, digests)
+        name = f"{hashlib.sha256(config).hexdigest()}.json"
+        configs[name] = config
+        files = [f"{digest}.tar" for digest in digests]
+        manifest.append({"Config": name, "RepoTags": [image.name], "Layers": files})
+    temporary = target.with_name(f".{target.name}.part")
+    with tarfile.open(temporary, "w") as tar:
+        _add(tar, "manifest.json", json.dumps(manifest).encode())
+        for name, config in configs.items():
+            _add(tar, name, config)
+        for digest, layer in {digest: layer for layer, digest in layers.items()}.items():
+            with layer.open("rb") as file:
+                tar.addfile(_entry(f"{digest}.tar", layer.stat().st_size), file)
+    return temporary.replace(target)
+
+
+def _config(image: Image, digests: Sequence[str]) -> bytes:
+    return json.dumps(
         {
             "architecture": Platform.here().arch,
             "os": "linux",
@@ -54,22 +79,6 @@ def write(image: Image, target: Path) -> Path:
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{d}" for d in digests]},
         }
     ).encode()
-    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [
-        {
-            "Config": config_name,
-            "RepoTags": [image.name],
-            "Layers": [f"{digest}.tar" for digest in digests],
-        }
-    ]
-    temporary = target.with_name(f".{target.name}.part")
-    with tarfile.open(temporary, "w") as tar:
-        _add(tar, "manifest.json", json.dumps(manifest).encode())
-        _add(tar, config_name, config)
-        for digest, layer in zip(digests, image.layers, strict=True):
-            with layer.open("rb") as file:
-                tar.addfile(_entry(f"{digest}.tar", layer.stat().st_size), file)
-    return temporary.replace(target)
 
 
 def pack(root: Path, names: Iterable[str], target: Path, *, keep: Keep = lambda _: True) -> Path:

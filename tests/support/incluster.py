@@ -158,6 +158,25 @@ class InCluster:
         finally:
             self.install()
 
+    @contextlib.contextmanager
+    def started_with(self, flag: str) -> Iterator[None]:
+        """Its Pods are replaced by others with one more flag, and back afterwards."""
+        path = f"{self.system.apps}/deployments/{NAME}"
+        before = self.deployment()["spec"]["template"]["spec"]["containers"][0]["args"]
+        self._set_arguments(path, [*before, flag])
+        try:
+            yield
+        finally:
+            self._set_arguments(path, before)
+
+    def _set_arguments(self, path: str, arguments: list[str]) -> None:
+        place = "/spec/template/spec/containers/0/args"
+        change = [{"op": "replace", "path": place, "value": arguments}]
+        self.system.client.request(
+            "PATCH", path, change, content_type="application/json-patch+json"
+        )
+        self._wait_for_pods(int(self.deployment()["spec"]["replicas"]))
+
     def metrics_text(self) -> str:
         """The metrics of one of the replicas, through the Service.
 
