@@ -65,6 +65,8 @@ class AuditedRequest:
         stage: the latest stage seen: ResponseStarted, ResponseComplete or Panic.
         received: when the request came, RFC 3339 with microseconds.
         reached: when that stage was: for ResponseComplete, when all of it was answered; likewise.
+        decision: of the authorizers, ``allow`` or ``forbid``; a code of 403 may be admission's, as
+            in a namespace that is being deleted.
     """
 
     audit_id: str
@@ -81,6 +83,7 @@ class AuditedRequest:
     stage: str
     received: str
     reached: str
+    decision: str = ""
 
     @property
     def is_write(self) -> bool:
@@ -126,6 +129,7 @@ def parse_line(line: bytes) -> AuditedRequest:
         stage=event["stage"],
         received=event["requestReceivedTimestamp"],
         reached=event["stageTimestamp"],
+        decision=(event.get("annotations") or {}).get("authorization.k8s.io/decision", ""),
     )
 
 

@@ -103,6 +103,15 @@ def init(name: str, state: Json) -> Json:
     return {"name": name, "image": f"registry.example/{name}:1", **state}
 
 
+def _installs(provider_id: str) -> Json:
+    """What the spec of a pod says of an init container."""
+    name = containers.install(provider_id)
+    image = f"registry.example/{name}:1"
+    told = {"PROVIDER_ID": provider_id, "PROVIDER_IMAGE": image}
+    env = [{"name": key, "value": value} for key, value in told.items()]
+    return {"name": name, "image": image, "env": env}
+
+
 def pod(
     states: Mapping[str, Json],
     *,
@@ -146,7 +155,10 @@ def pod(
                 {"kind": "ReplicaSet", "name": f"demo-{template}", "uid": "r", "controller": True}
             ],
         },
-        "spec": {"volumes": [volume] if source else []},
+        "spec": {
+            "volumes": [volume] if source else [],
+            "initContainers": [_installs(each) for each in states if each not in shared],
+        },
         "status": {"phase": "Pending", "initContainerStatuses": statuses, **status},
     }
 

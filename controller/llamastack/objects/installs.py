@@ -26,7 +26,7 @@ PACKAGES_VOLUME: Final = "external-providers"
 """Volume of a pod that the packages are on."""
 
 SCRATCH_VOLUME: Final = "provider-tmp"
-"""Volume of a pod with temporary files of what installs; pip writes all packages there first."""
+"""Volume of a pod with temporary files; as much may be on it as on that of the packages."""
 
 PULL_REASONS: Final = frozenset(
     {
@@ -64,7 +64,7 @@ def progress(pod: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     status = pod.get("status") or {}
     found = {
-        container["name"]: _state(container)
+        container["name"]: _state(_with_provider(container, pod))
         for container in status.get("initContainerStatuses") or ()
         if containers.is_ours(container.get("name", ""))
     }
@@ -83,13 +83,27 @@ def _input_of(pod: Mapping[str, Any]) -> str:
     return ""
 
 
-def failure(container: Mapping[str, Any]) -> dict[str, str] | None:
+def _with_provider(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The status of a container, with the provider and the image that it is about.
+
+    Its name holds the id, but may be cut; its variables have both. Where the provider's image is
+    mounted, the container's own is the server's.
+    """
+    for spec in (pod.get("spec") or {}).get("initContainers") or ():
+        if spec.get("name") == container.get("name"):
+            told = {each["name"]: each.get("value", "") for each in spec.get("env") or ()}
+            image = told.get("PROVIDER_IMAGE") or container.get("image", "")
+            return {**container, "image": image, "provider": told.get("PROVIDER_ID", "")}
+    return dict(container)
+
+
+def failure(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str] | None:
     """What is wrong with an init container of ours, as trouble of its pod.
 
     Returns:
         ``reason`` and ``message``; ``None`` if nothing is.
     """
-    state = _state(container)
+    state = _state(_with_provider(container, pod))
     if state["phase"] != InstallPhase.FAILED:
         return None
     return {"reason": state["reason"], "message": state["message"]}
@@ -141,40 +155,56 @@ def _pull_reason(container: Mapping[str, Any]) -> Reason:
 def _pull(container: Mapping[str, Any]) -> str:
     """Without the kubelet's text, which alternates between the error and the back-off."""
     kind = "provider image" if _reason(container) is _INSTALL_FAILED else "image"
-    return (
-        f"Failed to pull {kind} {container.get('image', '')}\n\n"
-        f"Init Container: {container.get('name', '')}\n\n"
-        "Resolution: Check the image reference and that the pod's ServiceAccount has "
-        "imagePullSecrets for this registry."
+    return _block(
+        f"Failed to pull {kind} {container.get('image', '')}",
+        container,
+        "Check the image reference and that the pod's ServiceAccount has imagePullSecrets for this "
+        "registry.",
     )
+
+
+def _block(headline: str, container: Mapping[str, Any], resolution: str) -> str:
+    """A message of the form of those that programs in the pod leave (FR-X030)."""
+    provider = container.get("provider")
+    lines = [f"Provider: {provider}"] if provider else []
+    lines += [f"Image: {container.get('image', '')}"]
+    lines += [f"Init Container: {container.get('name', '')}"]
+    return "\n".join([headline, "", *lines, "", f"Resolution: {resolution}"])
 
 
 def _not_made(container: Mapping[str, Any], message: str) -> str:
     name, image = container.get("name", ""), container.get("image", "")
     if _reason(container) is _INSTALL_FAILED and "python3" in message:
-        return (
-            f"ERROR: No python3 in image {image}\n\n"
-            f"Init Container: {name}\n\n"
-            "Resolution: Build the provider image on one with Python 3.11 or later and pip, e.g. "
-            "python:3.12-slim."
+        return _block(
+            f"ERROR: No python3 in image {image}",
+            container,
+            "Build the provider image on one with Python 3.11 or later and pip, e.g. "
+            "python:3.12-slim.",
         )
-    return f"Init container {name} cannot be made from image {image}: {redact(message)[:_MOST]}"
+    return _block(
+        f"Init container {name} cannot be made from image {image}: {redact(message)[:_MOST]}",
+        container,
+        "See the events of the pod; the Secrets and ConfigMaps that it names have to be there.",
+    )
 
 
 def _ended(container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
     code, said = ended.get("exitCode"), redact(str(ended.get("message") or "")[:_MOST]).strip()
     if ended.get("reason") == "OOMKilled":
-        return (
-            f"Init container {container.get('name', '')} ran out of memory (exit code {code}, "
-            f"image {container.get('image', '')})\n\n"
-            "Resolution: Raise spec.externalProviders.install.resources.limits.memory."
+        field = "spec.externalProviders.install.resources.limits.memory"
+        if container.get("name") == containers.PREFLIGHT:
+            field = "spec.workload.resources.limits.memory"
+        return _block(
+            f"Init container {container.get('name', '')} ran out of memory (exit code {code})",
+            container,
+            f"Raise {field}.",
         )
     text = f"Init container failed with exit code {code}"
     if said:
         return f"{text}: {said}"
     if code == _KILLED:
-        return f"{text}: it was killed; see the events of the pod"
-    return text
+        text += ": it was killed"
+    return _block(text, container, "See the log of the init container and the events of the pod.")
 
 
 def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:

@@ -107,7 +107,7 @@ def _trouble(pod: Mapping[str, Any]) -> dict[str, str] | None:
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
             installs = kind == "initContainerStatuses" and is_ours(container.get("name", ""))
-            found = failure(container) if installs else _of_container(container)
+            found = failure(container, pod) if installs else _of_container(container)
             if found is not None:
                 return found
     if condition(pod, "PodScheduled").get("reason") == "Unschedulable":
