@@ -20,7 +20,7 @@ from tests.support.provider_archives import SCRATCH, name_of, provider_archive
 from tests.support.provider_wheels import image
 from tests.support.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(700)]
 
 _FAILING: Final = {
     "missing-metadata": "ERROR: Missing /lls-provider/lls-provider-spec.yaml in image {image}",
