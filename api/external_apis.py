@@ -24,6 +24,12 @@ ExternalSection: TypeAlias = Literal[
     "postTraining",
 ]
 
+PROVIDER_ID: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+"""An external provider's id; it is part of the name of its init container, and of a path."""
+
+MAX_PROVIDER_ID: Final = 63
+"""Characters of it."""
+
 API_OF_SECTION: Final[Mapping[ExternalSection, str]] = MappingProxyType(
     {
         "inference": "inference",

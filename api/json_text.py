@@ -95,7 +95,9 @@ class _Loading:
     def _begin(self, open_nodes: list[list[Any] | dict[str, Any]], key: str) -> None:
         """Put the next value into the innermost node; one that holds others is open then."""
         word = self._take()
-        made: list[Any] | dict[str, Any] | None = {"[": [], "{": {}}.get(word)  # type: ignore[assignment]
+        made: list[Any] | dict[str, Any] | None = None
+        if word in {"[", "{"}:
+            made = [] if word == "[" else {}
         value: Any = json.loads(word) if made is None else made
         parent = open_nodes[-1]
         if isinstance(parent, list):

@@ -22,9 +22,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from api import ANNOTATIONS, GROUP, OLD_VERSION, VERSION
+from api import ANNOTATIONS, GROUP, OLD_VERSION, TOO_LARGE, VERSION
 from api.conversion import hidden, spec, status
-from api.conversion.places import Change, path_of, unmade
+from api.conversion.places import Change, get, path_of, unmade
 from api.model import Json
 
 
@@ -109,6 +109,14 @@ def is_readable(obj: Mapping[str, Any]) -> bool:
     text = _annotation(obj, _other(version_of(obj)))
     return text is None or hidden.is_readable(text)
 
+
+def is_partial(obj: Mapping[str, Any]) -> bool:
+    """Whether an object is a view in v1alpha1 that lacks what had no room in an annotation."""
+    return bool(get(obj, ("metadata", "labels", PARTIAL_LABEL)) == TOO_LARGE)
+
+
+PARTIAL_LABEL: Final = ANNOTATIONS[VERSION]
+"""On such a view: the name of the annotation that it lacks."""
 
 _PARTS: Final = ("spec", "status")
 

@@ -18,6 +18,7 @@ object alone.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -119,8 +120,7 @@ def restore(visible: Json, changes: Sequence[Change], back: Convert) -> Json:
     """
     if not changes:
         return visible
-    size = sum(len(_text({"": change.value})) for change in changes if change.value is not ABSENT)
-    return _Restoring(back(visible), back, size).restored(visible, changes)
+    return _Restoring(back(visible), changes, back).restored(visible, changes)
 
 
 def _text(body: Json) -> bytes | str:
@@ -133,19 +133,24 @@ def _text(body: Json) -> bytes | str:
 class _Restoring:
     """One restoration, with what it may still take."""
 
-    def __init__(self, shown: Json, back: Convert, more: int) -> None:
+    def __init__(self, shown: Json, changes: Sequence[Change], back: Convert) -> None:
         self._shown = shown
+        self._changes = changes
         self._back = back
         self._tries = MAX_TRIES
-        self._size = len(_text(shown)) + more
         self._work = MAX_WORK
+
+    @functools.cached_property
+    def _size(self) -> int:
+        """Bytes that one try converts; nobody asks where the first one succeeds, as nearly all."""
+        values = [change.value for change in self._changes if change.value is not ABSENT]
+        return len(_text(self._shown)) + sum(len(_text({"": value})) for value in values)
 
     def restored(self, body: Json, changes: Sequence[Change]) -> Json:
         """Try all of them together, then halves: most edits spoil one or two."""
         if not self._tries or self._work <= 0:
             return body
         self._tries -= 1
-        self._work -= self._size
         try:
             result: Json = changed(body, changes)
         except NoSuchPlace:
@@ -153,6 +158,7 @@ class _Restoring:
         else:
             if same(self._back(result), self._shown):
                 return result
+        self._work -= self._size
         if len(changes) == 1:
             return body
         middle = len(changes) // 2

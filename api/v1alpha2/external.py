@@ -11,20 +11,24 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_snake
 
-from api.external_apis import API_OF_SECTION, ExternalSection
+from api.external_apis import (
+    API_OF_SECTION,
+    MAX_PROVIDER_ID,
+    PROVIDER_ID,
+    ExternalSection,
+)
 from api.model import ApiModel, Json, KeyedBy, Matching, OpenObject, Quantity, rule, rules
 from api.v1alpha2 import messages
-
-PROVIDER_ID: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-"""An external provider's id is part of the name of its init container."""
 
 MAX_PROVIDERS: Final = 10
 """External providers of one API; each is an init container that every pod start waits for."""
 
 ProviderId: TypeAlias = Annotated[
     str,
-    Field(max_length=63),
-    Matching(PROVIDER_ID, "lower case letters, digits and '-', with a letter or digit at each end"),
+    Field(max_length=MAX_PROVIDER_ID),
+    Matching(
+        f"^{PROVIDER_ID}$", "lower case letters, digits and '-', with a letter or digit at each end"
+    ),
 ]
 ImageReference: TypeAlias = Annotated[
     # No spaces, quotes or dollar signs: it ends up in scripts' environments and messages.

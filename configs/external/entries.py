@@ -16,17 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from api.external_apis import API_OF_SECTION
+from api.external_apis import API_OF_SECTION, MAX_PROVIDER_ID, PROVIDER_ID
 from configs.external import paths
 from configs.external.failures import Provider
 
-PROVIDER_ID: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-"""As in the resource. ``api.v1alpha2.external`` has it too, and pydantic, which the merge avoids:
-it would be most of its start."""
-
 _FILE = re.compile(rf"[0-9]{{2}}-({PROVIDER_ID})\.json")
 _TEXTS: Final = ("providerId", "api", "section", "image", "initContainerName")
-_MAX_ID: Final = 63
 _CONFIG_MAP: Final = "override"
 
 
@@ -98,7 +93,7 @@ def _entry(name: str, raw: bytes) -> Entry:
             msg = f"{name}: {key} must be a string"
             raise InputError(msg)
     match = _FILE.fullmatch(name)
-    if match is None or match[1] != data["providerId"] or len(match[1]) > _MAX_ID:
+    if match is None or match[1] != data["providerId"] or len(match[1]) > MAX_PROVIDER_ID:
         msg = f"{name}: providerId is not the one of the file's name"
         raise InputError(msg)
     if data["section"] not in API_OF_SECTION:

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from api.printable import printable
+
 MOST: Final = 4096
 """Bytes of a termination message."""
 
@@ -38,10 +40,7 @@ def one_line(value: object, most: int = _SHOWN) -> str:
     if isinstance(value, list | tuple):
         return "(a list)"
     text = str(value)
-    cut = text if len(text) <= most else f"{text[: most - 3]}..."
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+    return printable(text if len(text) <= most else f"{text[: most - 3]}...")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from api import ANNOTATIONS, GROUP, OGX_KIND, OLD_VERSION, PLURAL, TOO_LARGE, VERSION, VERSIONS
+from api import ANNOTATIONS, GROUP, OGX_KIND, OLD_VERSION, PLURAL, VERSION, VERSIONS
 from api.conversion import (
+    PARTIAL_LABEL,
     convert,
     forgotten_paths,
     hidden_paths,
+    is_partial,
     is_readable,
     unkept_paths,
     version_of,
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 OGX = "ogx"
 """Where resources come from that are of no version of ours."""
 
-_LABEL: Final = ANNOTATIONS[VERSION]
 
 DESCRIPTION = """\
 Convert the LlamaStackDistributions in files to another version, without a cluster, and print them
@@ -120,9 +121,9 @@ def _refuse_losses(entries: Iterable[Entry], converted: Iterable[Json]) -> None:
 def _losses(obj: Json, converted: Json) -> Iterator[FieldError]:
     """What cannot be converted without a loss."""
     source, version = version_of(obj), version_of(converted)
-    if version == VERSION != source and get(obj, ("metadata", "labels", _LABEL)) == TOO_LARGE:
+    if version == VERSION != source and is_partial(obj):
         yield FieldError(
-            f"metadata.labels[{_LABEL}]",
+            f"metadata.labels[{PARTIAL_LABEL}]",
             f"is on a view that lacks what {source} has no field for, because it is too large",
             f"fetch the object as {version}: kubectl get {PLURAL}.{version}.{GROUP} -o yaml",
         )

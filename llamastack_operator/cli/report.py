@@ -13,8 +13,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from llamastack_operator.printable import printable
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -30,6 +28,10 @@ MAX_FINDINGS = 100
 def one_line(text: str) -> str:
     """The text without anything but printable characters, cut if it is long."""
     cut = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 3]}..."
+    if cut.isprintable():
+        return cut
+    from api.printable import printable  # noqa: PLC0415 -- what prints the help needs no models
+
     return printable(cut)
 
 

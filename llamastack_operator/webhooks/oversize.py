@@ -19,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api import ANNOTATIONS, OLD_VERSION, TOO_LARGE, VERSION
+from api import ANNOTATIONS, OLD_VERSION, TOO_LARGE
+from api.conversion import PARTIAL_LABEL
+from api.conversion.places import get
 
 MOST_OF_ANNOTATIONS: Final = 256 << 10
 """Bytes of the annotations of an object, names and values; the API server's own limit, which it
 also applies to what a conversion answers."""
-
-LABEL: Final = ANNOTATIONS[VERSION]
-"""On a view that cannot be written: the name of the annotation that it lacks."""
 
 UNWRITABLE: Final = (
     "what this version has no fields for is too large for an annotation, so the object can be read "
@@ -41,27 +40,22 @@ def fitted(obj: dict[str, Any], version: str) -> dict[str, Any]:
         obj: converted; not changed.
         version: that it is converted to.
     """
-    annotations = _mapping(obj, "annotations")
-    size = sum(len(str(part).encode()) for item in annotations.items() for part in item)
-    ours = annotations.keys() & set(ANNOTATIONS.values())
-    metadata = obj.get("metadata")
-    if not isinstance(metadata, Mapping):
+    annotations = get(obj, ("metadata", "annotations"))
+    if not isinstance(annotations, Mapping):
         return obj
-    if size <= MOST_OF_ANNOTATIONS or not ours:
+    kept = {key: value for key, value in annotations.items() if key not in _OURS}
+    if len(kept) == len(annotations) or _size(annotations) <= MOST_OF_ANNOTATIONS:
         return obj
-    kept = {key: value for key, value in annotations.items() if key not in ours}
-    metadata = {**metadata, "annotations": kept}
+    metadata = {**obj["metadata"], "annotations": kept}
     if version == OLD_VERSION:
-        metadata["labels"] = {**_mapping(obj, "labels"), LABEL: TOO_LARGE}
+        labels = get(obj, ("metadata", "labels"))
+        others = labels if isinstance(labels, Mapping) else {}
+        metadata["labels"] = {**others, PARTIAL_LABEL: TOO_LARGE}
     return {**obj, "metadata": metadata}
 
 
-def is_unwritable(obj: Mapping[str, Any]) -> bool:
-    """Whether an object is a view that lacks fields of the other version."""
-    return bool(_mapping(obj, "labels").get(LABEL) == TOO_LARGE)
+_OURS: Final = frozenset(ANNOTATIONS.values())
 
 
-def _mapping(obj: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    metadata = obj.get("metadata")
-    found = metadata.get(part) if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+def _size(annotations: Mapping[str, Any]) -> int:
+    return sum(len(str(part).encode()) for item in annotations.items() for part in item)

@@ -10,6 +10,7 @@ status 200, as the two APIs want it: the API server shows it to whoever asked fo
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,10 @@ import orjson
 
 import api
 from api import VERSION
-from api.conversion import convert
+from api.conversion import convert, is_partial
 from api.json_text import deep_json, deep_loads
-from llamastack_operator.printable import printable
-from llamastack_operator.webhooks.oversize import UNWRITABLE, fitted, is_unwritable
+from api.printable import printable
+from llamastack_operator.webhooks.oversize import UNWRITABLE, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ def conversions(request: ConversionRequest) -> Iterator[dict[str, Any]]:
         if not isinstance(obj, Mapping):
             raise CannotConvert(f"object {number} is not an object")
         version = _version(request.desired)
-        if version == VERSION and is_unwritable(obj):
+        if version == VERSION and is_partial(obj):
             raise CannotConvert(f"{_name(obj)}: {UNWRITABLE}")
         try:
             yield fitted(convert(obj, version), version)
@@ -245,10 +246,15 @@ def _decoded(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        try:
-            return deep_loads(body)  # deeper than it goes
-        except ValueError:
-            raise MalformedReview("the body is not JSON") from error
+        problem = error
+    with contextlib.suppress(ValueError):
+        if _TOO_DEEP in problem.msg:  # to read anything else again would take long for nothing
+            return deep_loads(body)
+    raise MalformedReview("the body is not JSON") from problem
+
+
+_TOO_DEEP: Final = "depth limit"
+"""What orjson says of text that is deeper than it goes."""
 
 
 def _text(request: Mapping[str, Any], name: str) -> str:

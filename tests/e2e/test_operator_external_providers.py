@@ -136,7 +136,7 @@ def _is_ready(world: World, name: str) -> bool:
     return is_true(world.must_get("llsd", name), "Ready")
 
 
-def test_old_pods_serve_while_new_ones_fail_and_an_upgrade_alone_restarts_nothing(
+def test_old_pods_serve_while_new_ones_fail(
     operator_in_cluster: InCluster, world: World, restricted: Namespace
 ) -> None:
     _create(world, _external("good"))

@@ -28,7 +28,7 @@ def test_leader_killed_during_a_roll_is_followed_by_the_standby_which_ends_the_r
     wait_for("the new pod", lambda: len(world.all("replicaset")) == 2)
     operator_in_cluster.kill(old)
     three = {"spec": {"resources": {"models": ["one", "three"]}}}
-    world.patch("llsd", "demo", three, patience_s=30)
+    world.patch_patiently("llsd", "demo", three)
 
     new = wait_for("another leader", lambda: _other(operator_in_cluster, old), seconds=40)
     cr = world.wait_ready(deadline_s=180)

@@ -148,11 +148,11 @@ def test_a_config_that_cannot_be_generated_changes_nothing_and_its_repair_rolls(
     wrong = {"models": [{"name": "one", "provider": "nobody"}]}
 
     with operator_in_cluster.without_admission():  # it would be refused
-        _patch(world, {"spec": {"resources": wrong}})
+        world.patch_patiently("llsd", "demo", {"spec": {"resources": wrong}})
     refused = world.wait_condition("ConfigGenerated", "False")
     served = restricted.ask_json("demo-service", _PORT, "/v1/models")["data"]
     after = world.all("replicaset")
-    _patch(world, {"spec": {"resources": {"models": ["two"]}}})
+    world.patch_patiently("llsd", "demo", {"spec": {"resources": {"models": ["two"]}}})
     world.wait_ready(deadline_s=180)
 
     assert "nobody" in refused["message"]
@@ -160,12 +160,6 @@ def test_a_config_that_cannot_be_generated_changes_nothing_and_its_repair_rolls(
     assert [model["id"] for model in served] == ["vllm/one"]
     models = restricted.ask_json("demo-service", _PORT, "/v1/models")["data"]
     assert "vllm/two" in {model["id"] for model in models}
-
-
-def _patch(world: World, patch: dict[str, Any]) -> None:
-    """Again and again, while the API server learns of a change to the webhook."""
-    path, kind = world.path("llsd", "demo"), "application/merge-patch+json"
-    wait_for("a write", lambda: world.client.request("PATCH", path, patch, content_type=kind))
 
 
 def _pods(namespace: Namespace) -> list[dict[str, Any]]:

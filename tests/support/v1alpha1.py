@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from api.external_apis import API_OF_SECTION
 from api.v1alpha1 import API_VERSION
 
 Json = dict[str, Any]
@@ -165,20 +166,7 @@ FULL: Final[Json] = {
         },
         "port": 8321,
         "tls": {"enabled": True, "secretName": "tls"},
-        "externalProviders": {
-            section: [_PROVIDER]
-            for section in (
-                "inference",
-                "safety",
-                "agents",
-                "vectorIo",
-                "datasetIo",
-                "scoring",
-                "eval",
-                "toolRuntime",
-                "postTraining",
-            )
-        }
+        "externalProviders": {section: [_PROVIDER] for section in API_OF_SECTION}
         | {
             "install": {
                 "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from api.conditions import condition, is_current
 from hack.cluster.audit import AuditedRequest, Mark
 from hack.cluster.client import Client
+from hack.cluster.node.pods import wait_for
 from hack.cluster.plane import ControlPlane
 from hack.root import ROOT
 
@@ -47,6 +48,7 @@ _PATHS = {
     "secret": "/api/v1/namespaces/{0}/secrets",
     "event": "/apis/events.k8s.io/v1/namespaces/{0}/events",
 }
+_MERGE = "application/merge-patch+json"
 _DEADLINE_S = 30.0
 _POLL_S = 0.02
 # The garbage collector asks every 30 s which kinds exist, and tries again what it could not map
@@ -101,16 +103,9 @@ class World:
         """Of the collection, or of one object."""
         return "/".join(part for part in (_PATHS[kind].format(self.namespace), name) if part)
 
-    def _request(
-        self, method: str, path: str, body: Any = None, patience_s: float = 0.0
-    ) -> dict[str, Any]:
-        content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        deadline = time.monotonic() + patience_s
-        while True:
-            status, answer = self.client.raw(method, path, body, content_type=content_type)
-            if status < 500 or time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_S)
+    def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        content_type = _MERGE if method == "PATCH" else "application/json"
+        status, answer = self.client.raw(method, path, body, content_type=content_type)
         assert status < 300, f"{method} {path}: {status} {answer.decode()[:500]}"
         result: dict[str, Any] = json.loads(answer)
         return result
@@ -139,19 +134,20 @@ class World:
         """Create an object."""
         return self._request("POST", self.path(kind), manifest)
 
-    def patch(
-        self, kind: str, name: str, patch: dict[str, Any], *, patience_s: float = 0.0
-    ) -> dict[str, Any]:
-        """Merge a patch into an object.
+    def patch(self, kind: str, name: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Merge a patch into an object."""
+        return self._request("PATCH", self.path(kind, name), patch)
 
-        Args:
-            kind: of the object.
-            name: of the object.
-            patch: to merge.
-            patience_s: how long to try again where the server fails, as clients do when it has
-                just lost the webhook's replica that it was asking.
+    def patch_patiently(self, kind: str, name: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Likewise, again and again, as clients do.
+
+        The API server may just have lost the webhook's replica that it was asking, or not have
+        heard of a change to the webhook.
         """
-        return self._request("PATCH", self.path(kind, name), patch, patience_s)
+        path = self.path(kind, name)
+        return wait_for(
+            "a write", lambda: self.client.request("PATCH", path, patch, content_type=_MERGE)
+        )
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object."""

@@ -300,6 +300,9 @@ async def test_copy_of_a_configuration_elsewhere_is_made_once() -> None:
 
     await world.settle()
 
+    assert inputs_of(world) in config_maps(world)
+    assert len(config_maps(world)) == 3  # and the user's, and its copy
+
 
 # --- what keeps them from being installed ---------------------------------------------------------
 

@@ -97,16 +97,22 @@ def _with_provider(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict
     return dict(container)
 
 
-def failure(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, str] | None:
-    """What is wrong with an init container of ours, as trouble of its pod.
+def failure(installs: Mapping[str, Any]) -> dict[str, str] | None:
+    """What is wrong with an installation, as trouble of its pod.
+
+    Args:
+        installs: what :func:`progress` found.
 
     Returns:
-        ``reason`` and ``message``; ``None`` if nothing is.
+        ``reason`` and ``message``; ``None`` if nothing is. Of a pod that was evicted, that is why:
+        its containers were killed for it.
     """
-    state = _state(_with_provider(container, pod))
-    if state["phase"] != InstallPhase.FAILED:
-        return None
-    return {"reason": state["reason"], "message": state["message"]}
+    if installs["evicted"] is not None:
+        return dict(installs["evicted"])
+    for state in installs["containers"].values():
+        if state["phase"] == InstallPhase.FAILED:
+            return {"reason": state["reason"], "message": state["message"]}
+    return None
 
 
 def _state(container: Mapping[str, Any]) -> dict[str, str]:

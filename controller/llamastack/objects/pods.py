@@ -21,7 +21,6 @@ from controller.llamastack.objects.installs import (
     CONFIG_REASONS,
     INSTALLS,
     PULL_REASONS,
-    evicted,
     failure,
     progress,
 )
@@ -52,8 +51,8 @@ def keep_trouble(pod: dict[str, Any]) -> Object | None:
 
     ``None`` for a pod that is well and installs nothing.
     """
-    found = pod.get(TROUBLE) or _trouble(pod)
     installs = pod.get(INSTALLS) or progress(pod)
+    found = pod.get(TROUBLE) or _trouble(pod, installs)
     if found is None and installs is None:
         return None
     metadata = pod["metadata"]
@@ -97,18 +96,17 @@ def worst(pods: Iterable[Object]) -> Mapping[str, str] | None:
     return None if newest is None else newest[TROUBLE]
 
 
-def _trouble(pod: Mapping[str, Any]) -> dict[str, str] | None:
+def _trouble(pod: Mapping[str, Any], installs: Mapping[str, Any] | None) -> dict[str, str] | None:
     if pod["metadata"].get("deletionTimestamp"):
         return None
-    # Before its containers, which were killed for it.
-    if (found := evicted(pod)) is not None:
+    if installs is not None and (found := failure(installs)) is not None:
         return found
     status = pod.get("status") or {}
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(kind) or ():
-            installs = kind == "initContainerStatuses" and is_ours(container.get("name", ""))
-            found = failure(container, pod) if installs else _of_container(container)
-            if found is not None:
+            if kind == "initContainerStatuses" and is_ours(container.get("name", "")):
+                continue  # judged already
+            if (found := _of_container(container)) is not None:
                 return found
     if condition(pod, "PodScheduled").get("reason") == "Unschedulable":
         return _unschedulable(shown(message_of(pod, "PodScheduled")))

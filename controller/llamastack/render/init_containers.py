@@ -259,8 +259,7 @@ def _asked(inputs: Inputs) -> ExternalInstall | None:
 
 def _input(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
     """Without the configuration, which is mounted on its own, and is the user's sometimes."""
-    names = sorted(install_input.files(inputs))
-    items = [{"key": name, "path": name} for name in names]
+    items = [{"key": name, "path": name} for name in install_input.names(inputs)]
     return {"name": mounts.installs_name, "items": items}
 
 

@@ -22,8 +22,9 @@ from api.external_apis import API_OF_SECTION
 from configs.external import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from configs.installs import Install
     from controller.llamastack.render.inputs import Inputs
 
 _SORTED: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
@@ -40,7 +41,7 @@ def files(inputs: Inputs) -> dict[str, str]:
         return {}
     found = {name: _script(name) for name in paths.SCRIPTS}
     found[paths.BASE_INPUT] = _json({"source": inputs.generated.source})
-    for number, install in enumerate(installs):
+    for name, install in zip(_entries(installs), installs, strict=True):
         provider = install.provider
         entry: dict[str, Any] = {
             "providerId": provider.provider_id,
@@ -52,8 +53,21 @@ def files(inputs: Inputs) -> dict[str, str]:
         }
         if provider.config is not None:
             entry["config"] = provider.config
-        found[paths.entry_input(number, provider.provider_id)] = _json(entry)
+        found[name] = _json(entry)
     return found
+
+
+def names(inputs: Inputs) -> list[str]:
+    """The names of the files, sorted, of a resource with external providers."""
+    return sorted([*paths.SCRIPTS, paths.BASE_INPUT, *_entries(inputs.installs)])
+
+
+def _entries(installs: Sequence[Install]) -> list[str]:
+    """The files of the providers, in their order."""
+    return [
+        paths.entry_input(number, install.provider.provider_id)
+        for number, install in enumerate(installs)
+    ]
 
 
 def digest(content: Mapping[str, str]) -> str:

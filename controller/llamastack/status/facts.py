@@ -118,6 +118,7 @@ def facts_of(
         server_report: what the server said of itself.
         install_note: what should be known of how external providers are installed.
     """
+    wanted = tuple(installs(plan.cr.spec)) if plan.cr else None
     return Facts(
         cr=observed.cr,
         now=observed.now,
@@ -137,16 +138,18 @@ def facts_of(
         network_note=endpoints.network_note,
         server_report=server_report,
         operator_facts=operator_facts,
-        installs=tuple(installs(plan.cr.spec)) if plan.cr else None,
-        install_progress=_install_progress(observed, plan, configuration, outcome),
+        installs=wanted,
+        install_progress=_install_progress(observed, wanted, configuration, outcome),
         install_note=install_note,
     )
 
 
 def _install_progress(
-    observed: Observed, plan: Plan, configuration: Configuration, outcome: Outcome
+    observed: Observed,
+    wanted: tuple[Install, ...] | None,
+    configuration: Configuration,
+    outcome: Outcome,
 ) -> Progress | None:
-    wanted = tuple(installs(plan.cr.spec)) if plan.cr else ()
     if not wanted:
         return None
     if outcome.installs_name:

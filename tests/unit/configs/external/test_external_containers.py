@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.v1alpha2.external import PROVIDER_ID
+from api.external_apis import PROVIDER_ID
 from configs.external import containers
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

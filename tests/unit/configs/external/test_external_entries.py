@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from api.v1alpha2.external import PROVIDER_ID as PROVIDER_ID_OF_RESOURCE
-from configs.external.entries import PROVIDER_ID, Entry, Input, InputError, is_input, read
+from api.external_apis import MAX_PROVIDER_ID, PROVIDER_ID
+from api.v1alpha2.external import ExternalProvider
+from configs.external.entries import Entry, Input, InputError, is_input, read
 from configs.external.failures import Provider
 
 
@@ -102,4 +103,6 @@ def test_id_that_is_too_long_for_a_name_is_refused() -> None:
 
 
 def test_ids_are_those_of_the_resource() -> None:
-    assert f"^{PROVIDER_ID}$" == PROVIDER_ID_OF_RESOURCE
+    schema = ExternalProvider.model_json_schema()["properties"]["providerId"]
+    assert schema["pattern"] == f"^{PROVIDER_ID}$"
+    assert schema["maxLength"] == MAX_PROVIDER_ID

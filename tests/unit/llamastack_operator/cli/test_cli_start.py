@@ -19,7 +19,7 @@ from llamastack_operator.__main__ import COMMANDS
 SAMPLE = "deploy/samples/v1alpha2-simple.yaml"
 NO_CLUSTER = "--kubeconfig=/nonexistent"
 
-ALWAYS = {"__main__", "cli", "cli.errors", "cli.report", "printable"}
+ALWAYS = {"__main__", "cli", "cli.errors", "cli.report"}
 FILES = {"cli.documents", "cli.files"}
 OFFLINE = {
     "--help": set[str](),

@@ -12,10 +12,11 @@ import orjson
 import pytest
 
 from api import TOO_LARGE
+from api.conversion import PARTIAL_LABEL as LABEL
 from api.conversion import convert
 from api.errors import FieldError, FieldWarning
 from api.json_text import deep_json
-from llamastack_operator.webhooks.oversize import LABEL, MOST_OF_ANNOTATIONS
+from llamastack_operator.webhooks.oversize import MOST_OF_ANNOTATIONS
 from llamastack_operator.webhooks.review import (
     MOST_FINDINGS,
     MOST_PARTS,
