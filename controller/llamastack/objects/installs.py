@@ -9,7 +9,8 @@ is all that is looked at, so nobody needs the right to read logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from api.v1alpha2.reasons import InstallPhase, Reason
@@ -224,13 +225,71 @@ def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:
     ours = any(f'"{volume}"' in said for volume in (PACKAGES_VOLUME, SCRATCH_VOLUME))
     if status.get("reason") != "Evicted" or not ours:
         return None
-    return {
-        "reason": str(_INSTALL_FAILED),
-        "message": (
-            f"The packages of external providers take more than they may: {redact(said)}\n\n"
-            "Resolution: Raise spec.externalProviders.install.sizeLimit."
-        ),
-    }
+    headline = (
+        "The packages of external providers take more than they may: "
+        f"{redact(said[:_MOST]).strip()}"
+    )
+    installers = _installers(pod)
+    filling = _last_active(pod)
+    if len(installers) == 1:
+        filling = installers[0]
+    if filling is not None and _reason(filling) is _INSTALL_FAILED:
+        message = _block(headline, filling, _RAISE_SIZE)
+    else:
+        message = "\n".join([headline, "", *_listed(installers), "", f"Resolution: {_RAISE_SIZE}"])
+    return {"reason": str(_INSTALL_FAILED), "message": message}
+
+
+_RAISE_SIZE: Final = "Raise spec.externalProviders.install.sizeLimit."
+
+
+def _installers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The init containers that install providers, out of the spec of a pod.
+
+    A pod that was evicted may have no statuses of containers; its spec it has always.
+    """
+    found = (pod.get("spec") or {}).get("initContainers") or ()
+    return [
+        _with_provider(container, pod)
+        for container in found
+        if containers.is_ours(container.get("name", "")) and _reason(container) is _INSTALL_FAILED
+    ]
+
+
+def _last_active(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The init container that ran at the end of a pod, or failed last; ``None`` if none is known.
+
+    They run one after the other, and the kubelet knows of a volume only that it was full.
+    """
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
+    ours = [each for each in statuses if containers.is_ours(each.get("name", ""))]
+    running = [each for each in ours if "running" in (each.get("state") or {})]
+    failed = [(when, each) for each in ours if (when := _failed_at(each)) is not None]
+    if running:
+        return _with_provider(running[-1], pod)
+    # Of those at one second the later one in the order.
+    latest = max((when for when, _ in failed), default="")
+    return next((_with_provider(each, pod) for when, each in failed[::-1] if when == latest), None)
+
+
+def _failed_at(container: Mapping[str, Any]) -> str | None:
+    """When a container failed last, empty if that is not told; ``None`` if it did not."""
+    state = container.get("state") or {}
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    return str(ended.get("finishedAt") or "") if ended.get("exitCode") else None
+
+
+def _listed(installers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines that name providers; the last ones are counted where there are too many."""
+    lines = [
+        f"  - {each.get('provider', '')} (image: {each.get('image', '')}, "
+        f"init container: {each.get('name', '')})"
+        for each in installers
+    ]
+    fitting = list(itertools.accumulate(len(line.encode()) + 1 for line in lines))
+    shown = sum(size <= _MOST for size in fitting)
+    rest = [f"  - and {len(lines) - shown} more"] if shown < len(lines) else []
+    return ["Providers:", *lines[:shown], *rest]
 
 
 def named_provider(message: str) -> str:

@@ -284,6 +284,84 @@ def test_pod_with_too_large_packages_is_told_of_with_the_field_to_raise(volume: 
     assert "spec.externalProviders.install.sizeLimit" in found[TROUBLE]["message"]
 
 
+def evicted_pod(states: Json, **status: Any) -> Json:
+    said = TOO_BIG.format("external-providers")
+    return pod(states, **{"phase": "Failed", "reason": "Evicted", "message": said, **status})
+
+
+def block_of(name: str) -> str:
+    """What names a provider in a message."""
+    image = f"registry.example/install-provider-{name}:1"
+    return f"\n\nProvider: {name}\nImage: {image}\nInit Container: install-provider-{name}\n\n"
+
+
+def finished(at: str, code: int = 137) -> Json:
+    return ended(code, finishedAt=at)
+
+
+@pytest.mark.parametrize(
+    ("states", "name"),
+    [
+        ({"one": DONE, "two": RUNNING}, "two"),
+        ({"one": finished("2026-01-01T00:00:01Z", 1), "two": RUNNING}, "two"),
+        ({"one": DONE, "two": ended(137), "merge-config": waiting("PodInitializing")}, "two"),
+        ({"one": ended(137), "two": waiting("PodInitializing")}, "one"),
+        ({"one": crash_loop(1), "two": waiting("PodInitializing")}, "one"),
+        ({"one": finished("2026-01-01T00:00:02Z"), "two": finished("2026-01-01T00:00:01Z")}, "one"),
+        ({"one": finished("2026-01-01T00:00:02Z"), "two": finished("2026-01-01T00:00:02Z")}, "two"),
+        ({"one": DONE, "merge-config": RUNNING}, "one"),
+        ({"one": {}}, "one"),
+    ],
+)
+def test_provider_that_was_being_installed_is_named_where_the_kubelet_names_the_volume(
+    states: Json, name: str
+) -> None:
+    message = kept(evicted_pod(states))[TROUBLE]["message"]
+
+    assert block_of(name) in message
+    assert message.startswith("The packages of external providers take more than they may: Usage")
+    assert message.endswith("\n\nResolution: Raise spec.externalProviders.install.sizeLimit.")
+    assert named_provider(message) == name
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        evicted_pod({"one": DONE, "two": DONE, "merge-config": RUNNING}),
+        evicted_pod({"one": DONE, "two": DONE, "preflight": ended(137)}),
+        evicted_pod({"one": DONE, "two": DONE, "merge-config": DONE}),
+        evicted_pod({"one": RUNNING, "two": {}}, initContainerStatuses=[]),
+        evicted_pod({"one": RUNNING, "two": {}}, initContainerStatuses=None),
+    ],
+)
+def test_all_providers_are_named_where_nobody_knows_which_one_it_was(pods: Json) -> None:
+    pods["spec"]["initContainers"] += [{"name": "merge-config"}, {"name": "istio-init"}]
+
+    message = kept(pods)[TROUBLE]["message"]
+
+    image = "registry.example/install-provider-{0}:1, init container: install-provider-{0}"
+    assert message.splitlines()[1:] == [
+        "",
+        "Providers:",
+        f"  - one (image: {image.format('one')})",
+        f"  - two (image: {image.format('two')})",
+        "",
+        "Resolution: Raise spec.externalProviders.install.sizeLimit.",
+    ]
+    assert named_provider(message) == ""
+
+
+def test_pod_of_many_providers_names_those_that_fit_and_counts_the_others() -> None:
+    names = [f"p{number}" for number in range(90)]
+
+    message = kept(evicted_pod(dict.fromkeys(names, DONE)))[TROUBLE]["message"]
+
+    shown = [line for line in message.splitlines() if line.startswith("  - p")]
+    assert len(message) < 4500
+    assert 0 < len(shown) < 90
+    assert f"  - and {90 - len(shown)} more" in message
+
+
 @pytest.mark.parametrize(
     "status",
     [
