@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from api.conditions import ConditionStatus
     from configs.installs import Install
-    from controller.llamastack.objects.problem import Problem
     from informers.ports import Object
 
 _WORST_FIRST: Final = (
@@ -88,30 +87,34 @@ def assess_installs(
     return Progress(providers, "Unknown", reason, message)
 
 
-def not_installing(
-    installs: Sequence[Install],
-    before: Iterable[Mapping[str, Any]],
-    problem: Problem | None,
-) -> Progress:
-    """No pod installs what the spec asks for.
+def waiting_installs(installs: Sequence[Install]) -> Progress:
+    """Pods are about to start."""
+    text = f"0/{len(installs)} external providers ready"
+    providers = tuple(_listed(install, _WAITING) for install in installs)
+    return Progress(providers, "Unknown", Reason.PROVIDERS_PENDING, text)
+
+
+def kept_installs(
+    installs: Sequence[Install] | None, before: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What is listed while no pod installs what the spec asks for.
+
+    Pods of an earlier spec go on, so what was said of a provider that did not change still holds.
 
     Args:
-        installs: the external providers of the spec.
-        before: ``status.externalProviders``; what it says of an unchanged provider still holds
-            where pods of an earlier spec go on.
-        problem: why no pod will, as the spec is; ``None`` if pods are about to start.
+        installs: the external providers of the spec; ``None`` if they cannot be read.
+        before: ``status.externalProviders``.
     """
-    if problem is None:
-        text = f"0/{len(installs)} external providers ready"
-        providers = tuple(_listed(install, _WAITING) for install in installs)
-        return Progress(providers, "Unknown", Reason.PROVIDERS_PENDING, text)
+    if installs is None:
+        return [dict(each) for each in before]
     old = {(each.get("providerId"), each.get("image")): each for each in before}
-    states = [
-        old.get((install.provider.provider_id, install.provider.image), _WAITING)
-        for install in installs
-    ]
-    providers = tuple(_listed(i, s) for i, s in zip(installs, states, strict=True))
-    return Progress(providers, "False", problem.reason, problem.message)
+    found: dict[str, dict[str, Any]] = {}
+    for install in installs:
+        provider = install.provider
+        state = old.get((provider.provider_id, provider.image), _WAITING)
+        # Two of one id are a mistake that the spec may have; the list has one of an id.
+        found.setdefault(provider.provider_id, _listed(install, state))
+    return list(found.values())
 
 
 def _newest(pods: Iterable[Object], source: str) -> list[Object]:
@@ -160,7 +163,7 @@ def _listed(install: Install, state: Mapping[str, str]) -> dict[str, Any]:
         "providerId": install.provider.provider_id,
         "image": install.provider.image,
         "phase": state["phase"],
-        "message": state["message"],
+        "message": state.get("message", ""),
         "initContainerName": install.container,
     }
 

@@ -60,7 +60,7 @@ def progress(pod: Mapping[str, Any]) -> dict[str, Any] | None:
         ``None``; and ``containers``: name → ``phase``, ``reason`` (empty unless it failed) and
         ``message`` of each init container that is known to the kubelet.
     """
-    source = _input_of(pod)
+    source = input_of(pod)
     if not source or pod["metadata"].get("deletionTimestamp"):
         return None
     status = pod.get("status") or {}
@@ -77,7 +77,8 @@ def progress(pod: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _input_of(pod: Mapping[str, Any]) -> str:
+def input_of(pod: Mapping[str, Any]) -> str:
+    """The ConfigMap that a pod, or a template of pods, installs from; empty without one."""
     for volume in (pod.get("spec") or {}).get("volumes") or ():
         if volume.get("name") == INPUT_VOLUME:
             return str((volume.get("configMap") or {}).get("name", ""))

@@ -24,6 +24,7 @@ from configs.engine import Generated, Target, generate_for, target_of
 from configs.errors import ConfigError
 from configs.secrets import EnvFromSecret
 from controller.llamastack.objects.problem import Problem
+from controller.llamastack.planning.asked_installs import NOT_TOLD, AskedInstalls, asked_installs
 from controller.llamastack.planning.image_configs import Postpone, Question, question_of
 from controller.llamastack.planning.own_references import own_references
 from controller.llamastack.render import names
@@ -46,6 +47,7 @@ class Plan:
         generated: image, configuration and environment, unless there is a problem.
         secrets: its references to Secrets.
         config_maps: its references to ConfigMaps.
+        installs: the external providers that it asks for, whatever else is wrong with it.
         problem: why there is no configuration.
         errors: the parts of the problem, one a field.
         warnings: what works, but perhaps not as meant.
@@ -60,6 +62,7 @@ class Plan:
     generated: Generated | None = None
     secrets: tuple[SecretReference, ...] = ()
     config_maps: tuple[ConfigMapReference, ...] = ()
+    installs: AskedInstalls = NOT_TOLD
     problem: Problem | None = None
     errors: tuple[FieldError, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
@@ -98,13 +101,15 @@ def make_plan(
     # The status says nothing of what is wanted, and is the larger part of an object.
     found = validate({part: value for part, value in obj.items() if part != "status"})
     cr = found.resource
+    asked = asked_installs(obj, cr)
     if cr is None or found.errors:
         problem = _problem(Reason.VALIDATION_FAILED, found.errors)
-        return Plan(problem=problem, errors=found.errors, warnings=found.warnings)
+        return Plan(installs=asked, problem=problem, errors=found.errors, warnings=found.warnings)
     plan = Plan(
         cr=cr,
         secrets=secret_refs(cr.spec),
         config_maps=config_map_refs(cr.spec),
+        installs=asked,
         warnings=found.warnings,
     )
     try:

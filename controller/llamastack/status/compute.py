@@ -22,7 +22,7 @@ from api.conditions import (
     without_conditions,
 )
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
-from controller.llamastack.external_providers.progress import with_times
+from controller.llamastack.external_providers.progress import kept_installs, with_times
 from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
 from controller.llamastack.server.status import PASSED, current_report, described, sentence
@@ -98,6 +98,7 @@ def _condition_values(
     if facts.volume and rollout.state is RolloutState.PROGRESSING:
         volume = claim.worth_reporting(volume, facts.volume, facts.cr, facts.now)
     updated = _updated(facts)
+    steps = (config, secrets, updated)
     available = ConditionValue(
         "True" if rollout.minimum_available else "False",
         Reason.MINIMUM_REPLICAS_AVAILABLE
@@ -114,8 +115,8 @@ def _condition_values(
         ConditionType.HEALTH_CHECK: _health(facts, rollout, server),
         ConditionType.SERVICE_READY: _service(facts),
         ConditionType.STORAGE_READY: _storage(volume),
-        ConditionType.EXTERNAL_PROVIDERS_READY: _installed(facts),
-        ConditionType.READY: _ready(facts, rollout, (config, secrets, updated), volume),
+        ConditionType.EXTERNAL_PROVIDERS_READY: _installed(facts, steps),
+        ConditionType.READY: _ready(facts, rollout, steps, volume),
     }
     return {kind: value for kind, value in values.items() if kind not in _not_asked_for(facts)}
 
@@ -126,9 +127,7 @@ def _not_asked_for(facts: Facts) -> frozenset[str]:
     # A spec that cannot be read takes nothing away, and asks for nothing.
     asked = {
         ConditionType.STORAGE_READY: volume and volume.asked is not None,
-        ConditionType.EXTERNAL_PROVIDERS_READY: None
-        if facts.installs is None
-        else bool(facts.installs),
+        ConditionType.EXTERNAL_PROVIDERS_READY: facts.installs.any,
     }
     return frozenset(
         kind
@@ -253,10 +252,11 @@ def _storage(volume: claim.ClaimVerdict | None) -> ConditionValue | None:
     return ConditionValue("True" if bound else "False", volume.reason, volume.message)
 
 
-def _installed(facts: Facts) -> ConditionValue | None:
+def _installed(facts: Facts, steps: tuple[ConditionValue | None, ...]) -> ConditionValue | None:
+    """How far they are, or the first step that keeps pods from installing them."""
     found = facts.install_progress
     if found is None:
-        return None
+        return _missed(steps)
     text = f"{found.message}. {facts.install_note}" if facts.install_note else found.message
     return ConditionValue(found.status, found.reason, text)
 
@@ -267,8 +267,15 @@ def _listed_installs(facts: Facts, old: Mapping[str, Any]) -> dict[str, Any]:
     if facts.install_progress is not None:
         found = with_times(facts.install_progress.providers, before, facts.now)
     else:
-        found = before if facts.installs is None or facts.installs else []
+        asked = facts.installs
+        kept = [] if asked.any is False else kept_installs(asked.readable, before)
+        found = with_times(kept, before, facts.now)
     return {"externalProviders": found} if found else {}
+
+
+def _missed(steps: tuple[ConditionValue | None, ...]) -> ConditionValue | None:
+    """The first step that did not go well; ``None`` if all did, or were not looked at."""
+    return next((step for step in steps if step is not None and step.status != "True"), None)
 
 
 _OF_THE_VOLUME = frozenset({Reason.PROGRESSING, Reason.VOLUME_PENDING})
@@ -286,9 +293,8 @@ def _ready(
     problem = facts.update_problem
     if problem is not None:
         return ConditionValue("False", problem.reason, problem.message)
-    for step in steps:
-        if step is not None and step.status != "True":
-            return ConditionValue(step.status, step.reason, step.message)
+    if (step := _missed(steps)) is not None:
+        return step
     if volume is not None and volume.state is claim.ClaimState.BROKEN:
         return ConditionValue("False", volume.reason, volume.message)
     if rollout.state is not RolloutState.COMPLETE:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from configs.installs import installs
-from controller.llamastack.external_providers.progress import assess_installs, not_installing
+from controller.llamastack.external_providers.progress import assess_installs, waiting_installs
+from controller.llamastack.objects.installs import input_of
 from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM
+from controller.llamastack.planning.asked_installs import NOT_TOLD, AskedInstalls
 from controller.llamastack.server.status import OperatorFacts
 from controller.llamastack.status.claim import Volume
 from controller.llamastack.status.endpoints import UNKNOWN
 
 if TYPE_CHECKING:
     from configs.engine import Generated
-    from configs.installs import Install
     from controller.llamastack.cache.observed import Observed
     from controller.llamastack.external_providers.progress import Progress
     from controller.llamastack.objects.problem import Problem
@@ -55,8 +55,9 @@ class Facts:
         network_note: what should be known of who may connect.
         server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
         operator_facts: what the operator knows by itself.
-        installs: the external providers; ``None`` if the spec cannot be read.
-        install_progress: how far they are; ``None`` without any, or if that is not known.
+        installs: the external providers that the spec asks for.
+        install_progress: how far they are; ``None`` without any, or where no pod is to install what
+            the spec asks for.
         install_note: what should be known of how they are installed; empty without.
     """
 
@@ -78,7 +79,7 @@ class Facts:
     network_note: str = ""
     server_report: ServerReport | None = None
     operator_facts: OperatorFacts = field(default_factory=OperatorFacts)
-    installs: tuple[Install, ...] | None = None
+    installs: AskedInstalls = NOT_TOLD
     install_progress: Progress | None = None
     install_note: str = ""
 
@@ -118,7 +119,6 @@ def facts_of(
         server_report: what the server said of itself.
         install_note: what should be known of how external providers are installed.
     """
-    wanted = tuple(installs(plan.cr.spec)) if plan.cr else None
     return Facts(
         cr=observed.cr,
         now=observed.now,
@@ -138,26 +138,20 @@ def facts_of(
         network_note=endpoints.network_note,
         server_report=server_report,
         operator_facts=operator_facts,
-        installs=wanted,
-        install_progress=_install_progress(observed, wanted, configuration, outcome),
+        installs=plan.installs,
+        install_progress=_install_progress(observed, plan, outcome),
         install_note=install_note,
     )
 
 
-def _install_progress(
-    observed: Observed,
-    wanted: tuple[Install, ...] | None,
-    configuration: Configuration,
-    outcome: Outcome,
-) -> Progress | None:
-    if not wanted:
+def _install_progress(observed: Observed, plan: Plan, outcome: Outcome) -> Progress | None:
+    wanted = plan.installs.readable
+    source = outcome.installs_name
+    if plan.postponed is not None and plan.postponed.settled and observed.deployment is not None:
+        source = input_of(observed.deployment["spec"]["template"])  # it is of this very spec
+    if not wanted or not source:
         return None
-    if outcome.installs_name:
-        found = assess_installs(wanted, outcome.installs_name, observed.installing)
-        return found or not_installing(wanted, (), None)
-    before = (observed.cr.get("status") or {}).get("externalProviders") or ()
-    problem = configuration.problem or outcome.problem
-    return not_installing(wanted, before, problem) if problem else None
+    return assess_installs(wanted, source, observed.installing) or waiting_installs(wanted)
 
 
 def facts_of_deletion(observed: Observed, operator_facts: OperatorFacts) -> Facts:

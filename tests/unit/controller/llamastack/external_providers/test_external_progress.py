@@ -12,11 +12,11 @@ import pytest
 from controller.llamastack.external_providers.progress import (
     Progress,
     assess_installs,
-    not_installing,
+    kept_installs,
+    waiting_installs,
     with_times,
 )
 from controller.llamastack.objects.pods import keep_trouble
-from controller.llamastack.objects.problem import Problem
 from tests.support.installing import (
     DONE,
     INPUT,
@@ -294,35 +294,37 @@ def test_eviction_for_another_reason_is_no_failure_of_providers() -> None:
 
 
 def test_pods_that_are_about_to_start_are_waited_for() -> None:
-    before = [{"providerId": "one", "image": "registry.example/one:1", "phase": "Ready"}]
-
-    progress = not_installing(INSTALLS, before, None)
+    progress = waiting_installs(INSTALLS)
 
     assert phases(progress) == ["Pending", "Pending"]
     assert said(progress) == ("Unknown", "ProvidersPending")
     assert progress.message == "0/2 external providers ready"
 
 
-def test_problem_is_the_conditions_and_leaves_what_runs_as_it_was_told() -> None:
+def test_what_runs_is_listed_as_it_was_where_no_pod_installs_the_spec() -> None:
     before = [
         *assess(pod({"one": DONE, "two": ended(1, "x")})).providers,
         {"providerId": "gone", "image": "i", "phase": "Ready", "message": "m"},
     ]
-    problem = Problem("BaseConfigRequired", "spec.distribution.image: no base")
 
-    progress = not_installing(INSTALLS, before, problem)
-
-    assert phases(progress) == ["Ready", "Failed"]
-    assert said(progress) == ("False", "BaseConfigRequired")
-    assert progress.message == "spec.distribution.image: no base"
+    assert kept_installs(INSTALLS, before) == before[:2]
+    assert kept_installs(None, before) == before
 
 
 def test_nothing_is_said_of_another_image_by_what_was_told_of_the_last_one() -> None:
     before = [{**each, "image": "other"} for each in assess(pod(ALL_DONE)).providers]
 
-    progress = not_installing(INSTALLS, before, Problem("ValidationFailed", "m"))
+    kept = kept_installs(INSTALLS, before)
 
-    assert phases(progress) == ["Pending", "Pending"]
+    assert [each["phase"] for each in kept] == ["Pending", "Pending"]
+
+
+def test_two_of_one_id_are_listed_once() -> None:
+    twice = wanted(inference=[provider("one")], safety=[provider("one", image="other")])
+
+    (listed,) = kept_installs(twice, ())
+
+    assert (listed["providerId"], listed["image"]) == ("one", "registry.example/one:1")
 
 
 # --- times ----------------------------------------------------------------------------------------
@@ -346,7 +348,7 @@ def test_time_stays_where_only_the_message_or_the_order_changes() -> None:
 
 def test_provider_that_is_new_begins_now() -> None:
     old = wanted(inference=[provider("one")])
-    before = with_times(not_installing(old, (), None).providers, (), NOW)
-    both = with_times(not_installing(INSTALLS, (), None).providers, before, LATER)
+    before = with_times(waiting_installs(old).providers, (), NOW)
+    both = with_times(waiting_installs(INSTALLS).providers, before, LATER)
 
     assert [each["lastTransitionTime"] for each in both] == [NOW, LATER]

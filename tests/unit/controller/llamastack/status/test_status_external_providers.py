@@ -19,6 +19,7 @@ from configs.engine import Generated
 from controller.llamastack.cache.observed import Observed
 from controller.llamastack.objects.pods import TROUBLE, keep_trouble
 from controller.llamastack.objects.problem import Problem
+from controller.llamastack.planning.asked_installs import asked_installs
 from controller.llamastack.planning.plan import Plan
 from controller.llamastack.references.configuration import Configuration
 from controller.llamastack.references.resolution import Resolution
@@ -90,6 +91,7 @@ def facts(
         refused: why the children are not written.
     """
     obj = cr(external, status)
+    parsed = parse({k: v for k, v in obj.items() if k != "status"})
     kept = tuple(found for each in pods if (found := keep_trouble(each)) is not None)
     observed = Observed(
         obj,
@@ -103,7 +105,7 @@ def facts(
         outcome = replace(outcome, config_map_name=INPUT, installs_name=INPUT if external else "")
     return facts_of(
         observed,
-        Plan(cr=parse({k: v for k, v in obj.items() if k != "status"})),
+        Plan(cr=parsed, installs=asked_installs(obj, parsed)),
         RESOLVED,
         Configuration(None if problem else GENERATED, problem),
         outcome,
@@ -195,19 +197,24 @@ def test_one_that_is_removed_goes_from_the_list() -> None:
     assert [each["providerId"] for each in status["externalProviders"]] == ["one"]
 
 
-def test_spec_that_cannot_be_read_takes_nothing_away() -> None:
+@pytest.mark.parametrize("spec", [5, {"externalProviders": 5}])
+def test_spec_that_cannot_be_read_takes_no_provider_away_and_says_why_none_is_installed(
+    spec: Any,
+) -> None:
     before = compute(facts(pod(ALL_DONE), live=deployment(1)))
+    obj = {**cr(status=before), "spec": spec}
     unreadable = Facts(
-        cr=cr(status=before),
+        cr=obj,
         now=LATER,
         config_problem=Problem("ValidationFailed", "m"),
         deployment=deployment(1),
+        installs=asked_installs(obj, None),
     )
 
     status = compute(unreadable)
 
     assert status["externalProviders"] == before["externalProviders"]
-    assert said(status) == ("True", "AllProvidersReady")
+    assert said(status) == ("False", "ValidationFailed")
 
 
 def test_deletion_keeps_what_was_told() -> None:
