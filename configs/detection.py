@@ -110,7 +110,7 @@ def outdated(data: Mapping[str, Any]) -> tuple[str, ...]:
     """
     stores = _stores(data)
     later = "distro_name" in data or "prompts" in stores
-    seen = [f"the API {api}" for api in _OLD_APIS if api in _apis(data)]
+    seen = [f"the API {api}" for api in _OLD_APIS if api in apis(data)]
     if not _mapping(data.get("storage")):
         seen.extend(f"{key} at the top" for key in _TOP_UNTIL_0_2 if data.get(key))
     for api, entry in _entries(data):
@@ -170,7 +170,7 @@ def _of_names(data: Mapping[str, Any]) -> Iterator[_Sign]:
 
 
 def _of_apis(data: Mapping[str, Any], known: Catalogue) -> Iterator[_Sign]:
-    for api in sorted(_apis(data)):
+    for api in sorted(apis(data)):
         eras = frozenset(era for era in ERAS if known.types(era, api)) or _LISTED.get(api)
         if eras:
             yield _Sign(eras, _FATAL)
@@ -224,7 +224,8 @@ def _stores(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return _mapping(_mapping(data.get("storage")).get("stores"))
 
 
-def _apis(data: Mapping[str, Any]) -> frozenset[str]:
+def apis(data: Mapping[str, Any]) -> frozenset[str]:
+    """The APIs that a config names, in ``apis`` or in ``providers``."""
     listed = data.get("apis")
     names = [*(listed if isinstance(listed, list) else ()), *_mapping(data.get("providers"))]
     return frozenset(name for name in names if isinstance(name, str))

@@ -56,6 +56,7 @@ from configs.eras import Era
 from configs.errors import ConfigError, Findings
 from configs.registry_key import RegistryState
 from configs.secrets import EnvFromSecret, Environment, EnvValue
+from configs.spelling import Spelling
 
 Source: TypeAlias = Literal["generated", "override", "default"]
 """Who wrote the config that runs: the operator, the user, the makers of the image."""
@@ -83,7 +84,10 @@ class Generated:
         provider_count: providers in the config that are on.
         resource_count: models, shields and tool groups in it that are on.
         config_version: its ``version``; None without a config.
-        era: generation of its schema; None for an image that nothing is known about.
+        era: generation of the schema that the server reads; None for an image that nothing is known
+            about.
+        spelling: what the user's own config calls the API of agents; None for another source, or
+            while nobody looked.
         models: registered models, as clients write them, sorted.
         warnings: what works, but perhaps not as its author thinks.
         storage_secret: a Secret that the operator must fill before the pods can start.
@@ -103,6 +107,7 @@ class Generated:
     resource_count: int = 0
     config_version: int | None = None
     era: Era | None = None
+    spelling: Spelling | None = None
     models: tuple[str, ...] = ()
     warnings: tuple[FieldWarning, ...] = ()
     storage_secret: StorageSecret | None = None

@@ -18,6 +18,7 @@ from api.v1alpha2.external import ExternalProvider
 from configs import eras
 from configs.eras import Era
 from configs.external import containers
+from configs.spelling import SECTION, Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,15 @@ class Install:
         """The init container that installs it."""
         return containers.install(self.provider.provider_id)
 
-    def api(self, era: Era | None) -> str | None:
-        """What a config of an era calls its API; ``None`` if servers of the era have none.
+    def api(self, era: Era | None, spelling: Spelling | None = None) -> str | None:
+        """What a config calls its API; ``None`` if servers of the era have none.
 
         Args:
-            era: of the config; ``None`` for one that nothing is known of.
+            era: of the server; ``None`` for one that nothing is known of.
+            spelling: of the config, if it is the user's own.
         """
+        if spelling is not None and self.section == SECTION:
+            return spelling.api(era)
         if era is None:
             return API_OF_SECTION[self.section]
         return eras.api_of(self.section, era)

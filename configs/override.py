@@ -24,6 +24,7 @@ from configs import detection, scalars, yaml_reader
 from configs.base import SUPPORTED_VERSIONS, shown_version, version_of
 from configs.eras import Era
 from configs.errors import ConfigError
+from configs.spelling import Spelling, spelling_of
 
 PATH: Final = "spec.overrideConfig.configMapName"
 
@@ -46,6 +47,7 @@ class Examined:
         problem: the same in words.
         hint: what to do about it.
         tls: whether it names a certificate to serve HTTPS with.
+        spelling: what it calls the API of agents; None if it is no config.
     """
 
     digest: str
@@ -56,6 +58,7 @@ class Examined:
     problem: str = ""
     hint: str = ""
     tls: bool = False
+    spelling: Spelling | None = None
 
 
 def examine(raw: bytes) -> Examined:
@@ -82,12 +85,14 @@ def examine(raw: bytes) -> Examined:
         )
     if not isinstance(data.get("providers"), dict):
         return _refused(digest, "config.yaml has no mapping `providers`", _COPY)
+    eras, marks = detection.candidates(data), detection.outdated(data)
     return Examined(
         digest,
         version=version,
-        eras=detection.candidates(data),
-        marks=detection.outdated(data),
+        eras=eras,
+        marks=marks,
         tls=_names_certificate(data),
+        spelling=spelling_of(detection.apis(data), () if marks else eras),
     )
 
 

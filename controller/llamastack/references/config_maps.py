@@ -29,6 +29,7 @@ from api.errors import FieldError
 from api.v1alpha2.reasons import Reason
 from api.v1alpha2.references import CONFIG_KEY, config_key_in
 from configs import override
+from configs.spelling import Spelling
 from controller.llamastack.objects.kinds import CONFIG_MAP
 from controller.llamastack.references.read_cache import VersionedReadCache, versions
 from informers.ports import Object, ObjectKey, key_of
@@ -95,6 +96,7 @@ class Judgement:
         config: what the user's own configuration is, if there is one and it was looked at.
         config_digest: sha256 of it in hex, looked at or not; empty without one.
         config_key: of it in its ConfigMap.
+        config_spelling: what it calls the API of agents, looked at or not; None without one.
     """
 
     problems: tuple[tuple[Reason, FieldError], ...] = ()
@@ -103,24 +105,36 @@ class Judgement:
     config: Examined | None = None
     config_digest: str = ""
     config_key: str = CONFIG_KEY
+    config_spelling: Spelling | None = None
 
     @property
     def record(self) -> str:
         """What a Deployment made from it says of it, for ``recorded``."""
         parts = [self.versions_hash, self.content_hash, self.config_digest]
-        if self.config_key != CONFIG_KEY:
-            parts.append(self.config_key)
+        if self.config_digest:
+            parts += [self.config_key, str(self.config_spelling or "")]
         return "/".join(parts) if self.versions_hash else ""
 
     @classmethod
     def recorded(cls, record: str) -> Judgement:
-        """A judgement without problems, as a Deployment says it was; empty if it says nothing."""
-        versions_hash, _, rest = record.partition("/")
-        content_hash, _, rest = rest.partition("/")
-        digest, _, key = rest.partition("/")
-        return cls(
-            (), content_hash, versions_hash, config_digest=digest, config_key=key or CONFIG_KEY
-        )
+        """A judgement without problems, as a Deployment says it was; empty if it says nothing.
+
+        So it is if something is missing that an earlier version of the operator did not record.
+        """
+        match record.split("/"):
+            case [versions_hash, content_hash, ""]:
+                return cls((), content_hash, versions_hash)
+            case [versions_hash, content_hash, digest, key, spelling] if Spelling.read(spelling):
+                return cls(
+                    (),
+                    content_hash,
+                    versions_hash,
+                    config_digest=digest,
+                    config_key=key,
+                    config_spelling=Spelling.read(spelling),
+                )
+            case _:
+                return cls()
 
 
 class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
@@ -192,6 +206,7 @@ class ConfigMapResolver(VersionedReadCache[ConfigMapSummary]):
             config=config,
             config_digest=config.digest if config else "",
             config_key=config_key_in(summaries[configs[0]].digests),
+            config_spelling=config.spelling if config else None,
         )
 
     async def _config(self, key: ObjectKey) -> Examined | None:

@@ -77,7 +77,11 @@ class Overrides:
             return Configuration(generated, plan.problem)
         if references.override is None:
             # Nothing changed since it was judged: what was said of it then still holds.
-            known = replace(generated, config_hash=references.override_digest)
+            known = replace(
+                generated,
+                config_hash=references.override_digest,
+                spelling=references.override_spelling,
+            )
             return await self._mounted(cr, source, known, references.override_key)
         checked = self._checked(plan, generated, source, references.override)
         if checked.generated is None:
@@ -98,7 +102,12 @@ class Overrides:
             return Configuration(
                 problem=Problem(error.reason, "; ".join(str(e) for e in error.errors))
             )
-        known = replace(generated, config_hash=found.digest, config_version=found.version, era=era)
+        known = replace(
+            generated,
+            config_hash=found.digest,
+            config_version=found.version,
+            spelling=found.spelling,
+        )
         return Configuration(known, text=described(source, era, note))
 
     async def _mounted(

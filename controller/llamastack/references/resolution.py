@@ -15,6 +15,7 @@ from controller.llamastack.references.storage_content import NO_STORAGE, Prepare
 if TYPE_CHECKING:
     from api.errors import FieldError
     from configs.override import Examined
+    from configs.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Resolution:
         override: what the user's own configuration is, if there is one and it was looked at.
         override_digest: sha256 of it in hex, looked at or not; empty without one.
         override_key: of it in its ConfigMap.
+        override_spelling: what it calls the API of agents, looked at or not; None without one.
         trust: the certificates among them.
         storage: what the Secret that is made from some of them shall hold.
     """
@@ -42,6 +44,7 @@ class Resolution:
     override: Examined | None = None
     override_digest: str = ""
     override_key: str = CONFIG_KEY
+    override_spelling: Spelling | None = None
     trust: Trust = NO_TRUST
     storage: Prepared = NO_STORAGE
 

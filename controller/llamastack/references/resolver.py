@@ -111,6 +111,7 @@ class ReferenceResolver:
             override=judgement.config,
             override_digest=judgement.config_digest,
             override_key=judgement.config_key,
+            override_spelling=judgement.config_spelling,
             trust=trust,
         )
 

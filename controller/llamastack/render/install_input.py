@@ -36,16 +36,17 @@ def files(inputs: Inputs) -> dict[str, str]:
     Args:
         inputs: of the children. A section that the server's era has no API for is refused before.
     """
-    installs = inputs.installs
+    installs, generated = inputs.installs, inputs.generated
     if not installs:
         return {}
     found = {name: _script(name) for name in paths.SCRIPTS}
-    found[paths.BASE_INPUT] = _json({"source": inputs.generated.source})
+    found[paths.BASE_INPUT] = _json({"source": generated.source})
     for name, install in zip(_entries(installs), installs, strict=True):
         provider = install.provider
         entry: dict[str, Any] = {
             "providerId": provider.provider_id,
-            "api": install.api(inputs.generated.era) or API_OF_SECTION[install.section],
+            "api": install.api(generated.era, generated.spelling)
+            or API_OF_SECTION[install.section],
             "section": install.section,
             "index": install.index,
             "image": provider.image,

@@ -13,6 +13,7 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from configs.distributions import Distributions
+from configs.spelling import Spelling
 from controller.llamastack.objects.kinds import (
     CONFIG_MAP,
     CONFIG_MAPS_HASH,
@@ -179,8 +180,14 @@ async def test_record_on_the_deployment_says_all_that_a_restart_has_to_know() ->
     assert read.versions_hash == judgement.versions_hash
     assert read.content_hash == judgement.content_hash
     assert read.config_digest == DIGEST
+    assert read.config_spelling == judgement.config_spelling == Spelling("responses", is_named=True)
     assert Judgement.recorded("") == Judgement()
     assert Judgement().record == ""
+
+
+@pytest.mark.parametrize("rest", ["", "/run.yaml", "/config.yaml/", "/config.yaml/inference"])
+def test_record_that_lacks_what_has_to_be_known_says_nothing(rest: str) -> None:
+    assert Judgement.recorded(f"versions/content/{DIGEST}{rest}") == Judgement()
 
 
 def test_preview_mounts_the_users_config_map() -> None:
