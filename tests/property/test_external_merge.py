@@ -105,11 +105,13 @@ def test_externals_follow_what_is_left_of_the_base_and_nothing_else_changes(
     assert {k: v for k, v in found.config.items() if k not in others} == {
         k: v for k, v in start.items() if k not in others
     }
+    added = dict.fromkeys(each.entry.api for each in providers)
+    assert list(found.config["providers"]) == list({**given_providers, **added})
+    assert list(found.config) == list({**start, "providers": ...})
     told = [text for text in found.warnings if "neither in apis" not in text]
     assert len(told) == overridden
     apis = start.get("apis")
     if apis:
-        added = dict.fromkeys(each.entry.api for each in providers)
         assert found.config["apis"] == [*apis, *(api for api in added if api not in apis)]
     else:
         assert found.config.get("apis", ...) == start.get("apis", ...)
@@ -130,7 +132,10 @@ def test_same_input_is_the_same_bytes_and_is_read_back_the_same(
     assert yaml_reader.dump(extra, sort_keys=False) == yaml_reader.dump(
         merge.extra_providers(providers), sort_keys=False
     )
-    assert sum(map(len, extra["providers"].values())) == len(providers)
+    assert extra["providers"] == {
+        api: [each.data() for each in providers if each.entry.api == api]
+        for api in dict.fromkeys(each.entry.api for each in providers)
+    }
 
 
 # --- versions -------------------------------------------------------------------------------------
