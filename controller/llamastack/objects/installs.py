@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from api.v1alpha2.reasons import InstallPhase, Reason
 from configs.external import containers
-from controller.llamastack.objects.redaction import redact
+from controller.llamastack.objects.redaction import redact, without_torn_line
 
 INSTALLS: Final = "installs"
 """Key of what :func:`progress` found, in what is kept of a pod."""
@@ -197,7 +197,8 @@ def _not_made(container: Mapping[str, Any], message: str) -> str:
 
 
 def _ended(container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
-    code, said = ended.get("exitCode"), redact(str(ended.get("message") or "")[:_MOST]).strip()
+    code, message = ended.get("exitCode"), str(ended.get("message") or "")
+    said = redact(without_torn_line(message))[:_MOST].strip()
     if ended.get("reason") == "OOMKilled":
         field = "spec.externalProviders.install.resources.limits.memory"
         if container.get("name") == containers.PREFLIGHT:
@@ -228,7 +229,7 @@ def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:
         return None
     headline = (
         "The packages of external providers take more than they may: "
-        f"{redact(said[:_MOST]).strip()}"
+        f"{redact(said)[:_MOST].strip()}"
     )
     installers = _installers(pod)
     filling = _last_active(pod)

@@ -24,7 +24,7 @@ from controller.llamastack.objects.installs import (
     failure,
     progress,
 )
-from controller.llamastack.objects.redaction import shown
+from controller.llamastack.objects.redaction import shown, without_torn_line
 from controller.llamastack.objects.termination import cause, hint
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _ended(name: str, ended: Mapping[str, Any]) -> dict[str, str]:
             Reason.OUT_OF_MEMORY,
             f"container {name} ran out of memory: raise spec.workload.resources.limits.memory",
         )
-    log = str(ended.get("message") or "")
+    log = without_torn_line(str(ended.get("message") or ""))
     said = cause(log)
     if said:
         return _trouble_of(Reason.CRASH_LOOP, f"container {name} ends: {said}: {hint(log)}")

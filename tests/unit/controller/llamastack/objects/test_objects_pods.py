@@ -12,7 +12,7 @@ import pytest
 
 from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.pods import TROUBLE, instance_index, keep_trouble, worst
-from controller.llamastack.objects.redaction import MOST_SHOWN, redact, shown
+from controller.llamastack.objects.redaction import MOST_SHOWN, redact, shown, without_torn_line
 from controller.llamastack.objects.rollout import RolloutState, assess
 from controller.llamastack.objects.termination import cause, hint
 
@@ -199,6 +199,14 @@ def test_validation_error_is_told_without_the_value() -> None:
         "password=hunter2 host=db",
         "AWS_SECRET_ACCESS_KEY=hunter2",
         "key sk-hunter2hunter2 is invalid",
+        "password=a,hunter2 host=db",
+        'config {"password": "a\\"b hunter2"}',
+        "Authorization: token hunter2",
+        "headers [(b'x-api-key', b'a hunter2')]",
+        "run --api-key hunter2",
+        "GET https://llm.example?token=@hunter2 failed",
+        "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nhunter2",
     ],
 )
 def test_credentials_are_cut(text: str) -> None:
@@ -216,6 +224,21 @@ def test_credentials_are_cut(text: str) -> None:
 )
 def test_what_helps_stays(text: str) -> None:
     assert redact(text) == text
+
+
+def test_place_of_a_server_is_told_without_who_connects() -> None:
+    assert redact("to postgresql://u:p@db:5432/x failed") == "to ***@db:5432/x failed"
+
+
+def test_tail_of_a_log_is_read_from_its_second_line() -> None:
+    tail = f"ETVALUE is bad\nBoomError: x\n{'x' * 2048}"
+
+    assert without_torn_line(tail).startswith("BoomError: x\n")
+    assert without_torn_line("SECR" + "x" * 2048) == ""
+    assert without_torn_line(f"r ETVALUE rest of it {'x' * 2048}").startswith("rest of it")
+    ours = f"ERROR: x\n{'x' * 2048}"
+    assert without_torn_line(ours) == ours
+    assert without_torn_line("short\ntext") == "short\ntext"
 
 
 def test_long_text_is_cut() -> None:
@@ -283,6 +306,12 @@ HOSTILE = (
     "key ",
     "x@",
     "input_value=",
+    "a://?",
+    "key='",
+    "('key',",
+    "--key ",
+    "-----BEGIN PRIVATE KEY-----",
+    "authorization:",
 )
 
 
