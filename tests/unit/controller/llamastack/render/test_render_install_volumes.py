@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -211,6 +212,16 @@ def test_every_container_passes_pod_security_restricted_and_cannot_write_its_ima
     # restricted allows these, and no hostPath.
     kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
     assert kinds <= {"emptyDir", "configMap", "image"}
+
+
+@pytest.mark.parametrize("options", [OPTIONS, replace(OPTIONS, image_volumes=True)])
+def test_ids_are_those_of_the_pod_and_absent_where_the_platform_assigns_them(options: Any) -> None:
+    fixed, assigned = (pod_of(TWO, replace(options, fixed_uids=wanted)) for wanted in (True, False))
+
+    ids = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), 1001)
+    assert fixed["securityContext"] == {**assigned["securityContext"], **ids}
+    assert {**fixed, "securityContext": ...} == {**assigned, "securityContext": ...}
+    assert not any(name in json.dumps(assigned) for name in ids)
 
 
 def test_merge_image_that_moves_is_pulled_every_time() -> None:
