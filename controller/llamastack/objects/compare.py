@@ -39,24 +39,25 @@ _QUANTITY_FIELDS = frozenset({"sizeLimit", "divisor"})
 def stamped(manifest: Manifest) -> Manifest:
     """The manifest with the annotation that records its own hash."""
     metadata = manifest["metadata"]
-    annotations = {**metadata.get("annotations", {}), APPLIED_HASH: _digest(manifest)}
+    annotations = {**metadata.get("annotations", {}), APPLIED_HASH: digest(manifest)}
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
-def _digest(manifest: Manifest) -> str:
+def digest(manifest: Manifest) -> str:
+    """Of a manifest, or of a part of one; short, because it tells apart what one object was."""
     data = orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(data).hexdigest()[:16]
 
 
 def in_place(wanted: Manifest, live: Object) -> bool:
     """Whether the live object already is what the stamped manifest asks for."""
-    return is_applied(wanted, live) and _covers(live, wanted, field="")
+    return has_same(APPLIED_HASH, wanted, live) and _covers(live, wanted, field="")
 
 
-def is_applied(wanted: Manifest, live: Object) -> bool:
-    """Whether the stamped manifest is the one that was applied last, whatever became of it."""
+def has_same(annotation: str, wanted: Manifest, live: Object) -> bool:
+    """Whether the live object has the value of an annotation that the manifest has."""
     annotations = live["metadata"].get("annotations") or {}
-    return bool(annotations.get(APPLIED_HASH) == wanted["metadata"]["annotations"][APPLIED_HASH])
+    return bool(annotations.get(annotation) == wanted["metadata"]["annotations"][annotation])
 
 
 def _covers(live: Any, wanted: Any, *, field: str) -> bool:

@@ -79,6 +79,10 @@ MERGE_REVISION = "llamastack.io/merge-revision"
 """Annotation on the pod template: what the merge of external providers does; another revision of
 it may come to another configuration, so it rolls the pods; another image of it alone does not."""
 
+TEMPLATE_HASH = "llamastack.io/template-hash"
+"""Annotation on the Deployment of a server with external providers: hash of its pod template, so
+that what concerns no pod, such as scaling, does not bring another image for the merge."""
+
 RETAINED_FOR = "llamastack.io/retained-for"
 """Annotation on a claim without an owner: name of the resource that it belongs to, whichever
 incarnation of it there is."""

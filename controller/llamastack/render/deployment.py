@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from controller.llamastack.objects.claims import access_modes, is_single_node
-from controller.llamastack.objects.compare import is_applied, stamped
+from controller.llamastack.objects.compare import digest, has_same
 from controller.llamastack.objects.kinds import (
     AUTOSCALED,
     CA_BUNDLE_HASH,
@@ -24,6 +24,7 @@ from controller.llamastack.objects.kinds import (
     REGISTRY_STATE,
     SECRETS_HASH,
     STORAGE_SOURCES,
+    TEMPLATE_HASH,
 )
 from controller.llamastack.render import init_containers, labels, names
 from controller.llamastack.render.manifest import Child, child
@@ -57,13 +58,15 @@ def render(inputs: Inputs, mounts: Mounts) -> Child:
         annotations[CONFIG_MAPS_SEEN] = inputs.config_maps_seen
     if workload.autoscaling is not None:
         annotations[AUTOSCALED] = "true"
+    if inputs.installs:
+        annotations[TEMPLATE_HASH] = digest(spec["template"])
     if annotations:
         rendered.manifest["metadata"]["annotations"] = annotations
     return rendered
 
 
 def with_lasting_tools(inputs: Inputs, mounts: Mounts, live: Object | None) -> Child:
-    """The Deployment, with the image that merges external providers if nothing else differs.
+    """The Deployment, with the image that merges external providers if no pod differs otherwise.
 
     That image is the operator's own, so every upgrade brings another one. Servers that run are not
     restarted for it: what it does has a revision of its own in the template. Whatever rolls the
@@ -80,7 +83,7 @@ def with_lasting_tools(inputs: Inputs, mounts: Mounts, live: Object | None) -> C
         return wanted
     options = replace(inputs.options, merge_image=before)
     same = render(replace(inputs, options=options), mounts)
-    return same if is_applied(stamped(same.manifest), live) else wanted
+    return same if has_same(TEMPLATE_HASH, same.manifest, live) else wanted
 
 
 def _strategy(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:

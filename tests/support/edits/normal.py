@@ -27,6 +27,7 @@ from controller.llamastack.objects.kinds import (
     AUTOSCALED,
     CONFIG_HASH,
     REGISTRY_STATE,
+    TEMPLATE_HASH,
 )
 
 Json = dict[str, Any]
@@ -35,7 +36,7 @@ NAME: Final = "NAME"
 """What every resource is called here."""
 
 _KEPT: Final = frozenset({"name", "labels", "annotations", "ownerReferences"})
-_NOTES: Final = frozenset({APPLIED_HASH, CONFIG_HASH, REGISTRY_STATE})
+_NOTES: Final = frozenset({APPLIED_HASH, CONFIG_HASH, REGISTRY_STATE, TEMPLATE_HASH})
 _FOREIGN_ANNOTATIONS: Final = frozenset({"deployment.kubernetes.io/revision"})
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs"})
 _DATA_KINDS: Final = frozenset(kind.resource.kind for kind in KINDS if kind.retain)

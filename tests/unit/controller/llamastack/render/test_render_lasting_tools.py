@@ -61,7 +61,6 @@ def test_image_that_moves_is_one_alone_too() -> None:
     [
         pytest.param({"inference": [provider("one", image="r.example/o:2")]}, {}, id="image"),
         pytest.param({**TWO, "install": {"sizeLimit": "8Gi"}}, {}, id="size"),
-        pytest.param(TWO, {"workload": {"replicas": 3}}, id="replicas"),
         pytest.param(TWO, {"workload": {"overrides": {"env": [{"name": "A"}]}}}, id="env"),
         pytest.param(TWO, {"disabled": ["eval"]}, id="config"),
     ],
@@ -73,6 +72,25 @@ def test_any_other_change_brings_the_new_image(external: Json, spec: Json) -> No
 
     assert merge_image_of(found) == NEW_IMAGE
     assert found == rendered(after)
+
+
+@pytest.mark.parametrize(
+    ("changed", "spec"),
+    [
+        pytest.param({}, {"workload": {"replicas": 3}}, id="replicas"),
+        pytest.param({}, {"workload": {"autoscaling": {"maxReplicas": 3}}}, id="autoscaling"),
+        pytest.param({"config_maps_seen": "another/version"}, {}, id="label-of-a-config-map"),
+    ],
+)
+def test_what_concerns_no_pod_does_not_bring_the_new_image(changed: Json, spec: Json) -> None:
+    before = inputs(TWO)
+    after = replace(inputs(TWO, **spec), **changed)
+
+    found = wanted(with_merge_image(after, NEW_IMAGE), live(before))
+
+    assert found == rendered(after)
+    assert stamped(found) != live(before)
+    assert found["spec"]["template"] == live(before)["spec"]["template"]
 
 
 def test_another_revision_of_the_merge_brings_the_new_image(
