@@ -106,6 +106,7 @@ class Reflector:
         self._internal_since: float | None = None
         self._retried_401 = False
         self._moved_since_sync = False
+        self._expired_unmoved = False  # before the last list, and nothing has moved since
         self._sync_began = 0.0
 
     @property
@@ -176,14 +177,14 @@ class Reflector:
         return (OpenWatch(bound, timeout_s, initial),)
 
     def _wait(
-        self, then: Want, now: float, reason: str, *, at_least: float = 0.0
+        self, then: Want, now: float, reason: str, *, at_least: float = 0.0, routine: bool = False
     ) -> tuple[Output, ...]:
         self._state = Waiting(then)
-        return (Wait(self._backoff.next(now, at_least=at_least), reason),)
+        return (Wait(self._backoff.next(now, at_least=at_least), reason, routine),)
 
     def _at_once(self, then: Want, reason: str) -> tuple[Output, ...]:
         self._state = Waiting(then)
-        return (Wait(0.0, reason),)
+        return (Wait(0.0, reason, routine=True),)
 
     # --- the whole state -------------------------------------------------------------------
 
@@ -288,6 +289,7 @@ class Reflector:
         if version:
             self._seen = version
             state.progressed = self._moved_since_sync = True
+            self._expired_unmoved = False
         admitted = None if event.type is EventType.BOOKMARK else self._decoder.admit(event.raw)
         if admitted is None:
             return (SeenUpTo(version),) if version else ()
@@ -374,7 +376,11 @@ class Reflector:
             case Gone() | ResourceVersionTooLarge():
                 if self._moved_since_sync:
                     return self._at_once(Want.SYNC, describe(error))
-                return self._retry(Want.SYNC, error, now)  # the last list did not help
+                # Not at once, so that nobody lists without end. A position grows old where nothing
+                # happens, which is normal; that a list does not help is not.
+                routine = isinstance(error, Gone) and not self._expired_unmoved
+                self._expired_unmoved = True
+                return self._retry(Want.SYNC, error, now, routine=routine)
             case ServerError() if isinstance(self._state, Watching):
                 return self._internal_error(error, now)
             case LineTooLong():
@@ -395,12 +401,14 @@ class Reflector:
         self._internal_since = None
         return self._retry(Want.SYNC, error, now)
 
-    def _retry(self, want: Want, error: ApiError, now: float) -> tuple[Output, ...]:
+    def _retry(
+        self, want: Want, error: ApiError, now: float, *, routine: bool = False
+    ) -> tuple[Output, ...]:
         if isinstance(error, Unauthorized) and not self._retried_401:
             self._retried_401 = True  # the transport re-reads its token (A13)
             return self._at_once(want, describe(error))
         asked = error.retry_after if isinstance(error, StatusError) else None
-        return self._wait(want, now, describe(error), at_least=asked or 0.0)
+        return self._wait(want, now, describe(error), at_least=asked or 0.0, routine=routine)
 
     def _misuse(self, what: str) -> RuntimeError:
         return RuntimeError(f"{what} does not fit the state {type(self._state).__name__}")

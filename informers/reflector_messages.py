@@ -104,10 +104,12 @@ class Wait:
     Attributes:
         seconds: how long.
         reason: what went wrong, in words, for the log.
+        routine: whether that belongs to normal operation, and nobody has to look at it.
     """
 
     seconds: float
     reason: str
+    routine: bool = False
 
 
 Action: TypeAlias = ListPage | OpenWatch | Wait

@@ -47,6 +47,8 @@ log = structlog.get_logger(__name__)
 _CLOSE_DEADLINE_S = 5.0
 """For giving a connection back; it is of no further use to us."""
 
+_NOTHING = ("", False)
+
 
 class Runner:
     """Keeps one reflector going.
@@ -77,7 +79,7 @@ class Runner:
         self._clock = clock
         self._tuning = tuning
         self._slice_began = 0.0
-        self._trouble = ""  # what was logged last
+        self._told = _NOTHING  # what was logged last
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -187,24 +189,23 @@ class Runner:
 
     def _log_wait(self, wait: Wait) -> None:
         """Once per change: a missing right or a dead server is said once, not every 30 s (A13)."""
-        if wait.reason == self._trouble:
+        told = (wait.reason, wait.routine)
+        if told == self._told:
             return
-        self._trouble = wait.reason
-        resource = str(self._source.resource)
-        if wait.seconds:
-            log.warning(
-                "Watch failed",
-                informer=self._name,
-                resource=resource,
-                reason=wait.reason,
-                retry_in_s=round(wait.seconds, 1),
-            )
-        else:
-            log.info("Relisting", informer=self._name, resource=resource, reason=wait.reason)
+        self._told = told
+        say, event = (log.info, "Relisting") if wait.routine else (log.warning, "Watch failed")
+        when = {"retry_in_s": round(wait.seconds, 1)} if wait.seconds else {}
+        say(
+            event,
+            informer=self._name,
+            resource=str(self._source.resource),
+            reason=wait.reason,
+            **when,
+        )
 
     def _log_recovery(self) -> None:
-        if self._trouble:
-            self._trouble = ""
+        if self._told != _NOTHING:
+            self._told = _NOTHING
             log.info(
                 "Followed the API server again",
                 informer=self._name,

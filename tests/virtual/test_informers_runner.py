@@ -288,6 +288,46 @@ async def test_missing_right_is_logged_once_and_healed_when_it_is_granted() -> N
     assert [e["event"] for e in logs].count("Followed the API server again") == 1
 
 
+@pytest.mark.parametrize("as_event", [False, True])
+@pytest.mark.parametrize("tuning", [ReflectorOptions(), PAGED])
+@pytest.mark.parametrize("idle", [True, False])
+async def test_expired_position_is_normal_and_told_with_what_is_done(
+    as_event: bool, tuning: ReflectorOptions, idle: bool
+) -> None:
+    """Also where nothing ever happened, so that the position is still that of the list."""
+    cluster = cluster_of("a", as_event=as_event)
+    source = FakeListerWatcher(cluster)
+    informer = informer_of(source, tuning=tuning)
+    with capture_logs() as logs:
+        async with running(informer):
+            if not idle:
+                cluster.create("b")
+                await same(source, informer)
+            cluster.elsewhere(100)
+            cluster.compact()
+            healed = "Followed the API server again"
+            await until(lambda: healed in [entry["event"] for entry in logs], within=1500)
+
+    (relisting,) = [entry for entry in logs if "reason" in entry]
+    assert (relisting["log_level"], relisting["event"]) == ("info", "Relisting")
+    assert relisting["reason"].startswith("Gone: too old")
+    assert ("retry_in_s" in relisting) == idle
+    assert not [entry for entry in logs if entry["log_level"] in ("warning", "error")]
+
+
+async def test_list_that_does_not_help_is_trouble() -> None:
+    faults = deque[WatchFault | None]([WatchFault(error=expired())] * 3)
+    source = FakeListerWatcher(cluster_of("a"), watch_faults=faults)
+    with capture_logs() as logs:
+        async with running(informer_of(source, tuning=PAGED)):
+            await until(lambda: len(source.asked("list")) == 4, within=1500)
+            source.cluster.create("b")
+            await until(lambda: source.open_streams == 1)
+
+    said = [(e["log_level"], e["event"]) for e in logs if "reason" in e]
+    assert said == [("info", "Relisting"), *[("warning", "Watch failed")] * 2]
+
+
 async def test_changed_trouble_is_logged_again() -> None:
     source = FakeListerWatcher(
         cluster_of("a"),
