@@ -20,11 +20,13 @@ from pathlib import Path
 
 from hack.cluster.progress import Progress
 from hack.command_line import Commands
+from hack.servers import wheels
 from hack.servers.bed import Bed
 from hack.servers.endpoint import OpenAIEndpoint
 from hack.servers.errors import BedError, BootFailed, ServerAnswered
 from hack.servers.installing import SUBJECT, install
-from hack.servers.releases import RELEASES, Release, find, newest
+from hack.servers.places import PROVIDER_LOCK
+from hack.servers.releases import INSTALLED, Release, find, newest
 from hack.servers.resolving import resolve
 from hack.servers.server import LlamaServer
 from hack.servers.validator import Validator
@@ -103,7 +105,7 @@ def _release(text: str) -> Release:
     try:
         return find(text)
     except KeyError:
-        known = ", ".join(release.version for release in RELEASES)
+        known = ", ".join(release.version for release in INSTALLED)
         raise argparse.ArgumentTypeError(f"{text} is none of {known}") from None
 
 
@@ -116,7 +118,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 def _install(options: argparse.Namespace) -> int:
     started = time.monotonic()
-    bed = install(options.releases or RELEASES)
+    bed = install(options.releases or INSTALLED)
     Progress(subject=SUBJECT).say(f"ready after {time.monotonic() - started:.1f} s")
     print(bed.directory)
     return 0
@@ -125,7 +127,7 @@ def _install(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     del options
     bed = Bed.here()
-    for release in RELEASES:
+    for release in INSTALLED:
         there = "installed" if bed.has(release) else "not installed"
         print(f"{release.name:20}era {release.era:10}{there}")
     for name in bed.programs():
@@ -178,9 +180,12 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _lock(options: argparse.Namespace) -> int:
     progress = Progress(subject=SUBJECT)
-    for release in options.releases or RELEASES:
+    for release in options.releases or INSTALLED:
         resolve(release, progress)
         print(release.lock)
+    if wheels.SERVER in (options.releases or INSTALLED):
+        wheels.resolve(progress)
+        print(PROVIDER_LOCK)
     return 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from hack.servers import chroot, debian, places
 from hack.servers.errors import BedError
 from hack.servers.household import Household
-from hack.servers.releases import RELEASES, Release
+from hack.servers.releases import INSTALLED, Release
 
 _MAKE = "run `make servers`"
 
@@ -36,7 +36,7 @@ class Bed:
     chroot: Path | None = None
 
     @classmethod
-    def open(cls, releases: Sequence[Release] = RELEASES) -> Bed:
+    def open(cls, releases: Sequence[Release] = INSTALLED) -> Bed:
         """What ``make servers`` made.
 
         Raises:
@@ -44,6 +44,7 @@ class Bed:
         """
         bed = cls.here()
         missing = [release.name for release in releases if not bed.has(release)]
+        missing += [] if places.is_finished(bed.wheels) else ["the wheels of a provider"]
         missing += [name for name in debian.PACKAGES if bed.find(name) is None]
         if missing:
             raise BedError(f"{', '.join(missing)}: not installed, {_MAKE}")
@@ -128,6 +129,11 @@ class Bed:
         ]  # fmt: skip
         enter = self._enter()
         return [*enter, *nobody, *command[len(enter) :]]
+
+    @property
+    def wheels(self) -> Path:
+        """Where the wheels of a provider that others wrote are, as seen from this machine."""
+        return self.directory / "wheels"
 
     @property
     def unpacked(self) -> Path:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 
 from hack.cluster.errors import ClusterError
 from hack.cluster.progress import Progress
-from hack.servers import chroot, debian, interpreters, places, venvs
+from hack.servers import chroot, debian, interpreters, places, venvs, wheels
 from hack.servers.bed import Bed
 from hack.servers.errors import BedError
-from hack.servers.releases import RELEASES, Release
+from hack.servers.releases import INSTALLED, Release
 
 SUBJECT = "servers"
 
 
-def install(releases: Sequence[Release] = RELEASES, *, progress: Progress | None = None) -> Bed:
+def install(releases: Sequence[Release] = INSTALLED, *, progress: Progress | None = None) -> Bed:
     """Have the servers and programs ready; may take minutes the first time, and shows what it does.
 
     Args:
@@ -46,6 +46,7 @@ def install(releases: Sequence[Release] = RELEASES, *, progress: Progress | None
                 chroot.make(bed.chroot, progress)
             _install_programs(bed, progress)
             _install_releases(bed, releases, progress)
+            wheels.download(bed.wheels, bed.python(releases[-1]), progress)
     except ClusterError as error:  # of the cache
         raise BedError(str(error)) from error
     return Bed.open(releases)

@@ -18,11 +18,15 @@ from pathlib import Path
 
 from hack.cluster.cache import Cache, Platform, user_directory
 from hack.cluster.errors import BinariesUnavailableError
+from hack.root import ROOT
 from hack.servers.errors import BedError
-from hack.servers.releases import LOCKS, RELEASES
+from hack.servers.releases import INSTALLED, LOCKS
 
 INSIDE = Path(__file__).parent / "inside"
 """Files that go into a server's environment."""
+
+PROVIDER_LOCK = ROOT / "docs" / "examples" / "trustyai-fms" / "packages.lock"
+"""Pins the wheels of a provider that others wrote."""
 
 BED_VARIABLE = "LLAMASTACK_OPERATOR_BED"
 """Set to ``chroot`` to have the servers in a Debian chroot though a fitting Python is there."""
@@ -34,7 +38,7 @@ def pins_hash() -> str:
     """Sixteen hex digits that change with every pin and with the platform."""
     here = Platform.here()
     digest = hashlib.sha256(f"{_LAYOUT} {here.os}/{here.arch}\n".encode())
-    files = [release.lock for release in RELEASES] + [LOCKS / "build.txt"]
+    files = [release.lock for release in INSTALLED] + [LOCKS / "build.txt", PROVIDER_LOCK]
     for path in [*files, *sorted(INSIDE.glob("byte_tokenizer.*"))]:
         digest.update(f"{path.name}\n".encode())
         digest.update(path.read_bytes() if path.exists() else b"")

@@ -12,6 +12,8 @@ makes it again.
 
 The extras are the small packages that providers import at boot; one that is missing takes the whole
 server down with it. Nothing that needs torch is among them.
+
+``OLDER`` are servers that no config is written for, with what published providers need to run.
 """
 
 from __future__ import annotations
@@ -101,7 +103,7 @@ class Release:
     def requirements(self) -> tuple[str, ...]:
         """What the lock file is made from."""
         own = [f"{self.package}=={self.version}"]
-        if self.package == "llama-stack":
+        if self.package == "llama-stack" and self not in OLDER:
             own.append(f"llama-stack-api=={self.version}")
         return (*own, *self.extras)
 
@@ -120,6 +122,16 @@ RELEASES: tuple[Release, ...] = (
 )
 """Oldest first."""
 
+# The first three are what the server and its image bring, the last is what a later server has and
+# the wheels of hack.servers.wheels need.
+_02 = ("chromadb-client", "sqlalchemy", "greenlet", "tornado")
+
+OLDER: tuple[Release, ...] = (Release("0.2", "llama-stack", "0.2.22", "2025-10-15", _02),)
+"""From before all eras: no config is made for them, but providers were written for them."""
+
+INSTALLED = (*OLDER, *RELEASES)
+"""Every release that tests run."""
+
 
 def newest(era: str) -> Release:
     """The newest release of an era.
@@ -127,7 +139,7 @@ def newest(era: str) -> Release:
     Raises:
         KeyError: there is none.
     """
-    found = [release for release in RELEASES if release.era == era]
+    found = [release for release in INSTALLED if release.era == era]
     if not found:
         raise KeyError(era)
     return found[-1]
@@ -139,7 +151,7 @@ def find(text: str) -> Release:
     Raises:
         KeyError: none, or more than one.
     """
-    for release in RELEASES:
+    for release in INSTALLED:
         if text in {release.name, release.slug, release.version}:
             return release
     return newest(text)

@@ -19,11 +19,11 @@ from hack.servers import chroot, debian, interpreters, places
 from hack.servers.bed import Bed
 from hack.servers.errors import BedError
 from hack.servers.registry import bcrypt
-from hack.servers.releases import LOCKS, RELEASES, Release, find, newest
+from hack.servers.releases import INSTALLED, LOCKS, Release, find, newest
 from hack.servers.server import last_error
 from hack.servers.venvs import commands
 
-releases = pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.slug)
+releases = pytest.mark.parametrize("release", INSTALLED, ids=lambda release: release.slug)
 
 _PIN = re.compile(r"^([a-z0-9.-]+)==([^\s;]+)( ; .+)?$")
 
@@ -50,7 +50,7 @@ def test_a_lock_file_pins_every_package_and_names_no_address(release: Release) -
 def test_no_lock_file_is_left_over() -> None:
     assert {path.name for path in LOCKS.iterdir()} == {
         "build.txt",
-        *(release.lock.name for release in RELEASES),
+        *(release.lock.name for release in INSTALLED),
     }
 
 
@@ -71,11 +71,22 @@ def test_the_cache_has_another_directory_for_another_lock_file(
     before = places.pins_hash()
     extra = Release("0.9", "llama-stack", "0.9.0")
 
-    monkeypatch.setattr(places, "RELEASES", (*RELEASES, extra))
+    monkeypatch.setattr(places, "INSTALLED", (*INSTALLED, extra))
 
     assert places.pins_hash() != before
     cache = places.cache_of_user({CACHE_VARIABLE: str(tmp_path)})
     assert cache.directory.parent == tmp_path / "llamastack-operator" / "servers"
+
+
+def test_the_cache_has_another_directory_for_other_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = places.pins_hash()
+    (tmp_path / "packages.lock").write_text("other==1\n", encoding="utf-8")
+
+    monkeypatch.setattr(places, "PROVIDER_LOCK", tmp_path / "packages.lock")
+
+    assert places.pins_hash() != before
 
 
 def test_without_a_home_the_error_says_what_to_set() -> None:
