@@ -97,6 +97,10 @@ bench: binaries ## Measure with N resources (1000) beside a bare client; a table
 bench-configs: .venv ## Measure the config engine: time and memory for three sizes, and 1,000 resources
 	@$(BIN)/python -m tests.bench.bench_configs
 
+.PHONY: bench-external
+bench-external: .venv ## Measure what external providers add to the start of a pod; a table
+	@$(BIN)/python -m tests.bench.bench_external
+
 ##@ Generated files
 
 .PHONY: crd

@@ -163,9 +163,9 @@ class Wheel:
     def build(self) -> bytes:
         """The archive; the same for the same wheel."""
         archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        with zipfile.ZipFile(archive, "w") as out:
             for path, content in self.content().items():
-                out.writestr(zipfile.ZipInfo(path), content)
+                out.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
         return archive.getvalue()
 
     def unpack(self, directory: Path) -> None:
