@@ -37,8 +37,8 @@ _PROVIDER_PREFIX: Final = "ogx-provider-"
 _SERVER_FILE = re.compile(
     r"((?:llama_stack|ogx)(?:_client|_api)?)(?:/__init__)?(?:\.[A-Za-z0-9_-]+)*\.(?:py|pyc|so)"
 )
-_OWN_RECORDS: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
-"""What pip writes into a ``.dist-info`` about one installation of a distribution."""
+_DESCRIPTION: Final = ".dist-info/"
+"""What is below says who built a distribution, and how: it differs between builds of one source."""
 
 _SCRIPTS: Final = "bin/"
 """Scripts that pip made begin with the path of the Python that installed them."""
@@ -267,9 +267,5 @@ class _Tree:
 
 
 def _comparable(distribution: Distribution) -> frozenset[str]:
-    """Files that a distribution has wherever it is installed."""
-    return frozenset(
-        path
-        for path in distribution.files
-        if not (".dist-info/" in path and path.rpartition("/")[2] in _OWN_RECORDS)
-    )
+    """Files that a distribution has wherever it is built and installed."""
+    return frozenset(path for path in distribution.files if _DESCRIPTION not in path)

@@ -123,6 +123,11 @@ COMPATIBLE: Final[dict[str, tuple[Side, Side, str]]] = {
         Side((dep("1.2", name="my-dep"),), ("MY-DEP>=1.1",), ("dep",)),
         "1.2",
     ),
+    "one version of two builds": (
+        Side((dep("1.0", name="My_Dep"),), ("my-dep",), ("dep",)),
+        Side((dep("1.0", name="my-dep"),), ("my-dep",), ("dep",)),
+        "1.0",
+    ),
     "type stubs": (
         Side((dep("1.0.0"), STUBS), ("dep", "types-dep"), ("dep",)),
         Side((dep("1.0.0"), STUBS), ("dep", "types_dep"), ("dep",)),

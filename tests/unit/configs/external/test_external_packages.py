@@ -228,6 +228,17 @@ def test_what_pip_writes_of_itself_may_differ_between_copies() -> None:
     assert set(world.tree().values()) == {0}
 
 
+def test_builds_of_one_version_may_describe_themselves_differently() -> None:
+    """A tool writes its own name, spells that of the distribution its way, and adds licences."""
+    world = World()
+    builds = {"WHEEL": "a"}, {"WHEEL": "other", "LICENSE": "b"}
+    for top, build in zip(("dep", "Dep"), builds, strict=True):
+        own = {f"{top}-1.dist-info/{name}": text for name, text in build.items()}
+        world.add({"dep.py": "1", **own}, ("dep", "1", ["dep.py", *own]))
+
+    assert set(world.tree().values()) == {0}
+
+
 def test_copies_of_a_version_that_is_not_taken_are_not_compared() -> None:
     world = World().add({}, ("dep", "2", []))
     for content in ("1", "2"):
