@@ -180,6 +180,7 @@ def kubelet(layout: Layout, ca: Path) -> Json:
         "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
         "syncFrequency": "5s",
         "nodeStatusUpdateFrequency": "5s",
+        "volumeStatsAggPeriod": "5s",
         "registryPullQPS": 0,
         "eventRecordQPS": 0,
         "kubeAPIQPS": 200,
@@ -258,6 +259,7 @@ def first_process(layout: Layout, libraries: Mapping[str, str]) -> Json:
         "address": f"{network.address}/30",
         "gateway": network.host,
         "log": str(layout.log),
+        "kubelet": f"{layout.directory}/kubelet",
         "names": str(layout.conf / "node-resolv.conf"),
         "memory": [str(layout.images)] if layout.in_memory else [],
         "programs": [

@@ -9,6 +9,9 @@ It makes the mounts that keep this machine as it is, waits for its network inter
 programs of the plan, and reaps what they leave. If one of the programs ends, so does the node: a
 test then learns of it by a line in the log, and not by a time-out.
 
+SIGHUP is a power failure: everything dies at once, what is in memory is gone, and the programs
+start again. Images and the kubelet's directory are what the disk of a machine would be, and stay.
+
 What stays in here: ``/run``, ``/var/lib`` and ``/var/log`` are empty file systems in memory,
 because programs insist on such places, and names are those of the cluster alone. The kubelet sets a
 few variables of the kernel for the whole machine and refuses to run if it cannot; files with the
@@ -18,8 +21,11 @@ defaults, would say so if it did not).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +55,24 @@ def main(path: Path) -> NoReturn:
     if _RESOLVER.exists():  # else it pointed into /run, and there are no names either
         _run("mount", "--bind", plan["names"], str(_RESOLVER))
     _connect(plan["address"], plan["gateway"])
+    signal.signal(signal.SIGHUP, _fail)
+    while True:
+        try:
+            _work(plan)
+        except _PowerFailure:
+            _lose_everything(Path(plan["kubelet"]))
+
+
+class _PowerFailure(Exception):
+    """The machine goes off, and on again."""
+
+
+def _fail(*_: object) -> NoReturn:
+    raise _PowerFailure
+
+
+def _work(plan: dict[str, Any]) -> NoReturn:
+    """Start the programs, and reap."""
     running = {}
     for program in plan["programs"]:
         for command in program.get("before", ()):
@@ -59,6 +83,24 @@ def main(path: Path) -> NoReturn:
         if pid in running:
             code = os.waitstatus_to_exitcode(status)
             sys.exit(f"{running[pid]} ended with {code}: {_last_line(plan['log'], running[pid])}")
+
+
+def _lose_everything(kubelet: Path) -> None:
+    """End all processes but this one, and forget what a machine has in memory only.
+
+    Args:
+        kubelet: its directory, whose mounts go, and whose files stay.
+    """
+    os.kill(-1, signal.SIGKILL)  # all of the PID namespace but its first
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in reversed(mounted):
+        if place.startswith(("/run/", f"{kubelet}/")):
+            _run("umount", "--lazy", place)
+    for entry in Path("/run").iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _mount(memory: list[str]) -> None:

@@ -92,6 +92,12 @@ def is_ready(client: Client, name: str) -> bool:
     return conditions.get("Ready") == "True" and not node["spec"].get("taints")
 
 
+def heartbeat(client: Client, name: str) -> str:
+    """When the kubelet of a node said last that it lives; later ones are greater."""
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    return str(client.get(f"{path}/{name}")["spec"]["renewTime"])
+
+
 def forget(client: Client, name: str) -> None:
     """Delete a node's object: it looks Ready for 40 s after the node is gone."""
     try:
