@@ -225,7 +225,7 @@ def wheels() -> dict[str, str]:
                 raise _cannot_install(_ADD_PACKAGES, f"{printable(path)} is not {what}")
             found[name] = inside(path)
     if not found:
-        headline = f"No wheel files (*.whl) in {_PACKAGES}/ in image {_IMAGE}."
+        headline = f"No wheel files (*.whl) in {_PACKAGES}/ in image {_IMAGE}"
         raise InstallFailed(headline, _ADD_PACKAGES)
     return found
 

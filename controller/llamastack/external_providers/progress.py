@@ -33,6 +33,8 @@ _WAITING: Final = {
 }
 _TOGETHER: Final = (containers.MERGE, containers.PREFLIGHT)
 """Containers that work for all providers at once."""
+_EVICTION: Final = "eviction"
+"""Beside them: what a pod had to go for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +72,20 @@ def assess_installs(
         return None
     running = [pod for pod in newest if not pod[INSTALLS]["ended"]]
     shared = {name: _worst(running, name) for name in _TOGETHER if _is_in(running, name)}
-    states = [_blamed(install, _worst(running, install.container), shared) for install in installs]
+    own = [_worst(running, install.container) for install in installs]
+    gone = _evicted(newest)
+    if gone is not None and any(not _is_ready(state) for state in (*own, *shared.values())):
+        shared[_EVICTION] = gone
+    states = [_blamed(i, state, shared) for i, state in zip(installs, own, strict=True)]
     providers = tuple(_listed(i, s) for i, s in zip(installs, states, strict=True))
     everything = [*states, *shared.values()]
     failed = next((state for state in everything if _phase(state) is InstallPhase.FAILED), None)
     if failed is not None:
         return Progress(providers, "False", failed["reason"], failed["message"])
-    ready = sum(_phase(state) is InstallPhase.READY for state in states)
+    ready = sum(map(_is_ready, states))
     message = f"{ready}/{len(installs)} external providers ready"
-    if all(_phase(state) is InstallPhase.READY for state in everything):
+    if all(map(_is_ready, everything)):
         return Progress(providers, "True", Reason.ALL_PROVIDERS_READY, message)
-    if (evicted := _evicted(newest)) is not None:
-        return Progress(providers, "False", evicted["reason"], evicted["message"])
     pending = all(_phase(state) is InstallPhase.PENDING for state in everything)
     reason = Reason.PROVIDERS_PENDING if pending else Reason.PROVIDERS_INSTALLING
     return Progress(providers, "Unknown", reason, message)
@@ -145,6 +149,10 @@ def _phase(state: Mapping[str, str]) -> InstallPhase:
     return InstallPhase(state["phase"])
 
 
+def _is_ready(state: Mapping[str, str]) -> bool:
+    return _phase(state) is InstallPhase.READY
+
+
 def _blamed(
     install: Install, own: Mapping[str, str], shared: Mapping[str, Mapping[str, str]]
 ) -> Mapping[str, str]:
@@ -169,8 +177,9 @@ def _listed(install: Install, state: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _evicted(pods: Iterable[Object]) -> Mapping[str, str] | None:
-    """What a pod had to go for, if that was the size of what it installed."""
-    return next((found for pod in pods if (found := pod[INSTALLS]["evicted"])), None)
+    """What a pod had to go for, if that was the size of what it installed, as a state."""
+    found = next((found for pod in pods if (found := pod[INSTALLS]["evicted"])), None)
+    return found and {"phase": str(InstallPhase.FAILED), **found}
 
 
 def with_times(

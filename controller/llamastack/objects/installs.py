@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from api.conditions import condition
 from api.v1alpha2.reasons import InstallPhase, Reason
 from configs.external import containers
 from controller.llamastack.objects.redaction import redact, without_torn_line
@@ -71,7 +72,7 @@ def progress(pod: Mapping[str, Any]) -> dict[str, Any] | None:
     }
     return {
         "input": source,
-        "ended": status.get("phase") == "Failed",
+        "ended": status.get("phase") in {"Failed", "Succeeded"},
         "evicted": evicted(pod),
         "containers": found,
     }
@@ -208,7 +209,9 @@ def _ended(container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
             container,
             f"Raise {field}.",
         )
-    text = f"Init container failed with exit code {code}"
+    # What the message of a program names is the container of the provider.
+    other = "" if _reason(container) is _INSTALL_FAILED else f" {container.get('name', '')}"
+    text = f"Init container{other} failed with exit code {code}"
     if said:
         return f"{text}: {said}"
     if code == _KILLED:
@@ -224,13 +227,18 @@ def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:
     """
     status = pod.get("status") or {}
     said = str(status.get("message") or "")
-    ours = any(f'"{volume}"' in said for volume in (PACKAGES_VOLUME, SCRATCH_VOLUME))
-    if status.get("reason") != "Evicted" or not ours:
+    if status.get("reason") == "Evicted" and _is_about_our_volumes(said):
+        headline = (
+            "The packages of external providers take more than they may: "
+            f"{redact(said)[:_MOST].strip()}"
+        )
+    elif _ended_without_a_reason(pod):
+        headline = (
+            "The packages of external providers seem to take more than they may: the kubelet ended "
+            "the pod without a reason in its status; its events have it"
+        )
+    else:
         return None
-    headline = (
-        "The packages of external providers take more than they may: "
-        f"{redact(said)[:_MOST].strip()}"
-    )
     installers = _installers(pod)
     filling = _last_active(pod)
     if len(installers) == 1:
@@ -240,6 +248,22 @@ def evicted(pod: Mapping[str, Any]) -> dict[str, str] | None:
     else:
         message = "\n".join([headline, "", *_listed(installers), "", f"Resolution: {_RAISE_SIZE}"])
     return {"reason": str(_INSTALL_FAILED), "message": message}
+
+
+def _is_about_our_volumes(message: str) -> bool:
+    return any(f'"{volume}"' in message for volume in (PACKAGES_VOLUME, SCRATCH_VOLUME))
+
+
+def _ended_without_a_reason(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is over that should run for ever, and nothing says why.
+
+    That is what is left of an eviction for the size of a volume where the server ends with 0: the
+    kubelet then takes the phase from the containers, and drops the reason that went with another
+    one (``SyncTerminatingPod`` of Kubernetes 1.36). Of the other ways to end such a pod each leaves
+    the condition ``DisruptionTarget``, or a deletion.
+    """
+    status = pod.get("status") or {}
+    return status.get("phase") == "Succeeded" and not condition(pod, "DisruptionTarget")
 
 
 _RAISE_SIZE: Final = "Raise spec.externalProviders.install.sizeLimit."

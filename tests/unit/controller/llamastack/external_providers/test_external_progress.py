@@ -170,7 +170,7 @@ def test_failure_that_names_none_is_the_conditions_alone(
 
     assert phases(progress) == ["Ready", "Ready"]
     assert said(progress) == ("False", reason)
-    assert progress.message.startswith("Init container failed with exit code 1")
+    assert progress.message.startswith(f"Init container {container} failed with exit code 1")
 
 
 def test_merge_image_that_cannot_be_pulled_is_told() -> None:
@@ -270,6 +270,8 @@ def test_packages_that_are_too_large_are_told_until_it_goes_well(replacement: li
     progress = assess(evicted({"one": ended(137)}), *replacement)
 
     assert said(progress) == ("False", "ProviderInstallFailed")
+    assert phases(progress) == ["Failed", "Pending"]
+    assert progress.providers[0]["message"] == progress.message
     assert "spec.externalProviders.install.sizeLimit" in progress.message
 
 

@@ -324,6 +324,18 @@ def test_provider_that_was_being_installed_is_named_where_the_kubelet_names_the_
     assert named_provider(message) == name
 
 
+def test_pod_that_is_over_without_a_reason_was_evicted_too() -> None:
+    """What a real kubelet leaves if the server ends with 0 when it is told to."""
+    found = kept(pod({"one": DONE, "merge-config": DONE}, phase="Succeeded"))
+
+    assert found[INSTALLS]["ended"] is True
+    assert found[TROUBLE]["reason"] == "ProviderInstallFailed"
+    assert block_of("one") in found[TROUBLE]["message"]
+    assert found[TROUBLE]["message"].startswith(
+        "The packages of external providers seem to take more than they may: "
+    )
+
+
 @pytest.mark.parametrize(
     "pods",
     [
@@ -375,6 +387,12 @@ def test_other_ends_of_a_pod_are_not_the_packages(status: Json) -> None:
 
     assert evicted(found) is None
     assert kept(found)[TROUBLE]["reason"] == Reason.DEPLOYMENT_FAILED
+
+
+def test_pod_that_had_to_go_for_something_else_is_over_for_that() -> None:
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+
+    assert evicted(pod({"one": DONE}, phase="Succeeded", conditions=[disrupted])) is None
 
 
 # --- whom a message is about ----------------------------------------------------------------------
