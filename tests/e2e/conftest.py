@@ -31,6 +31,7 @@ from hack.cluster.node.pods import Namespace
 from hack.cluster.plane import ControlPlane, PlaneOptions
 from hack.cluster.process import Program
 from hack.images import operator, probe, server
+from tests.support.database import Database, offered
 from tests.support.incluster import InCluster
 from tests.support.world import World
 
@@ -170,6 +171,13 @@ def operator_in_cluster(node: Node, operator_image: str) -> InCluster:
     except ClusterError as error:
         pytest.fail(f"The operator does not run: {error}", pytrace=False)
     return found
+
+
+@pytest.fixture(scope="session")
+def database(node: Node) -> Iterator[Database]:
+    """PostgreSQL, for servers to keep their state in."""
+    with offered(node) as found:
+        yield found
 
 
 @pytest.fixture

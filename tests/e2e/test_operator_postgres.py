@@ -9,54 +9,29 @@ is one Service among others. Its password has every character that needs care.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
-from hack.cluster.errors import ClusterError
-from hack.cluster.node import objects
-from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace
-from hack.servers.installing import install
-from hack.servers.services import Postgres
+from tests.support.database import Database
 from tests.support.samples import BY_NAME
 from tests.support.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-_PASSWORD = "p@ss/w:rd?%#e2e"
-_NAME = "llamastack"
-_PLACE = "example"  # the namespace in the sample's connection string
 _PORT = 8321
 
 
-@pytest.fixture(scope="module")
-def database(node: Node) -> Iterator[Postgres]:
-    """PostgreSQL as ``postgres.example``, with the sample's database and user."""
-    client = node.plane.client
-    with Postgres(install(())) as server:
-        server.database(_NAME, _NAME, _PASSWORD)
-        node.offer(server.port)
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _PLACE}}
-        client.create("/api/v1/namespaces", manifest)
-        objects.publish(client, _PLACE, "postgres", 5432, (node.host, server.port))
-        yield server
-        with contextlib.suppress(ClusterError):
-            client.delete(f"/api/v1/namespaces/{_PLACE}")
-
-
-def _sample() -> list[dict[str, Any]]:
+def _sample(url: str) -> list[dict[str, Any]]:
     """The sample, with our password, on a machine with two processors."""
     documents = copy.deepcopy(list(BY_NAME["postgres"].documents))
     for document in documents:
         if document["kind"] == "Secret":
-            url = document["stringData"]["url"]
-            document["stringData"]["url"] = url.replace("replace-me", quote(_PASSWORD, safe=""))
+            assert document["stringData"]["url"].rpartition("@")[2] == url.rpartition("@")[2]
+            document["stringData"]["url"] = url
         else:
             requests = {"cpu": "100m", "memory": "256Mi"}
             document["spec"]["workload"]["resources"] = {"requests": requests}
@@ -64,9 +39,9 @@ def _sample() -> list[dict[str, Any]]:
 
 
 def test_two_replicas_of_the_sample_share_their_state_in_postgresql(
-    world: World, restricted: Namespace, database: Postgres
+    world: World, restricted: Namespace, database: Database
 ) -> None:
-    listed = {"apiVersion": "v1", "kind": "List", "items": _sample()}
+    listed = {"apiVersion": "v1", "kind": "List", "items": _sample(database.url)}
     words = ("apply", "--server-side", "-n", world.namespace, "-f", "-")
     world.plane.kubectl(*words, stdin=json.dumps(listed))
     cr = world.wait_ready("postgres", deadline_s=200)
@@ -79,7 +54,9 @@ def test_two_replicas_of_the_sample_share_their_state_in_postgresql(
     assert cr["status"]["availableReplicas"] == 2
     assert [found["id"] for found in seen] == [made["id"], made["id"]]
     tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
-    assert int(database.query(tables, _NAME)) >= 2, "those of kv and of sql"
+    assert int(database.server.query(tables, database.name)) >= 2, "those of kv and of sql"
     for pod in pods:
-        assert _PASSWORD not in restricted.log(pod)
-    assert _PASSWORD not in json.dumps([cr, world.all("deployment"), world.all("configmap")])
+        assert database.password not in restricted.log(pod)
+    assert database.password not in json.dumps(
+        [cr, world.all("deployment"), world.all("configmap")]
+    )

@@ -24,9 +24,11 @@ LETTERS: Final = "ЖФЮЯЩжфюящ"
 _REFERENCES: Final = st.sampled_from(
     ["${env.MINE}", "https://${env.MINE}@host/x", "a ${env.MINE} b ${env.MINE}", "${env.MINE:=d}"]
 )
-_PLAIN: Final = st.integers() | st.booleans() | st.none() | st.text("ab ", max_size=5)
+_LEAVES: Final = (
+    _REFERENCES | st.integers() | st.booleans() | st.none() | st.text("ab ", max_size=5)
+)
 _TREES: Final = st.recursive(
-    _REFERENCES | _PLAIN,
+    _LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("kmn"), inner),
     max_leaves=6,
 )
