@@ -34,6 +34,12 @@ MAX_WHEELS: Final = 4 * 1024 * 1024
 DEFAULT_PYTHON: Final = "3.12"
 """Python of the official images."""
 
+MAX_PATH: Final = 1024
+"""Bytes of a path in a directory of packages."""
+
+MAX_DEPTH: Final = 64
+"""Directories above a file: each is opened on the way to it."""
+
 _DIST_INFO: Final = ".dist-info"
 _HEADER = re.compile(r"(Name|Version|Requires-Dist)[ \t]*:[ \t]*(.*)", re.IGNORECASE)
 _UNIT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!-]*[A-Za-z0-9])?", re.ASCII)
@@ -112,6 +118,21 @@ class Staged:
 
 class DistributionError(ValueError):
     """Something is not what pip writes. Says what, in one line."""
+
+
+def path_problem(path: str) -> str:
+    """What is wrong with the path of an installed file, in one line; empty for nothing.
+
+    Args:
+        path: below the packages.
+    """
+    if not path.isprintable():  # what is not UTF-8 is not, either
+        return f"{one_line(path)} has a name that is not printable"
+    if len(path.encode()) > MAX_PATH:
+        return f"{one_line(path)} is a path of more than {MAX_PATH} bytes"
+    if path.count("/") > MAX_DEPTH:
+        return f"{one_line(path)} is below more than {MAX_DEPTH} directories"
+    return ""
 
 
 def dist_infos(files: Mapping[str, StagedFile]) -> Iterator[str]:

@@ -77,6 +77,7 @@ class ProviderFailure:
         resolution: what to do about it.
         statement: lines that belong to the headline.
         details: lines about the cause, of which the middle can be left out.
+        facts: lines beside those that name the provider.
     """
 
     headline: str
@@ -84,6 +85,7 @@ class ProviderFailure:
     resolution: str
     statement: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
     def text(self, most: int = MOST) -> str:
         """The message, ending in a newline.
@@ -92,7 +94,7 @@ class ProviderFailure:
             most: bytes of it; where there are more, the middle of the details is left out.
         """
         head = _block((f"ERROR: {self.headline}",)) + _block(self.statement)
-        head += _block(self.provider.lines)
+        head += _block((*self.provider.lines, *self.facts))
         tail = f"Resolution: {self.resolution}\n"
         room = most - len((head + tail).encode())
         return head + _cut(self.details, room) + tail

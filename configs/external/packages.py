@@ -96,7 +96,8 @@ def plan(staged: Sequence[Staged], digest: Digest) -> Plan:
             the server's own.
     """
     for one in staged:
-        _check_own(one)
+        for problem in own_problems(one):
+            raise ProviderError(problem)
     taken = _select(staged)
     tree = _Tree(staged, digest)
     for number, one in enumerate(staged):
@@ -144,20 +145,24 @@ def is_server_distribution(name: str) -> bool:
     )
 
 
-def _check_own(one: Staged) -> None:
-    """What can be said of a provider alone."""
+def own_problems(one: Staged) -> Iterator[ProviderFailure]:
+    """What is wrong with the packages of a provider, whatever others bring.
+
+    Args:
+        one: what the provider brings.
+    """
     seen: dict[str, str] = {}
     for distribution in one.distributions:
         if is_server_distribution(distribution.name):
-            raise ProviderError(messages.hides_server(one.provider, distribution.name))
+            yield messages.hides_server(one.provider, distribution.name)
         if distribution.name in seen:
             versions = f"{seen[distribution.name]} and {distribution.version}"
             problem = f"{distribution.name} is there in two versions: {versions}"
-            raise ProviderError(messages.unusable_staging(one.provider, problem))
+            yield messages.unusable_staging(one.provider, problem)
         seen[distribution.name] = distribution.version
     for path in one.files:
         if match := _SERVER_FILE.fullmatch(path):
-            raise ProviderError(messages.hides_server(one.provider, match[1]))
+            yield messages.hides_server(one.provider, match[1])
 
 
 def _select(staged: Sequence[Staged]) -> dict[str, Option]:

@@ -27,12 +27,6 @@ from configs.external.metadata import MAX_BYTES
 MAX_FILES: Final = 200_000
 """Files and directories of one provider; PyTorch with all that it needs has 30,000."""
 
-MAX_PATH: Final = 1024
-"""Bytes of a path in a directory of packages."""
-
-MAX_DEPTH: Final = 64
-"""Directories above a file: each is opened on the way to it."""
-
 MAX_SIZE: Final = 8 * 1024**3
 """Bytes of a file; the largest of real ones has two GiB. A file with a hole may say any size."""
 
@@ -298,15 +292,8 @@ def _scanned(top: int, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
 
 
 def _checked(path: str) -> str:
-    if not path.isprintable():  # what is not UTF-8 is not, either
-        msg = f"{one_line(path)} has a name that is not printable"
-        raise StagingError(msg)
-    if len(path.encode()) > MAX_PATH:
-        msg = f"{one_line(path)} is a path of more than {MAX_PATH} bytes"
-        raise StagingError(msg)
-    if path.count("/") > MAX_DEPTH:
-        msg = f"{one_line(path)} is below more than {MAX_DEPTH} directories"
-        raise StagingError(msg)
+    if problem := distributions.path_problem(path):
+        raise StagingError(problem)
     return path
 
 
