@@ -50,6 +50,7 @@ COMMANDS = {
     "validate": "check resources in files, offline",
     "diff": "show what changed resources would change",
     "convert": "write resources in the other version, offline",
+    "provider": "check images of external providers, offline",
     "crd": "print the CustomResourceDefinition",
     "install": "teach the cluster the custom resource",
     "uninstall": "take the custom resource out of the cluster",

@@ -25,6 +25,7 @@ import pytest
 from configs.external import inside, metadata
 from configs.external.metadata import Metadata
 from hack.root import ROOT
+from llamastack_operator.__main__ import main
 from tests.support.provider_wheels import Wheel
 
 EXAMPLE = ROOT / "docs" / "examples" / "provider"
@@ -191,6 +192,23 @@ def test_what_the_script_builds_is_installed(build: Path, tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     assert (target / "packages" / "echo_provider" / "provider.py").is_file()
     assert (target / "packages" / "humanize.py").is_file()
+
+
+def test_what_the_script_builds_has_nothing_wrong(
+    build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Checked as the page says it, with what the page shows."""
+    assert package(build).returncode == 0
+    page = (ROOT / "docs" / "provider-development.md").read_text("utf-8")
+    session = re.search(r"```console\n\$ python -m llamastack_operator (.*)\n([^`]*)```", page)
+    assert session
+    place = str(EXAMPLE.relative_to(ROOT))
+
+    status = main(session[1].replace(place, str(build)).split())
+
+    said = capsys.readouterr()
+    assert status == 0
+    assert said.err + said.out == session[2].replace(place, str(build))
 
 
 def _rename_wheel(build: Path) -> None:

@@ -129,7 +129,7 @@ def test_every_metric_is_documented_and_exists() -> None:
 def test_every_command_is_documented() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     table = readme[readme.index("## Commands") : readme.index("## Read on")]
-    documented = set(re.findall(r"`([a-z]+)(?: -f FILE)?`", table))
+    documented = set(re.findall(r"`([a-z]+)(?: -f FILE| check PATH)?`", table))
 
     commands = re.findall(r"^    ([a-z]+)\b", build_parser().format_help(), re.MULTILINE)
 

@@ -165,7 +165,8 @@ def test_install_dry_run_asks_no_cluster(
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "render", "validate", "diff", "convert", "crd", "install", "uninstall"]
+    "command",
+    ["run", "render", "validate", "diff", "convert", "provider", "crd", "install", "uninstall"],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -178,7 +179,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_examples_in_the_help_are_commands_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ["run", "render", "validate", "diff", "crd", "install", "uninstall"]
+    commands = ["run", "render", "validate", "diff", "provider", "crd", "install", "uninstall"]
     examples = []
     for words in ([], *([command] for command in commands)):
         with pytest.raises(SystemExit):

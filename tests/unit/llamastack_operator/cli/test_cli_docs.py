@@ -23,7 +23,7 @@ from llamastack_operator.cli.files import MAX_RESOURCES
 
 PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
 PROGRAM = "python -m llamastack_operator "
-_FENCE = re.compile(r"(?:`([\w.]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
+_FENCE = re.compile(r"(?:`([\w.-]+)`:\n\n)?```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
 def fences(language: str) -> list[tuple[str, str]]:
@@ -65,7 +65,7 @@ def test_sessions_give_what_they_show(folder: Path, capsys: pytest.CaptureFixtur
         captured = capsys.readouterr()
         shown = captured.out + captured.err
         assert re.fullmatch(pattern(expected), shown), f"{command}\n{shown}"
-    assert ran == 8
+    assert ran == 9
     assert (folder / "rendered" / "team-a.demo.04-service.yaml").exists()
 
 
