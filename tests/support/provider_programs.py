@@ -37,6 +37,11 @@ class PodPrograms:
         self._log = place / "termination-log"
         place.mkdir()
 
+    @property
+    def staged(self) -> Path:
+        """Where the directory of the provider is."""
+        return self._place / "staged"
+
     def failure(self, image: Path, before: tuple[str, ...] = ()) -> str:
         """What the first program that fails says; empty if none does.
 
@@ -63,7 +68,7 @@ class PodPrograms:
             "PROVIDER_IMAGE": str(image),
             "INIT_CONTAINER_NAME": containers.install(self._id),
             "PROVIDER_ROOT": str(image),
-            "INSTALL_TARGET": str(self._place / "staged" / self._id),
+            "INSTALL_TARGET": str(self.staged / self._id),
             "TERMINATION_LOG": str(self._log),
             "PYTHONPATH": f"{self._place / 'python-packages'}",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -87,7 +92,7 @@ class PodPrograms:
         code = "from llamastack_operator.merge_run_yaml import main; raise SystemExit(main())"
         return [
             sys.executable, "-c", f"import sys; sys.path.insert(0, {os.getcwd()!r}); {code}",
-            f"--metadata-dir={self._place}/staged",
+            f"--metadata-dir={self.staged}",
             f"--extra-providers-output={self._place}/extra-providers.yaml",
             f"--output={self._place}/run.yaml",
             f"--crd-config-dir={inputs}",
@@ -97,7 +102,7 @@ class PodPrograms:
     def _preflight(self, _: Path) -> list[str]:
         return [
             sys.executable, self._copied("preflight.py"),
-            f"--run-yaml={self._place}/run.yaml", f"--metadata-dir={self._place}/staged",
+            f"--run-yaml={self._place}/run.yaml", f"--metadata-dir={self.staged}",
             f"--crd-config-dir={self._place}/input",
             f"--packages-dir={self._place}/python-packages",
         ]  # fmt: skip

@@ -66,6 +66,19 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Installed:
+    """What pip would leave of an image.
+
+    Attributes:
+        staged: as the merge reads it.
+        digests: what tells the content of each file from others.
+    """
+
+    staged: Staged
+    digests: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What was found.
 
@@ -73,8 +86,7 @@ class Checked:
         provider: as messages name it.
         described: its metadata; ``None`` if that is wrong.
         wheels: names of its wheels.
-        staged: what pip would install; ``None`` if it would fail.
-        digests: of the content of those files.
+        installed: what pip would leave; ``None`` if there is something wrong with the image.
         failures: why it cannot be used.
         warnings: what somebody should look at.
         notes: what cannot be told without a server.
@@ -83,8 +95,7 @@ class Checked:
     provider: Provider
     described: Metadata | None
     wheels: tuple[str, ...]
-    staged: Staged | None
-    digests: Mapping[str, bytes]
+    installed: Installed | None
     failures: tuple[ProviderFailure, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -136,14 +147,13 @@ class _Check:
                 self._check_module(described, found)
         module = described.module if described else one_line(None)
         self._check_natives(module, found)
-        staged, digests = self._staged(found)
+        installed = self._installed(found)
         self._check_installer()
         return Checked(
             self._provider,
             described,
             tuple(names),
-            None if self._failures else staged,
-            digests,
+            None if self._failures else installed,
             tuple(self._failures),
             tuple(self._warnings),
             tuple(self._notes),
@@ -236,7 +246,8 @@ class _Check:
     def _wheel(self, name: str) -> Wheel | None:
         """A wheel, whether or not it fits; ``None`` if pip could not read it."""
         try:
-            if not self._target.takes(wheels.tags_of(name)):
+            fits = self._target.takes(wheels.tags_of(name))
+            if not fits:
                 failure = offline.unsupported_wheel(self._provider, name, self._target)
                 self._failures.append(failure)
             with self._tree.open(f"{_PACKAGES}/{name}") as file:
@@ -252,7 +263,7 @@ class _Check:
             return None
         self._left_files -= len(found.files)
         self._left_bytes -= sum(content.size for content in found.files.values())
-        if not found.runs_on(self._target.python):
+        if fits and not found.runs_on(self._target.python):
             problem = f"Wheel {name} requires Python {found.pythons}"
             self._failures.append(offline.broken_wheel(self._provider, problem, self._target))
         return found
@@ -263,8 +274,8 @@ class _Check:
             failure = offline.module_not_found(self._provider, described.module, missing)
             self._failures.append(failure)
 
-    def _staged(self, found: Sequence[Wheel]) -> tuple[Staged, Mapping[str, bytes]]:
-        """What pip would install of all wheels, and what tells those files apart."""
+    def _installed(self, found: Sequence[Wheel]) -> Installed:
+        """What pip would leave of all wheels."""
         staging = Staging(found)
         for problem in staging.problems:
             self._failures.append(offline.broken_wheel(self._provider, problem, self._target))
@@ -275,7 +286,7 @@ class _Check:
         for problem in islice(problems, _NAMED_FILES):
             self._failures.append(messages.unusable_staging(self._provider, problem))
         self._failures += dict.fromkeys(packages.own_problems(staged))
-        return staged, staging.digests
+        return Installed(staged, staging.digests)
 
     def _check_natives(self, module: str, found: Sequence[Wheel]) -> None:
         """Libraries of wheels that claim to fit; the others have been told of."""

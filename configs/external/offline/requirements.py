@@ -16,7 +16,7 @@ from typing import NamedTuple
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from configs.external.distributions import Distribution, Staged
 from configs.external.selection import environment_of
@@ -66,13 +66,11 @@ def _requirement(text: str, environment: Mapping[str, str]) -> Requirement | Non
     try:
         found = Requirement(text)
         applies = found.marker is None or found.marker.evaluate(dict(environment))
-    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
         return None
     return found if applies else None
 
 
 def _meets(installed: Distribution, requirement: Requirement) -> bool:
-    try:
-        return requirement.specifier.contains(Version(installed.version), prereleases=True)
-    except InvalidVersion:
-        return not requirement.specifier
+    """Whether a version will do; that of a wheel is one, because its name has it."""
+    return requirement.specifier.contains(Version(installed.version), prereleases=True)

@@ -12,7 +12,7 @@ from configs.external import messages, packages
 from configs.external.distributions import Distribution, Staged
 from configs.external.failures import ProviderError, ProviderFailure
 from configs.external.offline import messages as offline
-from configs.external.offline.check import Checked
+from configs.external.offline.check import Checked, Installed
 from configs.external.offline.requirements import unmet
 from configs.external.packages import LeftOut
 
@@ -27,48 +27,43 @@ def check_together(checked: Sequence[Checked]) -> list[Checked]:
         checked: what was found of each, in the order of the resource.
     """
     found = list(checked)
-    usable = [number for number, one in enumerate(found) if one.staged is not None]
+    usable = {number: one.installed for number, one in enumerate(found) if one.installed}
     left_out: Sequence[LeftOut] = ()
     while usable:
-        staged = [_staged(found[number]) for number in usable]
         try:
-            left_out = packages.plan(staged, _Digests(found, usable)).left_out
+            left_out = _left_out(list(usable.values()))
         except ProviderError as error:
-            number = next(n for n in usable if found[n].provider is error.failure.provider)
+            blamed = error.failure.provider
+            number = next(n for n, one in usable.items() if one.staged.provider is blamed)
             found[number] = _with(found[number], [error.failure])
-            usable.remove(number)
+            del usable[number]
         else:
             break
-    staged = [_staged(found[number]) for number in usable]
-    runs = _runs(staged, left_out)
+    staged = [one.staged for one in usable.values()]
+    numbers = list(usable)
     for each in left_out:
-        number = usable[each.provider]
+        one = found[numbers[each.provider]]
         note = messages.version_left_out(
-            staged[each.provider].provider,
+            one.provider,
             str(each.distribution),
             each.taken.version,
             staged[each.taken.provider].provider,
         )
-        found[number] = replace(found[number], notes=(*found[number].notes, note))
-    for number in usable:
-        found[number] = _with_requirements(found[number], runs)
+        found[numbers[each.provider]] = replace(one, notes=(*one.notes, note))
+    runs = _runs(staged, left_out)
+    for number, installed in usable.items():
+        found[number] = _with_requirements(found[number], installed.staged, runs)
     return found
 
 
-def _staged(one: Checked) -> Staged:
-    if one.staged is None:
-        raise ValueError(one.provider.provider_id)
-    return one.staged
+def _left_out(installed: Sequence[Installed]) -> Sequence[LeftOut]:
+    """The versions that do not run where there are several.
 
-
-class _Digests:
-    """What tells files of the images that are left apart."""
-
-    def __init__(self, checked: Sequence[Checked], numbers: Sequence[int]) -> None:
-        self._digests = [checked[number].digests for number in numbers]
-
-    def __call__(self, number: int, path: str) -> bytes:
-        return self._digests[number][path]
+    Raises:
+        ProviderError: packages do not go together.
+    """
+    staged = [one.staged for one in installed]
+    return packages.plan(staged, lambda number, path: installed[number].digests[path]).left_out
 
 
 def _runs(staged: Sequence[Staged], left_out: Sequence[LeftOut]) -> dict[str, Distribution]:
@@ -86,11 +81,11 @@ def _with(one: Checked, failures: Sequence[ProviderFailure]) -> Checked:
     return replace(one, failures=(*one.failures, *failures))
 
 
-def _with_requirements(one: Checked, runs: Mapping[str, Distribution]) -> Checked:
+def _with_requirements(one: Checked, staged: Staged, runs: Mapping[str, Distribution]) -> Checked:
     failures: list[ProviderFailure] = []
     warnings: list[str] = []
     needed: dict[str, None] = {}
-    for each in unmet(_staged(one), runs):
+    for each in unmet(staged, runs):
         if each.installed is None:
             if not each.is_family:
                 needed[each.text] = None

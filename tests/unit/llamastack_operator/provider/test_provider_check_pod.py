@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from configs.external.offline.target import Target
+from llamastack_operator.merging.staged import open_staged
 from tests.support.provider_check import checked_path
 from tests.support.provider_programs import PYTHON, PodPrograms
 from tests.support.provider_wheels import (
@@ -171,6 +172,38 @@ def test_good_provider_passes_the_programs(tmp_path: Path) -> None:
     with_spec("return Spec(**FINE)").write(tmp_path / "image")
 
     assert PodPrograms(tmp_path / "pod", ID).failure(tmp_path / "image") == ""
+
+
+def test_what_pip_would_leave_is_what_it_leaves(tmp_path: Path) -> None:
+    """So the merge's rules are asked of the same."""
+    data = "dep-1.0.0.data"
+    dep = Wheel("dep", requires=("pydantic>=2", "x; extra == 'y'"), files={
+        "my_org/dep.py": "1", f"{data}/purelib/pure.py": "", f"{data}/scripts/run": "#!python\n",
+        f"{data}/data/share/doc/text": "", f"{data}/platlib/my_org/n.txt": "",
+        "dep-1.0.0.dist-info/entry_points.txt": "[console_scripts]\nrun-it = my_org.dep:main\n",
+    })  # fmt: skip
+    beside(dep).write(tmp_path / "image")
+    found = checked_path(tmp_path / "image", TARGET, provider_id=ID)
+    assert found.installed
+    expected = found.installed.staged
+
+    pod = PodPrograms(tmp_path / "pod", ID)
+    assert pod.failure(tmp_path / "image") == ""
+    directory = open_staged(pod.staged, found.provider)
+    installed = directory.packages()
+    directory.close()
+
+    assert (installed.python, installed.machine) == (expected.python, expected.machine)
+    assert without_records(installed.files) == without_records(expected.files)
+    for one, other in zip(installed.distributions, expected.distributions, strict=True):
+        assert (one.name, one.version, one.requires) == (other.name, other.version, other.requires)
+        assert without_records(one.files) == without_records(other.files)
+
+
+def without_records(paths: Iterable[str]) -> set[str]:
+    """Files, but for what pip writes about one installation."""
+    own = ("/INSTALLER", "/REQUESTED", "/direct_url.json")
+    return {path for path in paths if not path.endswith(own)}
 
 
 def test_echo_wheel_is_what_the_image_has(tmp_path: Path) -> None:

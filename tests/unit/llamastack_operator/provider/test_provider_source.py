@@ -191,6 +191,32 @@ def test_layer_may_write_through_a_link_to_a_directory(read: Read) -> None:
     assert text(source, "/usr/lls/lls-provider-spec.yaml") == b"spec"
 
 
+def test_layer_may_write_through_a_link_that_leads_up(read: Read) -> None:
+    below = archives.tar(
+        member("opt", type=tarfile.DIRTYPE),
+        member("usr/lls", type=tarfile.SYMTYPE, linkname="../../opt/./lls"),
+        member("lls-provider", type=tarfile.SYMTYPE, linkname="/usr/lls"),
+    )
+
+    source = read(archives.docker_save([below, archives.tar_of({SPEC: b"spec"})]))
+
+    assert text(source, "/opt/lls/lls-provider-spec.yaml") == b"spec"
+
+
+def test_global_header_says_nothing_of_a_file(read: Read) -> None:
+    comment = b"20 comment=a commit\n"
+    head = raw(type=tarfile.XGLTYPE, size=len(comment)) + comment.ljust(512, b"\0")
+
+    assert text(read(head + archives.tar_of({SPEC: b"spec"}))) == b"spec"
+
+
+def test_directory_is_no_file(read: Read) -> None:
+    source = read(archives.tar_of({SPEC: b"spec"}))
+
+    with pytest.raises(FileNotFoundError):
+        source.contents.open("lls-provider")
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 

@@ -184,7 +184,7 @@ def test_what_only_some_may_read(closed: str, said: str) -> None:
     found = check(contents, Asked("p"), HERE)
 
     assert set(reasons(found)) == {f"Permission denied: {said}"}
-    assert found.staged is None
+    assert found.installed is None
 
 
 def test_packages_that_cannot_be_listed() -> None:
@@ -201,6 +201,20 @@ def test_packages_that_cannot_be_entered() -> None:
     assert set(reasons(check(contents, Asked("p"), HERE))) == {
         "Permission denied: /lls-provider/packages"
     }
+
+
+def test_image_that_can_run_the_installer() -> None:
+    python = {"usr/bin/python3": b"", "usr/lib/python3/site-packages/pip/__init__.py": b""}
+    asked = Asked("p", search_path=("/usr/bin",))
+
+    whole = check(MemoryFiles({**files_of(image("good")), **python}), asked, HERE)
+    bare = check(MemoryFiles(files_of(image("good"))), asked, HERE)
+
+    assert whole.notes == ()
+    assert bare.notes == (
+        "'echo-provider': the image has no python3, so it can only be delivered by image volumes "
+        "(--external-provider-delivery)",
+    )
 
 
 # --- wheels --------------------------------------------------------------------------------------

@@ -15,7 +15,11 @@ SLIM = {
     "usr/local/bin/python3.12": b"",
     "usr/local/lib/python3.12/site-packages/pip/__init__.py": b"",
 }
-DEBIAN = {"usr/bin/python3.11": b"", "usr/lib/python3/dist-packages/pip/__init__.py": b""}
+DEBIAN = {
+    "usr/lib/os-release": b"",
+    "usr/bin/python3.11": b"",
+    "usr/lib/python3/dist-packages/pip/__init__.py": b"",
+}
 UBI = {"usr/bin/python3.12": b"", "opt/app-root/lib/python3.12/site-packages/pip/__init__.py": b""}
 
 

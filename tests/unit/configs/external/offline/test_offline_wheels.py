@@ -169,6 +169,16 @@ def test_broken_archives() -> None:
             read("dep-1.0.0-py3-none-any.whl", opened(content), **MOST)
 
 
+def test_file_that_is_shorter_than_it_says() -> None:
+    good = Wheel("dep", files={"dep.py": "x" * 100}).build()
+    entry = good.index(b"PK\x01\x02")
+    assert good[entry + 46 : entry + 52] == b"dep.py"
+    longer = good[: entry + 24] + (200).to_bytes(4, "little") + good[entry + 28 :]
+
+    with pytest.raises(WheelError, match="a file of it is cut off"):
+        read("dep-1.0.0-py3-none-any.whl", opened(longer), **MOST)
+
+
 def test_unusual_compression() -> None:
     content = packed(Wheel("dep").content(), zipfile.ZIP_LZMA)
 
