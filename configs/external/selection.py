@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import UndefinedEnvironmentName
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from configs.external.distributions import Distribution, Staged
 
@@ -78,7 +78,7 @@ class Demand:
             return True
         try:
             return self.versions.contains(Version(option.version), prereleases=True)
-        except InvalidVersion:
+        except ValueError:  # also of a number that Python does not read, for its length
             return False
 
     def __str__(self) -> str:
@@ -189,7 +189,7 @@ def _demands(
         try:
             requirement = Requirement(text)
             applies = requirement.marker is None or requirement.marker.evaluate(dict(environment))
-        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+        except (ValueError, UndefinedEnvironmentName):
             continue  # nobody could have installed by it, either
         if applies:
             yield Demand(option, name, requirement.specifier)

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import UndefinedEnvironmentName
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -66,11 +66,14 @@ def _requirement(text: str, environment: Mapping[str, str]) -> Requirement | Non
     try:
         found = Requirement(text)
         applies = found.marker is None or found.marker.evaluate(dict(environment))
-    except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+    except (ValueError, UndefinedEnvironmentName):
         return None
     return found if applies else None
 
 
 def _meets(installed: Distribution, requirement: Requirement) -> bool:
-    """Whether a version will do; that of a wheel is one, because its name has it."""
-    return requirement.specifier.contains(Version(installed.version), prereleases=True)
+    """Whether a version will do."""
+    try:
+        return requirement.specifier.contains(Version(installed.version), prereleases=True)
+    except ValueError:  # of a number that Python does not read, for its length
+        return False

@@ -24,8 +24,8 @@ from typing import IO, Final, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from configs.external import distributions
 from configs.external.distributions import Distribution, StagedFile
@@ -97,7 +97,10 @@ class Wheel:
 
     def runs_on(self, python: str) -> bool:
         """Whether it is for a minor version of Python; any patch release of it will do."""
-        return any(self.pythons.contains(f"{python}.{patch}") for patch in (0, 99))
+        try:
+            return any(self.pythons.contains(f"{python}.{patch}") for patch in (0, 99))
+        except ValueError:  # of a number that Python does not read, for its length
+            return False
 
 
 def tags_of(filename: str) -> frozenset[Tag]:
@@ -140,7 +143,7 @@ def read(filename: str, file: io.BufferedReader, *, most_files: int, most_bytes:
 def _parsed(filename: str) -> tuple[str, Version, object, frozenset[Tag]]:
     try:
         return parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion, ValueError):
+    except ValueError:
         raise WheelError(f"{one_line(filename)} is not a valid wheel filename") from None
 
 
@@ -292,5 +295,5 @@ def _headers(text: bytes) -> dict[str, str]:
 def _same(text: str, version: Version) -> bool:
     try:
         return Version(text) == version
-    except InvalidVersion:
+    except ValueError:
         return False

@@ -145,7 +145,11 @@ def test_markers_are_asked_of_the_server_and_extras_are_not_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    "requirement", ["dep >= banana", "dep; unknown_name=='x'", "", "=", "-dep"]
+    "requirement",
+    [
+        *("dep >= banana", "dep; unknown_name=='x'", "", "=", "-dep", "dep; os_name ~= '1'"),
+        f"dep; python_version > '{'9' * 5000}'",
+    ],
 )
 def test_requirement_that_nobody_can_read_does_not_count(requirement: str) -> None:
     assert chosen({"dep 1": ()}, {"b 1": (requirement,), "dep 2": ()})["dep"] == "1"
@@ -158,6 +162,14 @@ def test_prerelease_that_a_provider_brings_counts_as_a_version() -> None:
 def test_version_that_is_none_does_only_where_any_does() -> None:
     assert chosen({"dep banana": ()}, {"b 1": ("dep",), "dep 2": ()})["dep"] == "banana"
     assert chosen({"dep banana": ()}, {"b 1": ("dep>=1",), "dep 2": ()})["dep"] == "2"
+
+
+def test_number_that_python_does_not_read_for_its_length() -> None:
+    """It is no crash of the merge, which nobody could attribute to a provider."""
+    long = "9" * 5000
+
+    assert clash({"a 1": (f"dep>{long}",), "dep 1": ()}, {"dep 2": ()}).providers == [0, 1]
+    assert chosen({f"dep {long}": ()}, {"b 1": ("dep>=1",), "dep 2": ()})["dep"] == "2"
 
 
 def test_dead_end_at_the_last_of_many_names_shows_at_once() -> None:

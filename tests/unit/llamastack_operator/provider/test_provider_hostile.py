@@ -9,6 +9,7 @@ import io
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,48 @@ def test_any_wheel_is_read_or_refused(content: bytes) -> None:
     found = check_together([check(MemoryFiles(files), Asked("example.com/p:v1"), HERE)])
 
     assert is_shown(found[0])
+
+
+LONG = "9" * 5000  # Python does not read a number of so many digits
+HEADERS = st.one_of(
+    st.sampled_from(
+        [
+            f"Requires-Dist: dep>{LONG}", f"Requires-Dist: dep; python_version > '{LONG}'",
+            "Requires-Dist: dep; os_name ~= '1'", "Requires-Dist: dep; 'a' in extras",
+            "Requires-Dist: dep===x", "Requires-Dist: " + "(" * 5000, f"Requires-Python: >{LONG}",
+            "Requires-Python: nonsense", "Requires-Dist: dep @ https://example.com/dep.whl",
+        ]
+    ),
+    st.text(max_size=40).map("Requires-Dist: dep {}".format),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(headers=st.lists(HEADERS, max_size=3))
+def test_any_requirement_is_judged(headers: list[str]) -> None:
+    made = image("good")
+    odd = Odd("odd", headers=tuple(headers))
+    one = replace(made, wheels=(*made.wheels, odd, Wheel("dep", "1.0")))
+    other = replace(made, wheels=(*made.wheels, Wheel("dep", "2.0")))
+
+    checked = [
+        check(MemoryFiles(files_of(each)), Asked("example.com/p:v1"), HERE) for each in (one, other)
+    ]
+
+    assert all(map(is_shown, check_together(checked)))
+
+
+@dataclass(frozen=True)
+class Odd(Wheel):
+    """A wheel with more headers."""
+
+    headers: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, bytes]:
+        files = super().content()
+        path = next(path for path in files if path.endswith("/METADATA"))
+        more = "\n".join(self.headers).encode("utf-8", "replace")
+        return {**files, path: files[path] + more}
 
 
 def test_archives_of_the_strategy_can_be_good() -> None:
