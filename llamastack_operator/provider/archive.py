@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from configs.external.failures import one_line
-from configs.external.offline.contents import Closed, Contents, Tree
+from configs.external.offline.contents import Contents, Tree
 from configs.external.offline.target import machine_of
 from llamastack_operator.provider.errors import ImageError
 from llamastack_operator.provider.layers import LayeredFiles
@@ -72,7 +72,7 @@ def read(file: io.BufferedReader, platform: str, stack: ExitStack) -> Archive:
     work = _Reader(stack, platform)
     outer = LayeredFiles()
     outer.add(work.unpacked(file), whiteouts=False)
-    tree = Tree(outer)
+    tree = Tree(outer, permissions=False)
     if outer.entry("lls-provider") is None:
         if outer.entry("manifest.json") is not None:
             return work.docker(tree)
@@ -173,12 +173,9 @@ def _decompressed(file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _opened(tree: Tree, path: str) -> io.BufferedReader:
-    """A part of the archive; permissions there mean nothing."""
+    """A part of the archive."""
     try:
         return tree.open(path)
-    except Closed as error:
-        msg = f"{one_line(error.path)} in the archive cannot be read"
-        raise ImageError(msg) from error
     except FileNotFoundError as error:
         msg = f"there is no {one_line(path)} in the archive"
         raise ImageError(msg) from error

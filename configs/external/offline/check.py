@@ -154,7 +154,7 @@ class _Check:
             described,
             tuple(names),
             None if self._failures else installed,
-            tuple(self._failures),
+            tuple(dict.fromkeys(self._failures)),
             tuple(self._warnings),
             tuple(self._notes),
         )
@@ -264,7 +264,7 @@ class _Check:
         self._left_files -= len(found.files)
         self._left_bytes -= sum(content.size for content in found.files.values())
         if fits and not found.runs_on(self._target.python):
-            problem = f"Wheel {name} requires Python {found.pythons}"
+            problem = f"Wheel {one_line(name)} requires Python {one_line(found.pythons)}"
             self._failures.append(offline.broken_wheel(self._provider, problem, self._target))
         return found
 
@@ -285,7 +285,7 @@ class _Check:
         problems = filter(None, map(path_problem, staged.files))
         for problem in islice(problems, _NAMED_FILES):
             self._failures.append(messages.unusable_staging(self._provider, problem))
-        self._failures += dict.fromkeys(packages.own_problems(staged))
+        self._failures += packages.own_problems(staged)
         return Installed(staged, staging.digests)
 
     def _check_natives(self, module: str, found: Sequence[Wheel]) -> None:

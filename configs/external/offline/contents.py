@@ -70,10 +70,12 @@ class Tree:
 
     Args:
         contents: its files.
+        permissions: whether they count; in an archive of archives they mean nothing.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, *, permissions: bool = True) -> None:
         self._contents = contents
+        self._permissions = permissions
 
     def find(self, path: str) -> tuple[str, Entry] | None:
         """Where a path leads, and what is there; ``None`` for nothing.
@@ -114,8 +116,12 @@ class Tree:
     def _enter(self, parts: list[str]) -> None:
         above = "/".join(parts)
         entry = self._contents.entry(above) if parts else None
-        if entry is not None and entry.kind == "directory" and not entry.mode & _ENTER:
-            raise Closed(f"/{above}")
+        if entry is not None and entry.kind == "directory":
+            self._check(above, entry, _ENTER)
+
+    def _check(self, path: str, entry: Entry, permission: int) -> None:
+        if self._permissions and not entry.mode & permission:
+            raise Closed(f"/{path}")
 
     def kind(self, path: str) -> Kind | None:
         """What a path leads to.
@@ -135,8 +141,8 @@ class Tree:
         found = self.find(path)
         if found is None or found[1].kind != "directory":
             return []
-        if found[0] and not found[1].mode & _READ:
-            raise Closed(f"/{found[0]}")
+        if found[0]:
+            self._check(*found, _READ)
         return sorted(self._contents.names(found[0]))
 
     def open(self, path: str) -> BufferedReader:
@@ -149,8 +155,7 @@ class Tree:
         found = self.find(path)
         if found is None or found[1].kind != "file":
             raise FileNotFoundError(path)
-        if not found[1].mode & _READ:
-            raise Closed(f"/{found[0]}")
+        self._check(*found, _READ)
         return self._contents.open(found[0])
 
     def files(self, top: str, first: Iterable[str]) -> tuple[str, ...]:

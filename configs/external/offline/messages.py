@@ -21,6 +21,7 @@ _ADD_PACKAGES: Final = (
     "and rebuild the provider image."
 )
 _INVALID: Final = "Provider validation failed"
+_LINE: Final = 2_000  # characters of a line of a traceback
 
 
 # --- the installer --------------------------------------------------------------------------------
@@ -102,12 +103,13 @@ def module_not_found(provider: Provider, module: str, missing: str) -> ProviderF
         module: that its metadata names.
         missing: what Python says of it, after "No module named".
     """
+    said = f"  ModuleNotFoundError: No module named {one_line(missing, _LINE)}"
     return ProviderFailure(
         _INVALID,
         provider,
         "Ensure provider packages are installed and PYTHONPATH is set correctly.",
-        facts=(f"Module: {module}", "Reason: Module not found"),
-        details=("Traceback:", f"  ModuleNotFoundError: No module named {missing}"),
+        facts=(f"Module: {one_line(module)}", "Reason: Module not found"),
+        details=("Traceback:", said),
     )
 
 
@@ -131,11 +133,11 @@ def native_mismatch(
         _INVALID,
         provider,
         _rebuild(target),
-        facts=(f"Module: {module}", f"Reason: Native extension {what} mismatch"),
+        facts=(f"Module: {one_line(module)}", f"Reason: Native extension {what} mismatch"),
         details=(
             f"Package: {one_line(wheel)}",
             f"Expected {what}: {wanted}",
-            f"Found {what}: {got}",
+            f"Found {what}: {one_line(got)}",
             f"File: {one_line(file)}",
         ),
     )
@@ -158,7 +160,7 @@ def missing_dependency(
         _INVALID,
         provider,
         f"Add a wheel for {text} to {_PACKAGES} of the provider image.",
-        facts=(f"Module: {module}", "Reason: Missing dependency"),
+        facts=(f"Module: {one_line(module)}", "Reason: Missing dependency"),
         details=(
             f"Package: {one_line(package)}",
             f"Requirement: {text}",

@@ -56,7 +56,8 @@ class Staging:
         one = wheel.distribution
         first = self._distributions.setdefault(one.name, one)
         if first is not one:
-            self.problems.append(f"There are two wheels of {one.name}: {first}, {one}")
+            which = f"{one_line(first)}, {one_line(one)}"
+            self.problems.append(f"There are two wheels of {one_line(one.name)}: {which}")
             return
         for path, content in wheel.files.items():
             owner = self._owners.setdefault(path, wheel)

@@ -162,7 +162,7 @@ HEADERS = st.one_of(
             f"Requires-Dist: dep>{LONG}", f"Requires-Dist: dep; python_version > '{LONG}'",
             "Requires-Dist: dep; os_name ~= '1'", "Requires-Dist: dep; 'a' in extras",
             "Requires-Dist: dep===x", "Requires-Dist: " + "(" * 5000, f"Requires-Python: >{LONG}",
-            "Requires-Python: nonsense", "Requires-Dist: dep @ https://example.com/dep.whl",
+            "Requires-Python: nonsense", "Requires-Python: ===\x1b[31m", "Requires-Dist: dep @ https://example.com/dep.whl",
         ]
     ),
     st.text(max_size=40).map("Requires-Dist: dep {}".format),

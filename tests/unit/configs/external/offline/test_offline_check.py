@@ -183,7 +183,7 @@ def test_what_only_some_may_read(closed: str, said: str) -> None:
 
     found = check(contents, Asked("p"), HERE)
 
-    assert set(reasons(found)) == {f"Permission denied: {said}"}
+    assert reasons(found) == [f"Permission denied: {said}"]
     assert found.installed is None
 
 
@@ -198,9 +198,32 @@ def test_packages_that_cannot_be_listed() -> None:
 def test_packages_that_cannot_be_entered() -> None:
     contents = MemoryFiles(files_of(image("good")), modes={"lls-provider/packages": 0o754})
 
-    assert set(reasons(check(contents, Asked("p"), HERE))) == {
+    assert reasons(check(contents, Asked("p"), HERE)) == [
         "Permission denied: /lls-provider/packages"
-    }
+    ]
+
+
+def test_texts_of_strangers_are_short_and_in_their_line() -> None:
+    long = "a" * 5000
+    made = image("good")
+    named = replace(
+        made,
+        metadata=made.metadata_text.replace("packageName: echo_provider", f"packageName: {long}"),
+    )
+    odd = replace(made, wheels=(echo_wheel(), Pinned("odd")))
+
+    for found in (checked(named), checked(odd)):
+        (failure,) = found.failures
+        assert all(len(line) < 2500 and line.isprintable() for line in failure.text().split("\n"))
+
+
+class Pinned(Wheel):
+    """A wheel for a Python whose version would paint a terminal."""
+
+    def content(self) -> dict[str, bytes]:
+        files = super().content()
+        path = next(path for path in files if path.endswith("/METADATA"))
+        return {**files, path: files[path] + b"Requires-Python: ===\x1b[31m\n"}
 
 
 def test_image_that_can_run_the_installer() -> None:
