@@ -311,7 +311,7 @@ MISSING = {
     ),
     "empty-packages": (
         "ERROR: No wheel files (*.whl) in /lls-provider/packages/ in image "
-        f"{IMAGE}.\n\n{TAIL}\n{ADD_WHEELS}"
+        f"{IMAGE}\n\n{TAIL}\n{ADD_WHEELS}"
     ),
 }
 

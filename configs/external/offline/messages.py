@@ -35,7 +35,7 @@ def missing_packages(provider: Provider) -> ProviderFailure:
 
 def no_wheels(provider: Provider) -> ProviderFailure:
     """There is no wheel in it."""
-    headline = f"No wheel files (*.whl) in {_PACKAGES} in image {provider.image}."
+    headline = f"No wheel files (*.whl) in {_PACKAGES} in image {provider.image}"
     return ProviderFailure(headline, provider, _ADD_PACKAGES)
 
 

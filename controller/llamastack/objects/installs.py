@@ -209,9 +209,10 @@ def _ended(container: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
             container,
             f"Raise {field}.",
         )
-    # What the message of a program names is the container of the provider.
-    other = "" if _reason(container) is _INSTALL_FAILED else f" {container.get('name', '')}"
-    text = f"Init container{other} failed with exit code {code}"
+    text = f"Init container failed with exit code {code}"
+    if _reason(container) is not _INSTALL_FAILED:
+        # What its message names is the container of the provider.
+        text = f"Init container {container.get('name', '')} failed with exit code {code}"
     if said:
         return f"{text}: {said}"
     if code == _KILLED:
