@@ -23,16 +23,10 @@ from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
 from hack.images import probe
 from hack.root import ROOT
+from tests.support.printing import RESTRICTED, printed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-_RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 _CONFIG = """\
 version: 2
 distro_name: smoke
@@ -51,7 +45,7 @@ storage:
 
 def _deployment(name: str, container: dict[str, Any], **pod: Any) -> dict[str, Any]:
     spec = {
-        "containers": [{"name": "main", "securityContext": _RESTRICTED, **container}],
+        "containers": [{"name": "main", "securityContext": RESTRICTED, **container}],
         "terminationGracePeriodSeconds": 1,
         **pod,
     }
@@ -119,24 +113,6 @@ def test_last_words_of_a_crash_loop_are_read(restricted: Namespace) -> None:
     assert (ended["exitCode"], ended["message"]) == (3, "no such config")
 
 
-def _printed(
-    namespace: Namespace, image: str, script: str, volumes: tuple[dict[str, Any], ...] = ()
-) -> str:
-    """What a Python script prints in a Pod; each volume is mounted at its name."""
-    container = {
-        "name": "main",
-        "image": image,
-        "command": ["/usr/bin/python3.13", "-I", "-c", script],
-        "securityContext": _RESTRICTED,
-        "volumeMounts": [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes],
-    }
-    spec = {"containers": [container], "restartPolicy": "Never", "volumes": list(volumes)}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "script"}, "spec": spec}
-    namespace.client.create(f"{namespace.core}/pods", pod)
-    wait_for("the script's end", lambda: namespace.last_termination("script"))
-    return namespace.log("script").strip()
-
-
 def test_pod_finds_the_api_server_by_name_and_is_known_by_its_token(
     restricted: Namespace, server_image: str
 ) -> None:
@@ -155,9 +131,9 @@ answer = json.load(urllib.request.urlopen(request, context=tls, timeout=10))
 print(answer["status"]["userInfo"]["username"])
 """
 
-    printed = _printed(restricted, server_image, script)
+    said = printed(restricted, server_image, script)
 
-    assert printed == f"system:serviceaccount:{restricted.name}:default"
+    assert said == f"system:serviceaccount:{restricted.name}:default"
 
 
 def test_claim_becomes_a_volume_that_any_user_can_write(
@@ -182,7 +158,7 @@ print(os.getuid(), open("/data/file").read())
 
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "claim"}}
 
-    assert _printed(restricted, server_image, script, (volume,)) == "1001 kept"
+    assert printed(restricted, server_image, script, (volume,)) == "1001 kept"
 
 
 def test_pod_that_asks_for_too_much_is_refused(restricted: Namespace) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from hack.cluster.node.pods import Namespace, wait_for
 from hack.images import base
+from tests.support.printing import RESTRICTED
 
 _SCRIPT = """\
 import http.client, json, sys, threading, time
@@ -53,13 +54,6 @@ while True:
     with lock:
         print(json.dumps({"asked": asked, "failed": len(failed), "said": failed[-5:]}), flush=True)
 """
-_RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +126,7 @@ def _pod(image: str, service: str, port: int, path: str) -> dict[str, Any]:
         "name": "main",
         "image": image,
         "command": [base.PYTHON, "-I", "-c", _SCRIPT, service, str(port), path],
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
     }
     spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asking"}, "spec": spec}

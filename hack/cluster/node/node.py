@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -42,6 +43,7 @@ from hack.root import ROOT
 _READY_SECONDS = 60.0
 _LOAD_SECONDS = 300.0
 _OFFER_SECONDS = 20.0
+_FILTER_SECONDS = 20.0
 
 # A server's image takes 1.7 GB, once packed and once unpacked. In memory it is loaded in half
 # the time, and removed in none at all.
@@ -259,17 +261,43 @@ class Node:
         Raises:
             ClusterError: it does not take Pods again.
         """
-        node = self._programs["node"]
-        if node.id is None:
-            raise ClusterError("the node is not up")
         before = objects.heartbeat(self.plane.client, self.name)
-        for first in psutil.Process(node.id.pid).children():  # of unshare, which passes nothing on
-            first.send_signal(signal.SIGHUP)
-        node.wait_until(
+        self._first().send_signal(signal.SIGHUP)
+        self._programs["node"].wait_until(
             lambda: objects.heartbeat(self.plane.client, self.name) > before, seconds=_READY_SECONDS
         )
 
+    def filter(self, rules: str) -> None:
+        """Have packets between Pods filtered.
+
+        Args:
+            rules: a file for ``nft -f``.
+
+        Raises:
+            ClusterError: it is wrong.
+        """
+        command = ["nsenter", f"--net=/proc/{self._first().pid}/ns/net"]
+        result = subprocess.run(
+            [*command, str(self._binaries["nft"]), "-f", "-"],
+            input=rules,
+            capture_output=True,
+            text=True,
+            timeout=_FILTER_SECONDS,
+            check=False,
+            env={**os.environ, **library_environment(self._binaries)},
+        )
+        if result.returncode:
+            raise ClusterError(f"nft: {result.stderr.strip()}")
+
     # --- parts -----------------------------------------------------------------------------
+
+    def _first(self) -> psutil.Process:
+        """The first process of the namespaces: the child of unshare, which passes nothing on."""
+        node = self._programs.get("node")
+        if node is None or node.id is None:
+            raise ClusterError("the node is not up")
+        (first,) = psutil.Process(node.id.pid).children()
+        return first
 
     def _layout(self, joined: network.Network) -> config.Layout:
         return config.Layout(
