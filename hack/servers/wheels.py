@@ -49,13 +49,26 @@ def download(directory: Path, python: list[str], progress: Progress) -> None:
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = run([*python, "-c", ask], "the servers' Python does not run").strip()
     with progress.step(f"fetching the wheels of {PROVIDER}", f"for Python {version}"):
-        command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-            "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version,
-            "--requirement", str(PROVIDER_LOCK), "--dest", str(directory),
-        ]  # fmt: skip
-        run(command, f"{PROVIDER} could not be fetched", seconds=_SECONDS)
+        fetch(directory, version)
     finish(directory)
+
+
+def fetch(directory: Path, version: str) -> None:
+    """Fetch them into a directory.
+
+    Args:
+        directory: for the wheels.
+        version: of the Python that they have to fit, as ``3.12``.
+
+    Raises:
+        BedError: one of them is not to be had, or is another than the lock file says.
+    """
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version,
+        "--requirement", str(PROVIDER_LOCK), "--dest", str(directory),
+    ]  # fmt: skip
+    run(command, f"{PROVIDER} could not be fetched", seconds=_SECONDS)
 
 
 def resolve(progress: Progress) -> None:

@@ -30,7 +30,7 @@ from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace
 from hack.cluster.plane import ControlPlane, PlaneOptions
 from hack.cluster.process import Program
-from hack.images import operator, probe, server
+from hack.images import operator, probe, published, server
 from tests.support.database import Database, offered
 from tests.support.incluster import InCluster
 from tests.support.world import World
@@ -38,8 +38,13 @@ from tests.support.world import World
 _IMAGES: Mapping[str, Callable[[], Path]] = {
     "operator_image": operator.image,
     "server_image": server.image,
+    "published_provider": published.image,
 }
-_NAMES = {"operator_image": operator.NAME, "server_image": server.NAME}
+_NAMES = {
+    "operator_image": operator.NAME,
+    "server_image": server.NAME,
+    "published_provider": published.NAME,
+}
 
 
 @dataclass
@@ -159,6 +164,13 @@ def operator_image(pytestconfig: pytest.Config, node: Node) -> str:
     """The name of the operator's image, which the node has."""
     node.load(pytestconfig.stash[_obtained].images["operator_image"])
     return _NAMES["operator_image"]
+
+
+@pytest.fixture(scope="session")
+def published_provider(pytestconfig: pytest.Config, node: Node) -> str:
+    """The name of an image with a provider that others wrote, which the node has."""
+    node.load(pytestconfig.stash[_obtained].images["published_provider"])
+    return _NAMES["published_provider"]
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from api.conditions import condition, is_true
 from configs.external import containers
 from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
+from tests.support import trustyai_fms
 from tests.support.authority import Authority
 from tests.support.database import Database
 from tests.support.incluster import NAME, InCluster
@@ -136,26 +137,36 @@ def _said(restricted: Namespace, model: str, service: str = f"demo-service:{_POR
 
 
 def test_providers_are_installed_listed_and_answer(
-    operator_in_cluster: InCluster, world: World, restricted: Namespace
+    operator_in_cluster: InCluster, world: World, restricted: Namespace, published_provider: str
 ) -> None:
-    """Of one API and of another; new ones, and in the place of one that is on, and of one off."""
+    """Of one API and of another, also one that others wrote; new ones, and in the place of others.
+
+    Of those one is on, and one is off.
+    """
+    trustyai = {
+        "providerId": "trustyai",
+        "image": published_provider,
+        "config": trustyai_fms.config("http://detector.invalid:8000"),
+    }
     _create(
         world,
         _external("good", config={"prefix": _SAID}),
         _external("good", providerId="vllm", config={"prefix": "conditional: "}),
         _external("good", providerId="groq", config={"prefix": "plain: "}),
         _external("other"),
-        more={"safety": [_external("shield")]},
+        more={"safety": [_external("shield"), trustyai]},
     )
 
     status = world.wait_ready(deadline_s=240)["status"]
     (pod,) = (each["metadata"]["name"] for each in _pods(restricted))
     merged = restricted.log(pod, container=containers.MERGE)
     loaded = restricted.log(pod, container=containers.PREFLIGHT)
-    ids = ["my-good", "vllm", "groq", "my-other", "my-shield"]
+    echoes = ["my-good", "vllm", "groq", "my-other"]
+    ids = [*echoes, "my-shield", "trustyai"]
     listed = _listed(restricted)
 
-    assert {("inference", each, _ECHO) for each in ids[:-1]} <= listed
+    assert {("inference", each, _ECHO) for each in echoes} <= listed
+    assert ("safety", "trustyai", trustyai_fms.TYPE) in listed
     assert ("safety", "my-shield", "inline::no-shield") in listed
     assert _said(restricted, "my-good/echo-1") == f"{_SAID}hello"
     assert _said(restricted, "vllm/echo-1") == "conditional: hello"
@@ -166,7 +177,7 @@ def test_providers_are_installed_listed_and_answer(
     ready = condition({"status": status}, "ExternalProvidersReady")
     assert (ready["reason"], ready["message"]) == (
         "AllProvidersReady",
-        "5/5 external providers ready",
+        "6/6 external providers ready",
     )
     for each in ("vllm", "groq"):
         assert (

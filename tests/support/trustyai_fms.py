@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
+from hack.images.published import build_adapter
 from hack.root import ROOT
 from hack.servers.bed import Bed
 from tests.support.provider_wheels import METADATA, ProviderImage
@@ -26,22 +25,11 @@ def image(bed: Bed, work: Path) -> ProviderImage:
         bed: which has the wheels of ``packages.lock``.
         work: an empty directory, to build the adapter's wheel in.
     """
-    wheels = [*bed.wheels.glob("*.whl"), build_adapter(work)]
+    build_adapter(work)
+    wheels = [*bed.wheels.glob("*.whl"), *work.glob("*.whl")]
     text = (EXAMPLE / METADATA).read_text(encoding="utf-8")
     files = {f"packages/{path.name}": path.read_bytes() for path in wheels}
     return ProviderImage((), "trustyai_fms_adapter", TYPE, "safety", text, files=files)
-
-
-def build_adapter(work: Path) -> Path:
-    """The adapter's wheel, built offline with the backend that this Python has."""
-    command = [
-        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index",
-        "--no-build-isolation", "--disable-pip-version-check", "-w", str(work), str(EXAMPLE),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = work.glob("*.whl")
-    return wheel
 
 
 def config(detector_url: str) -> dict[str, Any]:
