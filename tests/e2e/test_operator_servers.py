@@ -56,6 +56,25 @@ def test_the_simple_sample_becomes_ready_and_its_server_answers(
     assert len(requests) <= CHILDREN + 5 + asked_by_webhook, "\n".join(told)
 
 
+def test_services_of_the_namespace_are_no_variables_of_the_server(
+    world: World, restricted: Namespace
+) -> None:
+    for name in ("postgres", "llama-stack"):
+        spec = {"ports": [{"port": 5432}]}
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+        world.create("service", service)
+    world.secret()
+    world.resource("demo", "one", workload=_SMALL)
+    world.wait_ready(deadline_s=180)
+
+    (pod,) = _pods(restricted)
+    words = ("exec", "-n", world.namespace, pod["metadata"]["name"], "--", "env")
+    variables = world.plane.kubectl(*words).splitlines()
+
+    assert "LLAMA_STACK_PORT=8321" in variables
+    assert not [each for each in variables if "tcp://" in each and "KUBERNETES" not in each]
+
+
 def _named(providers: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """The server lists them in no order of its own."""
     return sorted((p["api"], p["provider_id"]) for p in providers)

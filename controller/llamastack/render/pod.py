@@ -40,6 +40,9 @@ def pod_spec(inputs: Inputs, mounts: Mounts) -> dict[str, Any]:
         "serviceAccountName": account or names.service_account(inputs.name),
         "terminationGracePeriodSeconds": grace_period(overrides.termination_grace_period_seconds),
         "securityContext": _pod_security(inputs),
+        # Else the kubelet makes variables of all Services of the namespace: one called "postgres"
+        # sets POSTGRES_PORT to a URL, which distributions read as a number.
+        "enableServiceLinks": False,
         "containers": [server],
         "volumes": _volumes(inputs, mounts),
     }

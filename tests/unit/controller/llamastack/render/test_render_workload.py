@@ -34,6 +34,10 @@ def pod(**workload: Any) -> dict[str, Any]:
     return spec
 
 
+def test_services_of_the_namespace_make_no_variables() -> None:
+    assert pod()["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize(
     ("workload", "expected"),
     [
