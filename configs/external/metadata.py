@@ -12,6 +12,7 @@ Bare numbers are read as the text that stands there: ``version: 1.10`` is no ``1
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from api.external_apis import API_OF_SECTION
+from api.spelling import closest
 from configs import scalars, yaml_reader
 from configs.external import paths
 from configs.external.failures import one_line
@@ -47,6 +49,9 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "spec": frozenset({"packageName", "providerType", "api", "wheelPath", "dependencyWheels"}),
 }
 """Section → its keys."""
+
+_LOOKED_AT: Final = 20  # unknown keys that a missing one is compared with
+_LONGEST_KEY: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +114,9 @@ def parse(
     except yaml_reader.YamlError as error:
         raise MetadataError(str(error), (f"failed to parse metadata YAML: {error}",)) from error
     check = _Check(data if isinstance(data, dict) else {}, files, apis)
-    if not isinstance(data, dict):
-        check.problems.append("the file must be a mapping")
     found = check.metadata()
+    if not isinstance(data, dict):
+        check.problems = ["the file must be a mapping"]  # that every field is missing is no news
     if check.problems:
         problems = tuple(f"metadata validation failed: {problem}" for problem in check.problems)
         raise MetadataError(check.problems[0], problems)
@@ -135,6 +140,8 @@ class _Check:
         self._apis = apis
         # Whether a file is in a list that ends at its limit cannot be told.
         self._files = None if files is None or len(files) >= MAX_FILES else frozenset(files)
+        wheels = (path for path in sorted(files or (), reverse=True) if path.endswith(".whl"))
+        self._wheels = {_package_of(path): path for path in wheels}
         self._sections: dict[str, Mapping[str, Any]] = {"": data}
 
     def metadata(self) -> Metadata:
@@ -144,11 +151,15 @@ class _Check:
         name, version, vendor = (
             self._text("metadata", key) for key in ("name", "version", "vendor")
         )
-        module = self._matching("packageName", _MODULE)
-        provider_type = self._matching("providerType", _TYPE)
+        module = self._matching("packageName", _MODULE, "a Python name such as my_org.echo")
+        provider_type = self._matching(
+            "providerType", _TYPE, "remote::NAME or inline::NAME, and NAME in lower case"
+        )
         api = self._text("spec", "api")
         if api and api not in self._apis:
-            self.problems.append(f"invalid spec.api: {one_line(api)}")
+            near = closest(one_line(api), APIS)
+            hint = f"did you mean {near}?" if near else f"one of {', '.join(sorted(APIS))}"
+            self.problems.append(f"invalid spec.api: {one_line(api)} ({hint})")
         wheel = self._wheel("spec.wheelPath", self._text("spec", "wheelPath"))
         dependency_wheels = tuple(self._dependency_wheels())
         return Metadata(
@@ -182,17 +193,26 @@ class _Check:
         """A required field; empty if there is something wrong with it."""
         value = self._section(section).get(key)
         if value is None or value == "":
-            self.problems.append(f"{section}.{key} is required")
+            self.problems.append(f"{section}.{key} is required{self._misspelt(section, key)}")
             return ""
         if not isinstance(value, str):
             self.problems.append(f"{section}.{key} must be a string")
             return ""
         return value
 
-    def _matching(self, key: str, pattern: re.Pattern[str]) -> str:
+    def _misspelt(self, section: str, key: str) -> str:
+        """What is there instead of a field, if anything looks like it."""
+        there = (one_line(each, _LONGEST_KEY) for each in self._unknown(section))
+        near = closest(key, itertools.islice(there, _LOOKED_AT))
+        return f" ({near} is not known)" if near else ""
+
+    def _unknown(self, section: str) -> Iterator[object]:
+        return (key for key in self._section(section) if key not in _KNOWN[section])
+
+    def _matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str:
         value = self._text("spec", key)
         if value and not pattern.fullmatch(value):
-            self.problems.append(f"invalid spec.{key}: {one_line(value)}")
+            self.problems.append(f"invalid spec.{key}: {one_line(value)} (must be {expected})")
         return value
 
     def _dependency_wheels(self) -> Iterator[str]:
@@ -221,14 +241,24 @@ class _Check:
             return ""
         relative = inside.removeprefix(root)
         if self._files is not None and relative not in self._files:
-            self.problems.append(f"{field} does not exist: {one_line(value)}")
+            self.problems.append(
+                f"{field} does not exist: {one_line(value)}{self._other(relative)}"
+            )
         return relative
+
+    def _other(self, wheel: str) -> str:
+        """The wheel of the same package that is there, if a wheel is not."""
+        near = self._wheels.get(_package_of(wheel))
+        return f" (the image has {one_line(near)})" if near else ""
 
     def _warnings(self, version: str) -> Iterator[str]:
         if version and not _SEMANTIC_VERSION.fullmatch(version):
             yield f"metadata.version is no semantic version: {one_line(version)}"
-        for section, known in _KNOWN.items():
-            for key in self._section(section):
-                if key not in known:
-                    where = f"{section}.{one_line(key)}" if section else one_line(key)
-                    yield f"unknown field {where} is ignored"
+        for section in _KNOWN:
+            for key in self._unknown(section):
+                where = f"{section}.{one_line(key)}" if section else one_line(key)
+                yield f"unknown field {where} is ignored"
+
+
+def _package_of(wheel: str) -> str:
+    return posixpath.basename(wheel).partition("-")[0]

@@ -270,9 +270,11 @@ _MERGES: Final[Mapping[str, Failure]] = {
         _invalid(
             "invalid apiVersion: expected llamastack.io/v1alpha1, got llamastack.io/v9",
             "invalid kind: expected ProviderPackage, got $(touch /tmp/evil)",
-            "invalid spec.packageName: os; import pty",
-            "invalid spec.providerType: remote::$(id)",
-            r"invalid spec.api: telemetry\nERROR: gotcha",
+            "invalid spec.packageName: os; import pty (must be a Python name such as my_org.echo)",
+            "invalid spec.providerType: remote::$(id) (must be remote::NAME or inline::NAME, and "
+            "NAME in lower case)",
+            r"invalid spec.api: telemetry\nERROR: gotcha (one of agents, datasetio, eval, "
+            "inference, post_training, safety, scoring, tool_runtime, vector_io)",
             "spec.wheelPath must be below /lls-provider/: ../../../../etc/passwd",
             "spec.dependencyWheels[0] does not exist: packages/nowhere.whl",
             "spec.dependencyWheels[1] must be below /lls-provider/: /etc/shadow",

@@ -28,6 +28,12 @@ spec:
   dependencyWheels:
   - /lls-provider/packages/httpx-0.27.0-py3-none-any.whl
 """
+PYTHON_NAME = " (must be a Python name such as my_org.echo)"
+TYPE = " (must be remote::NAME or inline::NAME, and NAME in lower case)"
+ONE_OF = (
+    " (one of agents, datasetio, eval, inference, post_training, safety, scoring, tool_runtime, "
+    "vector_io)"
+)
 FILES = (WHEEL, "packages/httpx-0.27.0-py3-none-any.whl", "lls-provider-spec.yaml")
 
 
@@ -80,19 +86,19 @@ def test_all_fields_are_read() -> None:
         ("version: 1.0.0", "version:", "metadata.version is required"),
         ("  vendor: my-org\n", "", "metadata.vendor is required"),
         ("  packageName: my_org.vllm\n", "", "spec.packageName is required"),
-        ("my_org.vllm", "my-org", "invalid spec.packageName: my-org"),
-        ("my_org.vllm", "my_org.", "invalid spec.packageName: my_org."),
-        ("my_org.vllm", "1a", "invalid spec.packageName: 1a"),
-        ("my_org.vllm", "ä", "invalid spec.packageName: ä"),
-        ("my_org.vllm", '"os\\n"', "invalid spec.packageName: os\\n"),
+        ("my_org.vllm", "my-org", f"invalid spec.packageName: my-org{PYTHON_NAME}"),
+        ("my_org.vllm", "my_org.", f"invalid spec.packageName: my_org.{PYTHON_NAME}"),
+        ("my_org.vllm", "1a", f"invalid spec.packageName: 1a{PYTHON_NAME}"),
+        ("my_org.vllm", "ä", f"invalid spec.packageName: ä{PYTHON_NAME}"),
+        ("my_org.vllm", '"os\\n"', f"invalid spec.packageName: os\\n{PYTHON_NAME}"),
         ("  providerType: remote::custom-vllm\n", "", "spec.providerType is required"),
-        ("remote::custom-vllm", "custom", "invalid spec.providerType: custom"),
-        ("remote::custom-vllm", "remote::A", "invalid spec.providerType: remote::A"),
-        ("remote::custom-vllm", "xremote::a", "invalid spec.providerType: xremote::a"),
-        ("remote::custom-vllm", '"remote::a\\n"', "invalid spec.providerType: remote::a\\n"),
+        ("remote::custom-vllm", "custom", f"invalid spec.providerType: custom{TYPE}"),
+        ("remote::custom-vllm", "remote::A", f"invalid spec.providerType: remote::A{TYPE}"),
+        ("remote::custom-vllm", "xremote::a", f"invalid spec.providerType: xremote::a{TYPE}"),
+        ("remote::custom-vllm", '"remote::a\\n"', f"invalid spec.providerType: remote::a\\n{TYPE}"),
         ("  api: inference\n", "", "spec.api is required"),
-        ("api: inference", "api: vectorIo", "invalid spec.api: vectorIo"),
-        ("api: inference", "api: telemetry", "invalid spec.api: telemetry"),
+        ("api: inference", "api: vectorIo", "invalid spec.api: vectorIo (did you mean vector_io?)"),
+        ("api: inference", "api: telemetry", f"invalid spec.api: telemetry{ONE_OF}"),
         (f"  wheelPath: /lls-provider/{WHEEL}\n", "", "spec.wheelPath is required"),
         (
             f"/lls-provider/{WHEEL}", "/lls-provider/packages/x.whl",
@@ -139,14 +145,34 @@ def test_all_problems_are_found_at_once() -> None:
         "metadata.vendor is required",
         "spec.packageName is required",
         "spec.providerType is required",
-        "invalid spec.api: x",
+        f"invalid spec.api: x{ONE_OF}",
         "spec.wheelPath is required",
     ]
 
 
 @pytest.mark.parametrize("raw", [b"", b"- a", b"text"])
-def test_what_is_no_mapping_is_said_first(raw: bytes) -> None:
-    assert problems(raw)[0] == "the file must be a mapping"
+def test_of_what_is_no_mapping_nothing_else_is_said(raw: bytes) -> None:
+    assert problems(raw) == ["the file must be a mapping"]
+
+
+@pytest.mark.parametrize(
+    "written", ["packages/my_org_vllm-2.0.0-py3-none-any.whl", "my_org_vllm-1.0.0-py3-none-any.whl"]
+)
+def test_wheel_of_another_version_or_place_is_named(written: str) -> None:
+    assert problems(good(f"/lls-provider/{WHEEL}", written)) == [
+        f"spec.wheelPath does not exist: {written} (the image has {WHEEL})"
+    ]
+
+
+@pytest.mark.parametrize("written", ["packagename", "package_name", "pakageName"])
+def test_misspelt_key_is_named_where_the_right_one_is_missing(written: str) -> None:
+    assert problems(good("packageName", written)) == [
+        f"spec.packageName is required ({written} is not known)"
+    ]
+
+
+def test_key_that_looks_like_no_other_is_not_named() -> None:
+    assert problems(good("packageName", '"x\\n"')) == ["spec.packageName is required"]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +239,7 @@ def test_every_api_that_takes_images_is_taken(api: str) -> None:
 def test_other_names_of_apis_are_taken_where_they_are_asked_for() -> None:
     raw = good("api: inference", "api: responses")
 
-    assert problems(raw) == ["invalid spec.api: responses"]
+    assert problems(raw) == [f"invalid spec.api: responses{ONE_OF}"]
     assert parse(raw, apis={"responses"}).api == "responses"
 
 

@@ -104,7 +104,8 @@ def test_everything_is_told_at_once() -> None:
 
     assert headlines(found) == [
         "Invalid /lls-provider/lls-provider-spec.yaml in image example.com/p:v1: "
-        "invalid spec.api: telemetry",
+        "invalid spec.api: telemetry (one of agents, datasetio, eval, inference, post_training, "
+        "safety, scoring, tool_runtime, vector_io)",
         *(f"Cannot install provider '{found.provider.provider_id}'",) * 3,
         *(f"Cannot install provider '{found.provider.provider_id}': it would hide the server's own "
           "packages",) * 2,
