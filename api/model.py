@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -50,6 +50,9 @@ class ApiModel(BaseModel):
         alias_generator=to_camel,
         defer_build=True,  # only what is read is built, and once, not for every model around it
     )
+
+    mistaken: ClassVar[Mapping[str, str]] = {}
+    """What people write who do not know the fields → what to do instead."""
 
     @model_validator(mode="before")
     @classmethod

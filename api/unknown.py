@@ -41,11 +41,16 @@ def unknown_fields(model: type[ApiModel], value: object, path: str) -> Iterator[
     for key, child in value.items():
         field = fields.get(key)
         if field is None:
-            near = closest(key, fields)
-            hint = f"did you mean {near}?" if near else ""
-            yield FieldWarning(f"{prefix}{key}", UNKNOWN, hint)
+            yield FieldWarning(f"{prefix}{key}", UNKNOWN, _hint(model, key))
         else:
             yield from _below(field.annotation, child, f"{prefix}{key}")
+
+
+def _hint(model: type[ApiModel], key: str) -> str:
+    if key in model.mistaken:
+        return model.mistaken[key]
+    near = closest(key, fields_of(model))
+    return f"did you mean {near}?" if near else ""
 
 
 @functools.cache

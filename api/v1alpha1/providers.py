@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -71,6 +72,10 @@ class Providers(ApiModel):
 
     A section replaces the whole section of the distribution (R-D7).
     """
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "externalProviders": "did you mean spec.server.externalProviders?",
+    }
 
     inference: ProviderList = ()
     """Providers of models: chat, completions, embeddings, reranking."""

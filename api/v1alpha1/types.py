@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict, Field
 
@@ -22,6 +23,10 @@ API_VERSION: Final = f"{GROUP}/{OLD_VERSION}"
 
 class Spec(ApiModel):
     """What the user wants. Only server is required."""
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "externalProviders": "did you mean spec.server.externalProviders?",
+    }
 
     replicas: Annotated[Int32, Field(ge=0), SchemaDefault(1)] = 1
     """Number of pods; 1 if absent. With autoscaling it is the autoscaler's business."""

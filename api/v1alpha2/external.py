@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_snake
@@ -38,8 +38,20 @@ ImageReference: TypeAlias = Annotated[
 ]
 
 
+_IN_IMAGE: Final = "the provider's image says it, in lls-provider-spec.yaml"
+_INSTALL: Final = "did you mean externalProviders.install.{}?"
+
+
 class ExternalProvider(ApiModel):
     """A provider that an image brings. Its type and module come from the image."""
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("api", "module", "packageName", "provider", "providerType"), _IN_IMAGE),
+        "id": "did you mean providerId?",
+        "resources": _INSTALL.format("resources"),
+        "settings": "did you mean config?",
+        "sizeLimit": _INSTALL.format("sizeLimit"),
+    }
 
     provider_id: ProviderId
     """Name of this instance, unique over all external providers of the resource."""
@@ -99,6 +111,11 @@ class InstallResources(ApiModel):
 class ExternalInstall(ApiModel):
     """What the installation of external providers may take."""
 
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "limits": "did you mean resources.limits?",
+        "requests": "did you mean resources.requests?",
+    }
+
     resources: InstallResources | None = None
     """Compute resources of each init container."""
 
@@ -111,6 +128,12 @@ class ExternalProviders(ApiModel):
     """Providers that come as images and are installed when a pod starts."""
 
     model_config = ConfigDict(json_schema_extra=rules(*unique_ids("spec.externalProviders")))
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "resources": _INSTALL.format("resources"),
+        "responses": "did you mean agents?",
+        "sizeLimit": _INSTALL.format("sizeLimit"),
+    }
 
     inference: ExternalList = ()
     """Providers of models."""

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic.alias_generators import to_snake
@@ -121,6 +121,10 @@ class Providers(ApiModel):
 
     A section replaces the whole section of the distribution (R-D7).
     """
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "externalProviders": "did you mean spec.externalProviders?",
+    }
 
     inference: ProviderList = ()
     """Providers of models: chat, completions, embeddings, reranking."""

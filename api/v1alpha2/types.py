@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
 
 from pydantic import ConfigDict
 
@@ -61,6 +62,10 @@ class Spec(ApiModel):
             )
         )
     )
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "server": "it belongs to v1alpha1; the command convert writes a resource in v1alpha2",
+    }
 
     distribution: Distribution
     """Which server runs."""

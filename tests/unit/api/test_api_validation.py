@@ -386,6 +386,70 @@ def test_unknown_field_is_a_warning(obj: Any, warnings: list[str]) -> None:
     assert _warnings(obj) == warnings
 
 
+EXTERNAL = {"providerId": "a", "image": "registry.example/a:1"}
+IN_IMAGE = "the provider's image says it, in lls-provider-spec.yaml"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "hint"),
+    [
+        (
+            {"externalProviders": {"safety": [EXTERNAL | {"providerType": "remote::a"}]}},
+            "spec.externalProviders.safety[0].providerType", IN_IMAGE,
+        ),
+        (
+            {"externalProviders": {"safety": [EXTERNAL | {"module": "a"}]}},
+            "spec.externalProviders.safety[0].module", IN_IMAGE,
+        ),
+        (
+            {"externalProviders": {"safety": [EXTERNAL | {"resources": {}}]}},
+            "spec.externalProviders.safety[0].resources",
+            "did you mean externalProviders.install.resources?",
+        ),
+        (
+            {"externalProviders": {"responses": [EXTERNAL]}},
+            "spec.externalProviders.responses", "did you mean agents?",
+        ),
+        (
+            {"externalProviders": {"install": {"limits": {}}}},
+            "spec.externalProviders.install.limits", "did you mean resources.limits?",
+        ),
+        (
+            {"providers": {"externalProviders": {}}},
+            "spec.providers.externalProviders", "did you mean spec.externalProviders?",
+        ),
+        (
+            {"server": {"externalProviders": {}}},
+            "spec.server", "it belongs to v1alpha1; the command convert writes a resource in"
+            " v1alpha2",
+        ),
+    ],
+)  # fmt: skip
+def test_what_beginners_write_is_told_what_to_do(spec: Any, path: str, hint: str) -> None:
+    found = validate(resource(**spec))
+
+    assert [(each.path, each.hint) for each in found.warnings] == [(path, hint)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"externalProviders": {}}, "spec.externalProviders"),
+        ({"server": {"providers": {"externalProviders": {}}}},
+         "spec.server.providers.externalProviders"),
+    ],
+)  # fmt: skip
+def test_place_of_external_providers_in_v1alpha1_is_told(spec: Any, path: str) -> None:
+    server = {"distribution": {"name": "starter"}, **spec.pop("server", {})}
+    old = resource() | {"apiVersion": "llamastack.io/v1alpha1", "spec": {"server": server, **spec}}
+
+    found = validate(old)
+
+    assert [(each.path, each.hint) for each in found.warnings] == [
+        (path, "did you mean spec.server.externalProviders?")
+    ]
+
+
 def test_unknown_field_is_told_beside_the_error_that_it_causes() -> None:
     found = validate(resource(providers={"inference": {"privider": "vllm"}}))
 
