@@ -10,20 +10,25 @@ this finds comes from ``settings``, or from a base config that the operator did 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from api.v1alpha2 import Spec, messages
-from configs import merge, references, yaml_writer
+from configs import image_reference, merge, references, yaml_writer
 from configs.content_cache import by_content
 from configs.draft import Config, Draft
 from configs.eras import Era
 from configs.errors import Findings
 from configs.external import containers
-from configs.installs import installs
+from configs.installs import Install, installs
 from configs.providers import ProviderEntry
 
 _BASE: Final = "spec.distribution"
+
+_LIKE_A_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+_SECRET_SOURCES: Final = frozenset({"secretKeyRef", "valueFrom"})
+_BY_VARIABLE: Final = "write ${{env.{}}}, and set that variable in spec.workload.overrides.env"
 
 
 def check(spec: Spec, draft: Draft) -> None:
@@ -54,7 +59,33 @@ def external(spec: Spec, era: Era | None, variables: Collection[str], findings: 
                 "leave the section out, or choose a distribution of another era",
             )
         expandable(install.provider.config, f"{install.path}.config", variables, findings)
+        _image(install, findings)
+        _taken_literally(install.provider.config, f"{install.path}.config", findings)
     _own_container(spec, findings)
+
+
+def _image(install: Install, findings: Findings) -> None:
+    """No node could pull what is no reference, and the pods would wait for it."""
+    try:
+        image_reference.parse(install.provider.image)
+    except image_reference.NotAnImageReference as error:
+        findings.error(f"{install.path}.image", str(error))
+
+
+def _taken_literally(value: Any, path: str, findings: Findings) -> None:
+    """Notes what means something elsewhere in the resource, or to a shell, and nothing here."""
+    if isinstance(value, str):
+        for name in _LIKE_A_VARIABLE.findall(value):
+            findings.warn(path, f"${{{name}}} is not expanded", _BY_VARIABLE.format(name))
+    elif isinstance(value, Mapping):
+        if _SECRET_SOURCES.intersection(value):
+            hint = _BY_VARIABLE.format("NAME")
+            findings.warn(path, "is passed on as it is: no Secret is read for it", hint)
+        for key, item in value.items():
+            _taken_literally(item, f"{path}.{key}", findings)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _taken_literally(item, f"{path}[{index}]", findings)
 
 
 def _own_container(spec: Spec, findings: Findings) -> None:

@@ -93,6 +93,54 @@ def test_config_without_references_is_fine(config: dict[str, Any]) -> None:
     assert found("0.7", inference=[provider(**config)]) == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "inner"), [({"a": ["x ${TOKEN}"]}, ".a[0]"), ({"a": {"b": "${TOKEN}"}}, ".a.b")]
+)
+def test_variable_of_a_shell_is_told_that_it_is_text(value: Any, inner: str) -> None:
+    said = warnings(externalProviders={"safety": [provider(config=value)]})
+
+    assert list(said) == [f"spec.externalProviders.safety[0].config{inner}"]
+    (text,) = said.values()
+    assert "${TOKEN} is not expanded" in text
+    assert "write ${env.TOKEN}, and set that variable in spec.workload.overrides.env" in text
+
+
+@pytest.mark.parametrize("key", ["secretKeyRef", "valueFrom"])
+def test_reference_to_a_secret_is_told_that_nobody_reads_it(key: str) -> None:
+    config = {"token": {key: {"name": "creds", "key": "token"}}}
+
+    said = warnings(externalProviders={"safety": [provider(config=config)]})
+
+    assert list(said) == ["spec.externalProviders.safety[0].config.token"]
+    (text,) = said.values()
+    assert "no Secret is read for it" in text
+    assert "write ${env.NAME}" in text
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("https://registry.example/a:1", "is no image reference; it should look like"),
+        ("registry.example/Team/a:1", "is no image reference; it should look like"),
+        ("registry.example/a:", "the part after the last colon is no tag"),
+        ("registry.example/a@sha256:abc", "the part after @ is no digest"),
+    ],
+)
+def test_image_that_no_node_can_pull_is_refused(image: str, problem: str) -> None:
+    said = errors(externalProviders={"safety": [provider("a"), provider("b", image=image)]})
+
+    assert list(said) == ["spec.externalProviders.safety[1].image"]
+    assert problem in said["spec.externalProviders.safety[1].image"]
+
+
+@pytest.mark.parametrize("image", ["a", "localhost:5000/a", f"a/b:1@sha256:{'0' * 64}"])
+def test_short_image_references_are_fine(image: str) -> None:
+    assert found("0.7", safety=[provider(image=image)]) == {}
+
+
 # --- the server's container -----------------------------------------------------------------------
 
 

@@ -110,17 +110,20 @@ def test_same_resource_is_rendered_to_the_same_bytes() -> None:
 # --- installing -----------------------------------------------------------------------------------
 
 
+BY_DIGEST = f"r.example/p@sha256:{'1' * 64}"
+
+
 def test_install_runs_one_fixed_program_in_the_image_of_the_provider() -> None:
-    install = by_name(pod_of({"inference": [provider("one", image="r.example/p@sha256:1")]}))[
+    install = by_name(pod_of({"inference": [provider("one", image=BY_DIGEST)]}))[
         "install-provider-one"
     ]
 
-    assert install["image"] == "r.example/p@sha256:1"
+    assert install["image"] == BY_DIGEST
     assert install["command"] == ["python3", "/opt/llama-stack/tools/install.py"]
     assert "args" not in install
     assert env(install) == {
         "PROVIDER_ID": "one",
-        "PROVIDER_IMAGE": "r.example/p@sha256:1",
+        "PROVIDER_IMAGE": BY_DIGEST,
         "INIT_CONTAINER_NAME": "install-provider-one",
         "HOME": TMP,
         "TMPDIR": TMP,
