@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from api.errors import FieldWarning
+from api.validation import as_written
 from configs.yaml_reader import dump_all
-from controller.llamastack.preview import preview
+from controller.llamastack.preview import UNKNOWN_IMAGE, preview
+from controller.llamastack.render.inputs import DEFAULT_OPTIONS
 from llamastack_operator.cli import folder
 from llamastack_operator.cli.files import add_file_arguments, read_resources
 from llamastack_operator.cli.planning import (
@@ -47,10 +51,24 @@ exit status: 0 rendered, 1 a resource is not valid or DIR cannot be used, 2 a fi
 """
 
 
+_NO_IMAGE: Final = FieldWarning(
+    "spec.externalProviders",
+    f'the image of merge-config is written as "{UNKNOWN_IMAGE}", which no node can pull',
+    "a cluster knows the operator's image; give it with --operator-image",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_file_arguments(parser, "render")
     add_base_argument(parser)
+    parser.add_argument(
+        "--operator-image",
+        default="",
+        metavar="IMAGE",
+        help="image of the operator, in which pods merge external providers into a configuration "
+        f"(default: {UNKNOWN_IMAGE}, which stands for it)",
+    )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "-o",
@@ -81,13 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if arguments.config_only:
         return _print_configs(planned)
-    rendered = [(item.entry.label, preview(item.entry.obj, item.plan)) for item in planned]
+    options = replace(DEFAULT_OPTIONS, merge_image=arguments.operator_image)
+    if not options.merge_image:
+        _warn_of_image(planned)
+    rendered = [(item.entry.label, preview(item.entry.obj, item.plan, options)) for item in planned]
     if arguments.output:
         for line in folder.write(Path(arguments.output), rendered):
             say(one_line(line))
     else:
         write(dump_all(manifest for _, manifests in rendered for manifest in manifests))
     return 0
+
+
+def _warn_of_image(planned: Sequence[Planned]) -> None:
+    for item in planned:
+        if item.plan.cr is not None and item.plan.cr.spec.installs_providers:
+            say_warnings(as_written([_NO_IMAGE], item.entry.obj), prefix=item.prefix)
 
 
 def _print_configs(planned: Sequence[Planned]) -> int:

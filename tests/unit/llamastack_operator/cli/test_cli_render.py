@@ -290,3 +290,51 @@ def test_base_config_that_is_none_is_one_line(
     assert status == 2
     assert len(errors) == 1
     assert errors[0].startswith(f"error: {base}: ")
+
+
+# --- external providers ---------------------------------------------------------------------------
+
+EXTERNAL = (
+    DEFAULT
+    + """\
+  externalProviders: {safety: [{providerId: shield, image: "registry.example/shield:1"}]}
+"""
+)
+
+
+def merge_image(out: Path) -> str:
+    deployment = load((out / "default.demo.03-deployment.yaml").read_bytes())
+    containers = deployment["spec"]["template"]["spec"]["initContainers"]
+    return next(str(each["image"]) for each in containers if each["name"] == "merge-config")
+
+
+def test_image_that_only_a_cluster_knows_is_warned_of(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render(resource(tmp_path, text=EXTERNAL), out) == 0
+
+    assert merge_image(out) == "llamastack-operator:unknown"
+    assert capsys.readouterr().err == (
+        "warning: spec.externalProviders: the image of merge-config is written as "
+        '"llamastack-operator:unknown", which no node can pull (a cluster knows the operator\'s '
+        "image; give it with --operator-image)\n"
+    )
+
+
+def test_image_of_the_operator_can_be_said(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = resource(tmp_path, text=EXTERNAL)
+
+    assert render(path, out, "--operator-image", "registry.example/operator:1") == 0
+
+    assert merge_image(out) == "registry.example/operator:1"
+    assert capsys.readouterr().err == ""
+
+
+def test_resource_without_external_providers_needs_no_image_of_the_operator(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render(resource(tmp_path), out) == 0
+
+    assert "merge-config" not in capsys.readouterr().err
