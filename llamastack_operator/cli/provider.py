@@ -57,6 +57,10 @@ examples:
 exit status: 0 nothing is wrong, 1 something is, 2 an image cannot be read
 """
 
+_SAVE: Final = (
+    "an image in a registry or in a store has to be saved first: "
+    "podman save --format oci-archive -o image.tar IMAGE"
+)
 _SECTION_OF_API: Final = {
     **{api: section for section, api in API_OF_SECTION.items()},
     **RENAMED_APIS,
@@ -172,7 +176,8 @@ def _check(asked: Asked, platform: str, python: str) -> Checked:
     except ImageError as error:
         raise UsageError(f"{asked.image}: {error}") from error
     except OSError as error:
-        raise UsageError(f"{asked.image}: {error.strerror or error}") from error
+        hint = f"; {_SAVE}" if isinstance(error, FileNotFoundError) else ""
+        raise UsageError(f"{asked.image}: {error.strerror or error}{hint}") from error
 
 
 def _warn_of_other_platform(image: str, source: Source, platform: str) -> None:

@@ -303,6 +303,10 @@ class _Check:
             self._notes.append(offline.native(self._provider, names, self._target))
 
     def _check_installer(self) -> None:
+        with contextlib.suppress(Closed):
+            if self._tree.kind(_ROOT) is None:
+                self._notes.append(offline.no_root(self._provider))
+                return
         if self._asked.search_path is None:
             return
         if missing := what_is_missing(self._tree, self._asked.search_path):

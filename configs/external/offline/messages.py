@@ -208,6 +208,14 @@ def renamed_api(provider: Provider, api: str) -> str:
     return f"'{provider.provider_id}': only servers that have the API '{api}' take this name of it"
 
 
+def no_root(provider: Provider) -> str:
+    """Note: most likely the path is of something else than an image of a provider."""
+    return (
+        f"'{provider.provider_id}': there is no {paths.IMAGE_ROOT} in {provider.image}. An archive "
+        "has to be of a whole image; a directory may be the root of one, or what it has there"
+    )
+
+
 def only_mounted(provider: Provider, what: str) -> str:
     """Note: the image cannot run the installer."""
     return (

@@ -130,7 +130,11 @@ def test_every_section_may_be_named_by_its_api(good: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("gone",), "gone: No such file or directory"),
+        (
+            ("gone",),
+            "gone: No such file or directory; an image in a registry or in a store has to be saved "
+            "first: podman save --format oci-archive -o image.tar IMAGE",
+        ),
         (("text",), "text: it is no tar archive, or a broken one"),
         (("good", "--platform", "windows/amd64"),
          "--platform: windows/amd64 is no platform such as linux/amd64"),

@@ -113,6 +113,18 @@ def test_everything_is_told_at_once() -> None:
     assert [reason.partition(" ")[0] for reason in reasons(found)] == ["Wheel", "dep.whl", "Wheel"]
 
 
+def test_what_is_no_image_of_a_provider_is_noted() -> None:
+    asked = Asked("p.tar", search_path=("/usr/bin",))
+
+    found = check(MemoryFiles({"lls-provider-spec.yaml": b"", "packages/a.whl": b""}), asked, HERE)
+
+    assert len(found.failures) == 2
+    assert found.notes == (
+        "'p-tar': there is no /lls-provider in p.tar. An archive has to be of a whole image; a "
+        "directory may be the root of one, or what it has there",
+    )
+
+
 def test_missing_wheels_are_told_once() -> None:
     for case in ("missing-packages", "empty-packages"):
         assert len(checked(image(case)).failures) == 1
