@@ -517,7 +517,10 @@ def test_without_a_parser_of_requirements_there_is_a_note(pod: Pod) -> None:
 
 # --- import and spec -------------------------------------------------------------------------
 
-NOT_FOUND = "Resolution: Ensure provider packages are installed and PYTHONPATH is set correctly.\n"
+NOT_FOUND = (
+    "Resolution: Ensure provider packages are installed and PYTHONPATH is set correctly. "
+    "Put a wheel with the module into the provider image, or correct spec.packageName.\n"
+)
 NOT_IMPORTABLE = "Resolution: Make echo_provider.provider importable in the server's image.\n"
 
 

@@ -335,7 +335,8 @@ _PREFLIGHTS: Final[Mapping[str, Failure]] = {
     "no-module": _preflight(
         _loading(
             "Module not found",
-            "Ensure provider packages are installed and PYTHONPATH is set correctly.",
+            "Ensure provider packages are installed and PYTHONPATH is set correctly. "
+            "Put a wheel with the module into the provider image, or correct spec.packageName.",
             "Traceback:",
             "  ModuleNotFoundError: No module named 'no_such_module'",
         ),

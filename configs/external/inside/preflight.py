@@ -45,7 +45,10 @@ _FAMILY = re.compile(r"(llama[-_.]+stack|ogx)([-_.].+)?", re.IGNORECASE)
 _MACHINES = {21: "ppc64le", 22: "s390x", 62: "x86_64", 183: "arm64", 243: "riscv64"}
 
 _SPEC = "Provider spec validation failed"
-_SEE_PATH = "Ensure provider packages are installed and PYTHONPATH is set correctly."
+_SEE_PATH = (
+    "Ensure provider packages are installed and PYTHONPATH is set correctly. "
+    "Put a wheel with the module into the provider image, or correct spec.packageName."
+)
 _UPDATE = "Update lls-provider-spec.yaml to match runtime implementation for mismatched fields."
 
 

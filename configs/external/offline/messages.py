@@ -107,7 +107,8 @@ def module_not_found(provider: Provider, module: str, missing: str) -> ProviderF
     return ProviderFailure(
         _INVALID,
         provider,
-        "Ensure provider packages are installed and PYTHONPATH is set correctly.",
+        "Ensure provider packages are installed and PYTHONPATH is set correctly. "
+        "Put a wheel with the module into the provider image, or correct spec.packageName.",
         facts=(f"Module: {one_line(module)}", "Reason: Module not found"),
         details=("Traceback:", said),
     )

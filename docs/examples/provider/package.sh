@@ -16,7 +16,8 @@ cd "$(dirname "$0")"
 python=${PYTHON:-python3}
 server=${SERVER_PACKAGES:-server-packages.txt}
 if [ ! -s "$server" ]; then
-    echo "package.sh: $server is missing: make it where the server is installed, see above" >&2
+    echo "package.sh: $server is missing. Where the server is installed, write it with" >&2
+    echo "  python3 -m pip list --format=freeze > $server" >&2
     exit 1
 fi
 
