@@ -34,7 +34,12 @@ _SOURCES = (
     *(ROOT / "configs" / "external").rglob("*.py"),
     ROOT / "configs" / "checks.py",
     ROOT / "configs" / "engine.py",
+    ROOT / "configs" / "image_reference.py",
+    ROOT / "api" / "model.py",
+    ROOT / "api" / "unknown.py",
+    ROOT / "api" / "v1alpha2" / "external.py",
     ROOT / "api" / "v1alpha2" / "messages.py",
+    ROOT / "controller" / "llamastack" / "external_providers" / "progress.py",
     ROOT / "controller" / "llamastack" / "objects" / "installs.py",
     ROOT / "controller" / "llamastack" / "references" / "installable.py",
 )
@@ -132,11 +137,13 @@ def _messages() -> Iterator[str]:
 
 
 _OF_OTHERS = {
-    "BaseConfigRequired", "ValidationFailed", "merge-config", "PodInitializing",
+    "BaseConfigRequired", "ValidationFailed", "merge-config", "PodInitializing", "unknown field",
+    'Duplicate value: {"providerId":"…"}',
     os.strerror(errno.ENOSPC), f"{os.strerror(errno.EACCES)}: …",
 }  # fmt: skip
 _PUT_TOGETHER = re.compile(
     r"^Failed to (pull )?|^… is not | \(non-blocking\)$|(?<=^Native extension )\w+ mismatch$"
+    r"|^must be (?=an image reference)|(?<=^has duplicates by )providerId: …$"
 )
 """Parts of messages that the code adds to a text."""
 
