@@ -39,7 +39,21 @@ def check(spec: Spec, draft: Draft) -> None:
     _resources(spec, draft)
     _variables(spec, draft)
     _overridden(spec, draft)
+    external_spec(spec, draft.findings)
     external(spec, draft.era, draft.variables, draft.findings)
+
+
+def external_spec(spec: Spec, findings: Findings) -> None:
+    """Notes what is wrong with external providers whatever config they are merged into.
+
+    Args:
+        spec: of the resource.
+        findings: receives it.
+    """
+    for install in installs(spec):
+        _image(install, findings)
+        _taken_literally(install.provider.config, f"{install.path}.config", findings)
+    _own_container(spec, findings)
 
 
 def external(spec: Spec, era: Era | None, variables: Collection[str], findings: Findings) -> None:
@@ -59,9 +73,6 @@ def external(spec: Spec, era: Era | None, variables: Collection[str], findings: 
                 "leave the section out, or choose a distribution of another era",
             )
         expandable(install.provider.config, f"{install.path}.config", variables, findings)
-        _image(install, findings)
-        _taken_literally(install.provider.config, f"{install.path}.config", findings)
-    _own_container(spec, findings)
 
 
 def _image(install: Install, findings: Findings) -> None:

@@ -184,6 +184,9 @@ def generate_for(
     """
     resolved = target.resolved
     if target.source == "override":
+        findings = Findings()
+        checks.external_spec(spec, findings)
+        findings.raise_errors()
         return Generated(
             None,
             "",
@@ -191,6 +194,7 @@ def generate_for(
             "override",
             env=_own_config_data(spec, resolved),
             era=resolved.era,
+            warnings=findings.warnings,
             base_source=ConfigSource.OVERRIDE,
             registry=previous,
         )

@@ -136,6 +136,22 @@ def test_image_that_no_node_can_pull_is_refused(image: str, problem: str) -> Non
     assert problem in said["spec.externalProviders.safety[1].image"]
 
 
+def test_override_is_checked_as_far_as_no_config_is_needed() -> None:
+    override = {"configMapName": "mine"}
+    wrong = {"safety": [provider("a", image="https://registry.example/a:1")]}
+    odd = {"safety": [provider("a", config={"token": "${TOKEN}"})]}
+    container = {"overrides": {"containerName": "merge-config"}}
+
+    said = errors(overrideConfig=override, externalProviders=wrong, workload=container)
+
+    assert sorted(said) == [
+        "spec.externalProviders.safety[0].image", "spec.workload.overrides.containerName",
+    ]  # fmt: skip
+    assert list(warnings(overrideConfig=override, externalProviders=odd)) == [
+        "spec.externalProviders.safety[0].config.token"
+    ]
+
+
 @pytest.mark.parametrize("image", ["a", "localhost:5000/a", f"a/b:1@sha256:{'0' * 64}"])
 def test_short_image_references_are_fine(image: str) -> None:
     assert found("0.7", safety=[provider(image=image)]) == {}
