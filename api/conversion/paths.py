@@ -36,6 +36,7 @@ _PATH: Final = re.compile(
 _SECTIONS: Final = frozenset(field.alias or name for name, field in Spec.model_fields.items())
 
 _ANNOTATION: Final = f"metadata.annotations[{ANNOTATIONS[VERSION]}]"
+_WHOSE: Final = f" of {VERSION}"
 
 _ABOVE: Final[Mapping[Segments, Segments]] = {
     # What holds several fields in one version and none, or several, in the other.
@@ -89,14 +90,20 @@ class WrittenPaths:
         return replace(finding, path=path, message=message, hint=self.text(finding.hint))
 
     def text(self, text: str) -> str:
-        """A message with every path in it translated; of others it is said whose they are."""
+        """A message with every path in it translated; of others it is said whose they are.
+
+        A text that is translated already stays as it is: messages are kept from status to status.
+        """
         return _PATH.sub(self._in_text, text)
 
     def _in_text(self, match: re.Match[str]) -> str:
         if match[1] not in _SECTIONS:  # of another kind, e.g. spec.template of a Deployment
             return match[0]
         path = self.path(match[0])
-        return f"{match[0]} of {VERSION}" if path == _ANNOTATION else path
+        if path != _ANNOTATION:
+            return path
+        said = match.string.startswith(_WHOSE, match.end())
+        return match[0] if said else f"{match[0]}{_WHOSE}"
 
     @functools.cached_property
     def _hidden(self) -> frozenset[Segments]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from informers.ports import Object
 
 _OLD: Final = f"{GROUP}/{OLD_VERSION}"
+_WITH_MESSAGES: Final = ("conditions", "externalProviders")
 
 
 def keep_version(obj: dict[str, Any]) -> Object:
@@ -37,15 +38,16 @@ def keep_version(obj: dict[str, Any]) -> Object:
 
 
 def in_version_of_author(status: dict[str, Any], obj: Object) -> dict[str, Any]:
-    """A status whose conditions name fields as the author of the resource wrote them."""
+    """A status whose messages name fields as the author of the resource wrote them."""
     if not writes_v1alpha1(obj):
         return status
     paths = WrittenPaths(view_of(obj))
-    conditions = [
-        {**condition, "message": paths.text(condition["message"])}
-        for condition in status.get("conditions", ())
-    ]
-    return {**status, "conditions": conditions} if conditions else status
+    told = {
+        field: [{**each, "message": paths.text(each["message"])} for each in status[field]]
+        for field in _WITH_MESSAGES
+        if status.get(field)
+    }
+    return {**status, **told} if told else status
 
 
 def note_to_author(note: str, obj: Object) -> str:

@@ -88,6 +88,18 @@ def test_paths_inside_a_message_are_led_back_and_words_are_not() -> None:
     )
 
 
+def test_translated_text_stays_as_it_is() -> None:
+    text = (
+        "Raise spec.externalProviders.install.sizeLimit, set spec.workload.storage.retainOnDelete"
+    )
+
+    once = WrittenPaths({}).text(text)
+
+    assert once != text
+    assert "of v1alpha2" in once
+    assert WrittenPaths({}).text(once) == once
+
+
 def _sayable(case: Case) -> bool:
     """Whether v1alpha1 has fields for all of it."""
     view = convert(case.obj, "v1alpha1") if case.obj.get("apiVersion") else {}

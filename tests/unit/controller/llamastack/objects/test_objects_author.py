@@ -71,3 +71,16 @@ def test_conditions_and_notes_name_the_fields_of_the_author() -> None:
     assert note_to_author(MESSAGE, cached(entry(OLD, "1"))) == old
     assert in_version_of_author(status, cached(entry(NEW, "1"))) is status
     assert note_to_author(MESSAGE, cached(entry(NEW, "1"))) == MESSAGE
+
+
+def test_messages_of_external_providers_name_the_fields_of_the_author() -> None:
+    told = "Raise {}.install.sizeLimit."
+    message = told.format("spec.externalProviders")
+    status = {"externalProviders": [{"providerId": "a", "message": message}]}
+    author = cached(entry(OLD, "1"))
+
+    once = in_version_of_author(status, author)
+
+    message = told.format("spec.server.externalProviders")
+    assert once == {"externalProviders": [{"providerId": "a", "message": message}]}
+    assert in_version_of_author(once, author) == once
