@@ -41,6 +41,10 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object."""
 
 
+ANYTHING: Final = "*"
+"""No name of a field: stands for all others."""
+
+
 class ApiModel(BaseModel):
     """Base of every model that describes a part of a Kubernetes object."""
 
@@ -52,7 +56,8 @@ class ApiModel(BaseModel):
     )
 
     mistaken: ClassVar[Mapping[str, str]] = {}
-    """What people write who do not know the fields → what to do instead."""
+    """What people write who do not know the fields → what to do instead; :data:`ANYTHING` for what
+    looks like nothing known."""
 
     @model_validator(mode="before")
     @classmethod

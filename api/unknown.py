@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from api.errors import FieldWarning
-from api.model import ApiModel, Internal
+from api.model import ANYTHING, ApiModel, Internal
 from api.spelling import closest
 
 UNKNOWN: Final = "is not known and has no effect"
@@ -50,7 +50,7 @@ def _hint(model: type[ApiModel], key: str) -> str:
     if key in model.mistaken:
         return model.mistaken[key]
     near = closest(key, fields_of(model))
-    return f"did you mean {near}?" if near else ""
+    return f"did you mean {near}?" if near else model.mistaken.get(ANYTHING, "")
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from api.external_apis import (
     PROVIDER_ID,
     ExternalSection,
 )
-from api.model import ApiModel, Json, KeyedBy, Matching, OpenObject, Quantity, rule, rules
+from api.model import ANYTHING, ApiModel, Json, KeyedBy, Matching, OpenObject, Quantity, rule, rules
 from api.v1alpha2 import messages
 
 MAX_PROVIDERS: Final = 10
@@ -51,6 +51,7 @@ class ExternalProvider(ApiModel):
         "resources": _INSTALL.format("resources"),
         "settings": "did you mean config?",
         "sizeLimit": _INSTALL.format("sizeLimit"),
+        ANYTHING: "fields of the provider's own belong below config",
     }
 
     provider_id: ProviderId

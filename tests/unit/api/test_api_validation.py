@@ -407,6 +407,15 @@ IN_IMAGE = "the provider's image says it, in lls-provider-spec.yaml"
             "did you mean externalProviders.install.resources?",
         ),
         (
+            {"externalProviders": {"safety": [EXTERNAL | {"config": None, "loud": True}]}},
+            "spec.externalProviders.safety[0].loud",
+            "fields of the provider's own belong below config",
+        ),
+        (
+            {"externalProviders": {"safety": [EXTERNAL | {"configs": {}}]}},
+            "spec.externalProviders.safety[0].configs", "did you mean config?",
+        ),
+        (
             {"externalProviders": {"responses": [EXTERNAL]}},
             "spec.externalProviders.responses", "did you mean agents?",
         ),
