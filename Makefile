@@ -23,7 +23,7 @@ UPGRADE ?=
 UPDATE ?=
 
 # Measured are the tests below a real API server: they are to reach the code by themselves.
-MEASURED_TESTS = LLAMASTACK_OPERATOR_COVERAGE=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+MEASURED_TESTS = LLAMASTACK_OPERATOR_COVERAGE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	-m 'not (apiserver or servers or bench or matrix or e2e)'
 
 ##@ Start here
@@ -43,7 +43,7 @@ run: .venv ## See it work: a cluster if KUBECONFIG names none, the operator, a s
 test: lint type binaries servers ## Run every check and every test
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@{ $(MEASURED_TESTS) && rm -f build/coverage/part && $(BIN)/python -m hack.coverage; } || failed=1; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	  -m '(apiserver or servers) and not (bench or matrix or e2e)' || failed=1; \
 	$(BIN)/python -m pytest -m 'bench or matrix' || failed=1; \
 	exit $${failed:-0}

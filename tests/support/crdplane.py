@@ -28,7 +28,7 @@ APPLY = "application/apply-patch+yaml"
 CREATED, REFUSED = 201, 422
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait for the API server; it tells nobody when a CRD or a policy is in force."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -47,6 +47,30 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("default")
 
 
+_LONGEST = (
+    "test_registry_key_boots",
+    "test_every_edit",
+    "test_operator_killed",
+    "test_operator_process",
+    "test_upgrade_from_go",
+    "test_provider_of_others",
+    "test_storage_secret_boots",
+    "test_samples_boot",
+    "test_bases_boot",
+    "test_every_edit_v1alpha1",
+    "test_quickstart",
+    "test_migration",
+    "test_external_eras",
+)
+"""Files that take a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: else one process ends minutes after the other."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+
+
 @dataclass
 class _Programs:
     """What the ladder gave: programs, or the reason why there are none."""
