@@ -57,6 +57,19 @@ def who(provider: str = "my-echo", module: str = "echo_provider") -> str:
     )
 
 
+FINE_FILES = {
+    "fine/__init__.py": "",
+    "fine/provider.py": """
+class Spec:
+    provider_type, api, config_class = "remote::echo", "inference", "a.B"
+
+
+def get_provider_spec():
+    return Spec()
+""",
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """How a run ended: exit status, output, termination message."""
@@ -786,4 +799,66 @@ def test_import_that_never_lets_go_is_ended(pod: Pod) -> None:
     done = pod.run("--timeout=1")
 
     assert done.status == 1
-    assert "Timeout (0:00:06)!" in done.err
+    assert done.log.startswith(f"{HEAD}{who()}Reason: Not finished after 1 s\n\nTraceback:\n")
+    assert 'echo_provider/__init__.py", line 2 in <module>' in done.log
+
+
+# --- code that takes the process with it -----------------------------------------------------
+
+
+REMOVE = "Remove what ends the process from the import and from get_provider_spec()."
+REBUILD = "Rebuild native extensions that crash (139), or raise the limit of memory (137)."
+ENDS: dict[str, tuple[str, int, str]] = {
+    "exits": ("import os\nos._exit(0)\n", 0, REMOVE),
+    "exits-with-a-status": ("import os\nos._exit(3)\n", 3, REMOVE),
+    "goes-to-the-background": ("import os\nif os.fork():\n    os.wait()\n    os._exit(0)\n", 0,
+                               REMOVE),
+    "crashes": ("import ctypes\nctypes.string_at(0)\n", 139, REBUILD),
+    "is-killed": ("import os\nos.kill(os.getpid(), 9)\n", 137, REBUILD),
+    "breaks-python": ("import sys\nsys.stdout = None\n", 1, REMOVE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_provider_that_ends_the_process_fails_and_is_named(pod: Pod, case: str) -> None:
+    code, status, resolution = ENDS[case]
+    pod.add(ProviderImage((Wheel("fine", files=FINE_FILES),), package="fine"), "first")
+    ending = {"ending/__init__.py": "", "ending/provider.py": code + FINE_FILES["fine/provider.py"]}
+    pod.add(ProviderImage((Wheel("ending", files=ending),), package="ending"), "second")
+
+    done = pod.run()
+
+    assert done.status == (status or 1)
+    assert done.log == (
+        f"{HEAD}{who('second', 'ending')}"
+        f"Reason: The process ended with status {status}\n\nResolution: {resolution}\n"
+    )
+    assert done.err.endswith(done.log)
+
+
+def test_spec_whose_fields_want_to_exit_fails(pod: Pod) -> None:
+    pod.add(with_spec("""
+    class Exiting:
+        @property
+        def provider_type(self):
+            raise SystemExit(0)
+    return Exiting()"""))  # fmt: skip
+
+    done = pod.run()
+
+    assert done.status == 1
+    assert "Missing required field: provider_type" in done.log
+
+
+def test_provider_that_stops_the_clock_of_its_process_is_ended(pod: Pod) -> None:
+    code = """
+import faulthandler, time
+faulthandler.cancel_dump_traceback_later()
+time.sleep(300)
+"""
+    pod.add(ProviderImage((echo_wheel(__init__=code),)))
+
+    done = pod.run("--timeout=0.5")
+
+    assert done.status == 137
+    assert done.log.startswith(f"{HEAD}{who()}Reason: Not finished after 0.5 s\n")

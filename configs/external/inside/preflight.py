@@ -8,8 +8,8 @@ native extensions fit this machine and this Python; what the packages require is
 and ``{module}.provider`` can be imported; ``get_provider_spec()`` returns what the server needs.
 What is merely odd is a warning; a failure is raised as ``ValidationFailed``. The module that the
 spec names is not loaded, the server not started, no file changed, no value of ``config`` printed.
-
-The status is 0 if the server can load the providers, 1 if it cannot, 2 for a wrong command line.
+The checks have a process of their own, because code of a provider may end it with any status.
+The status is 0 if the server can load the providers, another one if it cannot.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
-import importlib
 import importlib.metadata
 import json
+import mmap
 import os
 import re
+import signal
 import sys
 import sysconfig
 import textwrap
-import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +43,14 @@ _NATIVE = re.compile(r"\.so(\.\d+)*$")
 _TAGGED = re.compile(r"([^.]+)\.(abi3|cpython-\w+|pypy\w+)[^.]*\.so")
 _FAMILY = re.compile(r"(llama[-_.]+stack|ogx)([-_.].+)?", re.IGNORECASE)
 _MACHINES = {21: "ppc64le", 22: "s390x", 62: "x86_64", 183: "arm64", 243: "riscv64"}
-
+_KILLED = 128  # and the number of a signal
+_GRACE = 10.0  # seconds beyond the time-out, for a provider that stops the clocks in its process
 _SPEC = "Provider spec validation failed"
 _SEE_PATH = (
     "Ensure provider packages are installed and PYTHONPATH is set correctly. "
     "Put a wheel with the module into the provider image, or correct spec.packageName."
 )
+_SEE_STATUS = "Rebuild native extensions that crash (139), or raise the limit of memory (137)."
 _UPDATE = "Update lls-provider-spec.yaml to match runtime implementation for mismatched fields."
 
 
@@ -130,8 +132,9 @@ def read_start(path: str, most: int) -> bytes:
         return b""
 
 
-def providers_of(run_yaml: str, inputs: str, staged: str) -> list[Provider]:
+def providers_of(given: argparse.Namespace) -> list[Provider]:
     """The entries of run.yaml with a module, and what the resource says of them."""
+    run_yaml, inputs, staged = given.run_yaml, given.crd_config_dir, given.metadata_dir
     items = [json.loads(path.read_bytes()) for path in Path(inputs).glob("[0-9]*-*.json")]
     known = {(item["api"], item["providerId"]): item for item in items}
     try:
@@ -302,7 +305,7 @@ def _invalid(details: str, name: str = "provider_type") -> ValidationFailed:
 
 def field(spec: Any, name: str) -> str:
     """A field of a spec as text, which enums are not; empty if it is absent."""
-    with contextlib.suppress(Exception):  # of a stranger's property
+    with contextlib.suppress(BaseException):  # of a stranger's property, which may want to exit
         value = getattr(spec, name, None)
         return "" if value is None else str(getattr(value, "value", value))
     return ""
@@ -332,46 +335,62 @@ def check_spec(provider: Provider, spec: Any) -> None:
 
 
 class Preflight:
-    """One run, which ends the process: by a verdict or by the clock, whichever is first."""
+    """One run, in two processes: one checks, and the other one waits for its verdict or its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._provider: Provider | None = None
-        self._end = threading.Lock()
+        self._shared = mmap.mmap(-1, 8)  # who had a verdict, and the number of the provider
+        self._stack = os.memfd_create("stack")
 
     def run(self, arguments: argparse.Namespace) -> NoReturn:
-        """Check everything."""
-        folders = (arguments.crd_config_dir, arguments.metadata_dir)
+        """Check everything, and end with the verdict."""
         try:
-            providers = providers_of(arguments.run_yaml, *folders)
-            self._provider = next(iter(providers), None)
-            self._watch(arguments.timeout)
-            packages = Packages(arguments.packages_dir)
-            for self._provider in providers:
-                sys.stdout.write(f"Validating provider: {printable(self._provider.id)}\n")
-                check_native(self._provider)
-                packages.check(self._provider)
-                check_spec(self._provider, load(self._provider))
+            providers = providers_of(arguments)
+        except ValidationFailed as unreadable:
+            self._finish(unreadable)
+        if not (child := os.fork()):
+            self._check(providers, arguments.packages_dir)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, self._seconds + _GRACE)
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = ended if ended >= 0 else _KILLED - ended
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        if int.from_bytes(self._shared[:4], "big") == child:  # and not one that a provider forked
+            os._exit(status)
+        number = int.from_bytes(self._shared[4:], "big")
+        self._provider = providers[number] if number < len(providers) else None
+        self._finish(self._no_verdict(status, late=left <= _GRACE), status or 1)
+
+    def _check(self, providers: list[Provider], merged: str) -> NoReturn:
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._stack)
+        try:
+            packages = Packages(merged)
+            for number, provider in enumerate(providers):
+                self._provider = provider
+                self._shared[4:] = number.to_bytes(4, "big")
+                sys.stdout.write(f"Validating provider: {printable(provider.id)}\n")
+                sys.stdout.flush()  # who ends the process does not do it
+                check_native(provider)
+                packages.check(provider)
+                check_spec(provider, load(provider))
         except ValidationFailed as failure:
             self._finish(failure)
         self._finish(None)
 
-    def _watch(self, seconds: float) -> None:
-        # Code in C may never let another thread run; then this says less, but ends the process.
-        faulthandler.dump_traceback_later(seconds + 5, exit=True)
-        timer = threading.Timer(seconds, self._expire, [seconds])
-        timer.daemon = True
-        timer.start()
+    def _no_verdict(self, status: int, *, late: bool) -> ValidationFailed:
+        """Why the process that checks ended without one."""
+        where = "from the import and from get_provider_spec()."
+        if late:
+            stack = os.pread(self._stack, _DETAIL_BYTES, 0).decode("utf-8", "replace")
+            details = "Traceback:\n" + textwrap.indent(stack, "  ")
+            reason = f"Not finished after {self._seconds:g} s"
+            return ValidationFailed(reason, f"Remove what waits or computes {where}", details)
+        advice = f"Remove what ends the process {where}" if status < _KILLED else _SEE_STATUS
+        return ValidationFailed(f"The process ended with status {status}", advice)
 
-    def _expire(self, seconds: float) -> None:
-        frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
-        stack = textwrap.indent("".join(traceback.format_stack(frame)), "  ")
-        advice = "Remove what waits or computes from the import and from get_provider_spec()."
-        reason = f"Not finished after {seconds:g} s"
-        self._finish(ValidationFailed(reason, advice, f"Traceback:\n{stack}"))
-
-    def _finish(self, failure: ValidationFailed | None) -> NoReturn:
+    def _finish(self, failure: ValidationFailed | None, status: int = 1) -> NoReturn:
         """Say the result and go, without the farewell that a provider's threads could hold up."""
-        self._end.acquire()  # for ever: whoever comes second waits for the end
         if failure:
             sys.stderr.write(failure.text(self._provider, _DETAIL_BYTES))
             with contextlib.suppress(OSError):  # the kubelet takes standard error then
@@ -380,7 +399,8 @@ class Preflight:
         else:
             sys.stdout.write("All providers validated successfully\n")
         sys.stdout.flush()  # standard error does it after each line
-        os._exit(1 if failure else 0)
+        self._shared[:4] = os.getpid().to_bytes(4, "big")
+        os._exit(status if failure else 0)
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -391,7 +411,8 @@ def main(arguments: list[str]) -> NoReturn:
     parser.add_argument("--crd-config-dir", default="/opt/llama-stack/crd-config")
     parser.add_argument("--packages-dir", default=f"{_ROOT}/python-packages")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
-    Preflight().run(parser.parse_args(arguments))
+    given = parser.parse_args(arguments)
+    Preflight(given.timeout).run(given)
 
 
 if __name__ == "__main__":
