@@ -280,6 +280,14 @@ def unusable_staging(provider: Provider, problem: str) -> ProviderFailure:
     )
 
 
+def module_left_out(provider: Provider, module: str) -> str:
+    """For the log: what would hide a module of Python itself is not installed."""
+    return (
+        f"Left out {one_line(module)} of external provider '{provider.provider_id}': it would run "
+        "instead of a module of Python itself, or at the start of every Python"
+    )
+
+
 def version_left_out(provider: Provider, distribution: str, version: str, by: Provider) -> str:
     """For the log: another version of a distribution runs than the one of a provider.
 

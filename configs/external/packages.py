@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from configs.external import messages, selection
+from configs.external import messages, selection, standard_library
 from configs.external.distributions import Distribution, Staged
 from configs.external.failures import ProviderError, ProviderFailure, one_line
 from configs.external.selection import Clash, Option
@@ -78,10 +78,12 @@ class Plan:
     Attributes:
         links: its files, sorted by provider and path.
         left_out: distributions of which another version is in it.
+        hiding: numbers of providers, with modules of Python that they bring and that are not in it.
     """
 
     links: tuple[Link, ...]
     left_out: tuple[LeftOut, ...]
+    hiding: tuple[tuple[int, str], ...] = ()
 
 
 def plan(staged: Sequence[Staged], digest: Digest) -> Plan:
@@ -100,10 +102,13 @@ def plan(staged: Sequence[Staged], digest: Digest) -> Plan:
             raise ProviderError(problem)
     taken = _select(staged)
     tree = _Tree(staged, digest)
+    hiding = [standard_library.hiding(one.files) for one in staged]
     for number, one in enumerate(staged):
         tree.compare(number, taken)
+        hidden = {path for files in hiding[number].values() for path in files}
         for path in _files_of(number, one, taken):
-            tree.add(number, path)
+            if path not in hidden:
+                tree.add(number, path)
     tree.check_directories()
     left_out = tuple(
         LeftOut(number, distribution, taken[distribution.name])
@@ -111,7 +116,8 @@ def plan(staged: Sequence[Staged], digest: Digest) -> Plan:
         for distribution in one.distributions
         if distribution.version != taken[distribution.name].version
     )
-    return Plan(tree.links(), left_out)
+    modules = tuple((number, module) for number, found in enumerate(hiding) for module in found)
+    return Plan(tree.links(), left_out, modules)
 
 
 def installed_text(staged: Sequence[Staged], left_out: Sequence[LeftOut] = ()) -> str:

@@ -228,6 +228,8 @@ def _write_packages(output: Path, sources: Sequence[StagedDirectory], report: _R
     with _step(messages.MERGE_PACKAGES, OSError):
         tree.replace(output, plan.links, sources)
     _write(messages.MERGE_PACKAGES, listing, packages.installed_text(staged, plan.left_out))
+    for number, module in plan.hiding:
+        report.warn(messages.module_left_out(staged[number].provider, module))
     for each in plan.left_out:
         report.note(
             messages.version_left_out(

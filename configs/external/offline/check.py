@@ -18,7 +18,14 @@ from pathlib import PurePath
 from typing import Final
 
 from api.external_apis import API_OF_SECTION, MAX_PROVIDER_ID
-from configs.external import containers, messages, metadata, packages, paths
+from configs.external import (
+    containers,
+    messages,
+    metadata,
+    packages,
+    paths,
+    standard_library,
+)
 from configs.external.distributions import Staged, path_problem
 from configs.external.failures import Provider, ProviderFailure, one_line
 from configs.external.metadata import Metadata, MetadataError
@@ -286,6 +293,8 @@ class _Check:
         for problem in islice(problems, _NAMED_FILES):
             self._failures.append(messages.unusable_staging(self._provider, problem))
         self._failures += packages.own_problems(staged)
+        for module in standard_library.hiding(staged.files):
+            self._warnings.append(messages.module_left_out(self._provider, module))
         return Installed(staged, staging.digests)
 
     def _check_natives(self, module: str, found: Sequence[Wheel]) -> None:

@@ -106,6 +106,23 @@ def test_everything_is_merged_and_said(pod: Pod, capsys: pytest.CaptureFixture[s
     assert "hunter2" not in out + err + log
 
 
+def test_module_of_python_is_left_out_with_a_warning(
+    pod: Pod, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod.add("a")
+    (pod.staged / "a/packages/argparse.py").write_text("")
+
+    assert main(pod.arguments) == 0
+
+    warning = (
+        "WARNING: Left out argparse of external provider 'a': it would run instead of a module of "
+        "Python itself, or at the start of every Python\n"
+    )
+    assert capsys.readouterr().err == warning
+    assert warning in (pod.root / "config/merge-log.txt").read_text()
+    assert not (pod.packages / "argparse.py").exists()
+
+
 def test_warning_about_the_users_config_map_and_about_metadata(
     pod: Pod, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -174,6 +174,10 @@ def test_lines_of_the_log() -> None:
     assert messages.metadata_warning(ONE, "w") == (
         "Provider 'custom-vllm' (image: example.com/vllm:v1): lls-provider-spec.yaml: w"
     )
+    assert messages.module_left_out(ONE, "argparse") == (
+        "Left out argparse of external provider 'custom-vllm': it would run instead of a "
+        "module of Python itself, or at the start of every Python"
+    )
     assert messages.version_left_out(ONE, "dep 2.0", "1.0", OTHER) == (
         "Left out dep 2.0 of external provider 'custom-vllm': version 1.0 of 'shield' is installed"
     )

@@ -100,6 +100,16 @@ def test_tree_has_the_files_of_all() -> None:
     assert world.digested == []
 
 
+def test_modules_of_python_are_left_out() -> None:
+    world = World().add({"types.py": "1", "a.py": ""}, ("a", "1", ["types.py", "a.py"]))
+    world.add({"types.py": "2"}).add({"asyncio/__init__.py": "", "asyncio/data.txt": ""})
+
+    plan = world.plan()
+
+    assert [link for link in plan.links if "dist-info" not in link.path] == [Link(0, "a.py")]
+    assert plan.hiding == ((0, "types"), (1, "types"), (2, "asyncio"))
+
+
 def test_nobody_brings_anything() -> None:
     assert World().plan() == Plan((), ())
     assert World().add({}).plan() == Plan((), ())

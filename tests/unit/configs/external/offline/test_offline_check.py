@@ -433,6 +433,16 @@ def test_version_that_all_can_live_with_is_chosen() -> None:
     assert found[1].notes == ()
 
 
+def test_module_of_python_is_a_warning() -> None:
+    (found,) = together(provider("one", Wheel("argparse", "1.4.0", {"argparse.py": ""})))
+
+    assert found.failures == ()
+    assert found.warnings == (
+        "Left out argparse of external provider 'one': it would run instead of a module of Python "
+        "itself, or at the start of every Python",
+    )
+
+
 def test_clash_is_that_of_the_merge_and_found_behind_another() -> None:
     file = {"shared/x.py": "1"}
     found = together(
