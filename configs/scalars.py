@@ -3,8 +3,9 @@
 
 """What a bare YAML scalar means: the reading that kubectl gives it, and the server's.
 
-kubectl (sigs.k8s.io/yaml) reads YAML 1.1 with two deviations, both kept in ``resolve``: dates and
-sexagesimal numbers stay strings, and ``y`` and ``n`` alone are strings too. Resources are read so.
+kubectl (sigs.k8s.io/yaml) reads YAML 1.1 with deviations that are kept in ``resolve``: dates and
+sexagesimal numbers stay strings, ``y`` and ``n`` alone are strings too, and an integer of more than
+64 bits is a floating-point number, or its text if it is not decimal. Resources are read so.
 
 The server reads its config with PyYAML, which is YAML 1.1 to the letter, and not all of it:
 ``1:30`` is ninety, ``1e3`` and ``0o17`` are strings. A base config was written for that reader, so
@@ -33,6 +34,8 @@ _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
 )
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_DECIMAL = re.compile(r"[-+]?[1-9][0-9_]*")
+_LEAST, _MOST = -(2**63), 2**64 - 1
 _LONGEST_NUMBER = 100  # characters; far beyond 64 bits, far below what int() refuses to convert
 
 
@@ -58,7 +61,10 @@ def resolve(text: str) -> Scalar:
     Raises:
         ScalarError: infinite, not a number, or too long a number.
     """
-    return _resolved(text, _INT, _FLOAT)
+    value = _resolved(text, _INT, _FLOAT)
+    if isinstance(value, int) and not _LEAST <= value <= _MOST:
+        return float(value) if _DECIMAL.fullmatch(text) else text
+    return value
 
 
 def resolve_as_server(text: str) -> Scalar:
