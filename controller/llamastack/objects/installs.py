@@ -48,6 +48,9 @@ CONFIG_REASONS: Final = frozenset(
 )
 """Why it cannot make a container."""
 
+START_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""Why one ended that never ran; in turns with the reasons above, and with the same message."""
+
 _MOST: Final = 4096  # bytes that the kubelet keeps of a message
 _KILLED: Final = 137
 
@@ -128,6 +131,8 @@ def _state(container: Mapping[str, Any]) -> dict[str, str]:
         return _failed(_pull_reason(container), _pull(container))
     if why in CONFIG_REASONS:
         return _failed(_reason(container), _not_made(container, str(waiting.get("message", ""))))
+    if ended and ended.get("reason") in START_REASONS:
+        return _failed(_reason(container), _not_made(container, str(ended.get("message") or "")))
     if ended and ended.get("exitCode"):
         return _failed(_reason(container), _ended(container, ended))
     if ended and "terminated" in state:

@@ -152,6 +152,22 @@ def test_image_without_python_is_told_as_such() -> None:
     assert "No python3" not in state(waiting("RunContainerError", text), "merge-config")["message"]
 
 
+@pytest.mark.parametrize("why", ["StartError", "ContainerCannotRun"])
+def test_container_that_does_not_start_says_the_same_in_all_of_its_states(why: str) -> None:
+    text = 'exec: "python3": executable file not found in $PATH: unknown'
+    over = {"terminated": {"exitCode": 128, "reason": why, "message": text}}
+
+    told = [
+        state(waiting("RunContainerError", text)),
+        state({"state": over}),
+        state(waiting("RunContainerError", text, lastState=over)),
+        state(waiting("CrashLoopBackOff", "back-off 10s", lastState=over)),
+    ]
+
+    assert told == [told[0]] * 4
+    assert told[0]["message"].startswith("ERROR: No python3 in image registry.example/")
+
+
 @pytest.mark.parametrize("container", [ended, crash_loop])
 def test_memory_that_was_not_enough_is_told_with_the_field_to_raise(container: Any) -> None:
     found = state(container(137, reason="OOMKilled"))
