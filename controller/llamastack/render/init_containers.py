@@ -249,7 +249,8 @@ def _bytes(quantity: str | int) -> Decimal:
 
 def _size(inputs: Inputs) -> str | int:
     install = _asked(inputs)
-    return install.size_limit if install and install.size_limit else inputs.options.install_size
+    asked = install.size_limit if install else None
+    return inputs.options.install_size if asked is None else asked  # zero is no limit
 
 
 def _asked(inputs: Inputs) -> ExternalInstall | None:

@@ -110,13 +110,14 @@ def test_only_mounted_images_have_volumes_of_their_own() -> None:
 def test_size_is_the_resources_or_the_administrators() -> None:
     options = replace(OPTIONS, install_size="5Gi")
 
-    def sizes(external: Json) -> set[str]:
+    def sizes(external: Json) -> set[Any]:
         found = volumes(pod_of(external, options))
         names = ("external-providers", "provider-tmp")
         return {found[name]["emptyDir"]["sizeLimit"] for name in names}
 
     assert sizes(asking()) == {"5Gi"}
     assert sizes(asking(sizeLimit="8Gi")) == {"8Gi"}
+    assert sizes(asking(sizeLimit=0)) == {0}  # as in an emptyDir: no limit
 
 
 def test_resources_are_small_and_without_a_limit_of_cpu() -> None:
