@@ -29,7 +29,7 @@ MAX_UNPACKED: Final = 8 * 1024**3
 """Bytes that all that is compressed in an archive unpacks to."""
 
 MAX_RATIO: Final = 100
-"""Times as much as the compressed bytes; packages have a tenth of that."""
+"""Times as much as all compressed bytes; packages have a tenth of that."""
 
 MAX_LAYERS: Final = 500
 
@@ -87,6 +87,7 @@ class _Reader:
     def __init__(self, stack: ExitStack, platform: str) -> None:
         self._stack = stack
         self._platform = platform
+        self._compressed = 0
         self._unpacked = 0
 
     def unpacked(self, file: io.BufferedReader) -> io.BufferedReader:
@@ -99,12 +100,13 @@ class _Reader:
         file.seek(0)
         if not magic.startswith(_GZIP):
             return file
-        most = min(MAX_UNPACKED - self._unpacked, _SPARE + MAX_RATIO * size)
+        # Of all together: an image may name one layer many times.
+        self._compressed += size
+        most = min(MAX_UNPACKED, _SPARE + MAX_RATIO * self._compressed)
         target = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- it is
         for chunk in _decompressed(file):
             self._unpacked += len(chunk)
-            most -= len(chunk)
-            if most < 0:
+            if self._unpacked > most:
                 raise ImageError("it unpacks to far more than an image of a provider has")
             target.write(chunk)
         target.flush()

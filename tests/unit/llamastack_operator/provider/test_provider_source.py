@@ -339,6 +339,17 @@ def test_layers_share_a_limit(read: Read, monkeypatch: pytest.MonkeyPatch) -> No
         read(archives.docker_save([layer, layer]))
 
 
+def test_layer_that_is_named_many_times_is_unpacked_within_one_limit(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_SPARE", 4 * 1024**2)
+    layer = archives.zipped(archives.tar_of({"x": bytes(3 * 1024**2)}))
+
+    read(archives.docker_save([layer]))
+    with pytest.raises(ImageError, match="it unpacks to far more"):
+        read(archives.docker_save([layer] * 9))
+
+
 def test_files_are_counted_over_all_layers(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "MAX_FILES", 16)
     layer = archives.tar_of({f"{number}": b"" for number in range(9)})
