@@ -213,34 +213,39 @@ def _search(
         demands: of the versions on each other.
     """
     names = list(domains)
-    asked = _Asked(demands)
-    levels = [dict(domains)]
+    asked = _Asked(names, demands)
+    left = dict(domains)
+    replaced: list[dict[str, Sequence[Option]]] = []  # by each version that is chosen
     tried = [0]
     steps = 0
-    while levels and steps < _STEPS:
-        name = names[len(levels) - 1]
-        domain = levels[-1][name]
+    while tried and steps < _STEPS:
+        if len(replaced) == len(tried):
+            left |= replaced.pop()
+        name = names[len(tried) - 1]
+        domain = left[name]
         if tried[-1] == len(domain):
-            levels.pop()
             tried.pop()
             continue
         steps += 1
         option = domain[tried[-1]]
         tried[-1] += 1
-        left = asked.left(option, levels[-1], names[len(levels) :])
-        if left is None:
+        narrowed = asked.narrowed(option, left)
+        if narrowed is None:
             continue
-        levels.append(left | {name: (option,)})
+        narrowed[name] = (option,)
+        replaced.append({each: left[each] for each in narrowed})
+        left |= narrowed
+        if len(tried) == len(names):
+            return {each: found[0] for each, found in left.items()}
         tried.append(0)
-        if len(levels) > len(names):
-            return {each: found[0] for each, found in levels[-1].items()}
     return None
 
 
 class _Asked:
     """The requirements of versions on each other, by who has them and by who has to meet them."""
 
-    def __init__(self, demands: Sequence[Demand]) -> None:
+    def __init__(self, names: Sequence[str], demands: Sequence[Demand]) -> None:
+        self._place = {name: place for place, name in enumerate(names)}
         self._of: dict[tuple[str, str], list[Demand]] = {}
         self._linked: dict[str, set[str]] = {}
         for demand in demands:
@@ -248,30 +253,31 @@ class _Asked:
             self._linked.setdefault(demand.by.name, set()).add(demand.name)
             self._linked.setdefault(demand.name, set()).add(demand.by.name)
 
-    def left(
-        self, option: Option, level: dict[str, Sequence[Option]], names: Sequence[str]
+    def narrowed(
+        self, option: Option, left: Mapping[str, Sequence[Option]]
     ) -> dict[str, Sequence[Option]] | None:
-        """What goes together with a version; ``None`` if of some name nothing does.
+        """What a version leaves of the names after it, as far as it is about them.
 
         Args:
             option: the version.
-            level: what is left of each name before.
-            names: those that are not chosen yet.
+            left: what is left of each name before.
+
+        Returns:
+            ``None`` if of some name nothing is left.
         """
-        left = dict(level)
-        linked = self._linked.get(option.name, set())
-        if option.name in linked and not self._fit(option, option):
-            return None
-        for name in names:
-            if name in linked:
-                left[name] = [
+        found: dict[str, Sequence[Option]] = {}
+        for name in self._linked.get(option.name, ()):
+            if self._place[name] > self._place[option.name]:
+                found[name] = [
                     other
-                    for other in level[name]
+                    for other in left[name]
                     if self._fit(option, other) and self._fit(other, option)
                 ]
-                if not left[name]:
+                if not found[name]:
                     return None
-        return left
+            elif name == option.name and not self._fit(option, option):
+                return None
+        return found
 
     def _fit(self, by: Option, option: Option) -> bool:
         demands = self._of.get((by.name, option.name), ())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 
 import pytest
@@ -190,6 +191,20 @@ def test_more_names_than_python_has_levels_are_no_problem() -> None:
     found = chosen({f"{name} 1": () for name in names}, {f"{name} 2": () for name in names})
 
     assert set(found.values()) == {"1"}
+
+
+def test_memory_grows_with_the_names_and_not_with_their_square() -> None:
+    names = [f"n{number}" for number in range(1500)]
+    options = options_of(staged(*({f"{name} {v}": () for name in names} for v in "12")))
+
+    tracemalloc.start()
+    try:
+        select(options, ENVIRONMENT)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 10 * 1024**2
 
 
 def test_version_that_excludes_itself_is_not_taken() -> None:
