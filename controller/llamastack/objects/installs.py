@@ -186,15 +186,20 @@ def _block(headline: str, container: Mapping[str, Any], resolution: str) -> str:
     return "\n".join([headline, "", *lines, "", f"Resolution: {resolution}"])
 
 
+_PYTHON_IN: Final = {
+    _INSTALL_FAILED: "Build the provider image on one with Python 3.11 or later and pip, e.g. "
+    "python:3.12-slim.",
+    Reason.PREFLIGHT_FAILED: "Set spec.workload.overrides.command to what the image of the server "
+    "starts with, which skips the preflight, or start the operator with --preflight=false.",
+}
+"""What to do where there is none; the merge needs none of the image's."""
+
+
 def _not_made(container: Mapping[str, Any], message: str) -> str:
     name, image = container.get("name", ""), container.get("image", "")
-    if _reason(container) is _INSTALL_FAILED and "python3" in message:
-        return _block(
-            f"ERROR: No python3 in image {image}",
-            container,
-            "Build the provider image on one with Python 3.11 or later and pip, e.g. "
-            "python:3.12-slim.",
-        )
+    resolution = _PYTHON_IN.get(_reason(container), "")
+    if resolution and "python3" in message:
+        return _block(f"ERROR: No python3 in image {image}", container, resolution)
     return _block(
         f"Init container {name} cannot be made from image {image}: {redact(message)[:_MOST]}",
         container,

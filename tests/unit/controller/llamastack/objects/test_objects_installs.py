@@ -150,6 +150,9 @@ def test_image_without_python_is_told_as_such() -> None:
     assert "Init Container: install-provider-one" in found["message"]
     assert "Resolution: " in found["message"]
     assert "No python3" not in state(waiting("RunContainerError", text), "merge-config")["message"]
+    preflight = state(waiting("RunContainerError", text), "preflight")["message"]
+    assert preflight.startswith("ERROR: No python3 in image registry.example/")
+    assert "--preflight=false" in preflight
 
 
 @pytest.mark.parametrize("why", ["StartError", "ContainerCannotRun"])
