@@ -26,7 +26,7 @@ from tests.support.hostile_images import (
     module,
 )
 from tests.support.provider_archives import NodeImage
-from tests.support.provider_wheels import ProviderImage, Wheel, image, with_spec
+from tests.support.provider_wheels import ProviderImage, Wheel, echo_wheel, image, with_spec
 
 _METADATA: Final = "/lls-provider/lls-provider-spec.yaml"
 
@@ -350,11 +350,18 @@ _PREFLIGHTS: Final[Mapping[str, Failure]] = {
         ),
         image("import-exits"),
     ),
+    "import-ends": _preflight(
+        _loading(
+            "The process ended with status 0",
+            "Remove what ends the process from the import and from get_provider_spec().",
+        ),
+        ProviderImage((echo_wheel(__init__="import os\nos._exit(0)\n"),)),
+    ),
     "import-hangs": _preflight(
         _loading(
             "Not finished after 30 s",
             "Remove what waits or computes from the import and from get_provider_spec().",
-            "Traceback:...threading.Event().wait()...",
+            "Traceback:...echo_provider/__init__.py...",
         ),
         image("import-hangs"),
     ),

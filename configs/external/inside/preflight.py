@@ -6,10 +6,9 @@
 Checked are the entries of run.yaml with a ``module``, one after the other, up to the first failure:
 native extensions fit this machine and this Python; what the packages require is there; ``{module}``
 and ``{module}.provider`` can be imported; ``get_provider_spec()`` returns what the server needs.
-What is merely odd is a warning; a failure is raised as ``ValidationFailed``. The module that the
-spec names is not loaded, the server not started, no file changed, no value of ``config`` printed.
-The checks have a process of their own, because code of a provider may end it with any status.
-The status is 0 if the server can load the providers, another one if it cannot.
+What is merely odd is a warning. The module that the spec names is not loaded, the server not
+started, no file changed, no value of ``config`` printed. The checks have a process of their own,
+because code of a provider may end it with any status. The status is 0 if all can be loaded.
 """
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ _NATIVE = re.compile(r"\.so(\.\d+)*$")
 _TAGGED = re.compile(r"([^.]+)\.(abi3|cpython-\w+|pypy\w+)[^.]*\.so")
 _FAMILY = re.compile(r"(llama[-_.]+stack|ogx)([-_.].+)?", re.IGNORECASE)
 _MACHINES = {21: "ppc64le", 22: "s390x", 62: "x86_64", 183: "arm64", 243: "riscv64"}
-_KILLED = 128  # and the number of a signal
-_GRACE = 10.0  # seconds beyond the time-out, for a provider that stops the clocks in its process
+_KILLED, _GRACE = 128, 10.0  # a signal's number comes on top; seconds, for who stops the clock
 _SPEC = "Provider spec validation failed"
 _SEE_PATH = (
     "Ensure provider packages are installed and PYTHONPATH is set correctly. "
@@ -366,14 +364,13 @@ class Preflight:
         faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._stack)
         try:
             packages = Packages(merged)
-            for number, provider in enumerate(providers):
-                self._provider = provider
+            for number, self._provider in enumerate(providers):
                 self._shared[4:] = number.to_bytes(4, "big")
-                sys.stdout.write(f"Validating provider: {printable(provider.id)}\n")
+                sys.stdout.write(f"Validating provider: {printable(self._provider.id)}\n")
                 sys.stdout.flush()  # who ends the process does not do it
-                check_native(provider)
-                packages.check(provider)
-                check_spec(provider, load(provider))
+                check_native(self._provider)
+                packages.check(self._provider)
+                check_spec(self._provider, load(self._provider))
         except ValidationFailed as failure:
             self._finish(failure)
         self._finish(None)

@@ -229,7 +229,7 @@ def test_make_test_runs_every_test_once(marked: tuple[bool, ...]) -> None:
     ("failing", "left_out"),
     [
         ("nothing", []),
-        ("-m pytest -n 2 --dist loadfile -m not", ["-m hack.coverage"]),
+        ("-m pytest -n 2 --dist loadfile --no-loadscope-reorder -m not", ["-m hack.coverage"]),
         ("-m hack.coverage", []),
         ("(apiserver or servers) and", []),
         ("-m bench", []),
