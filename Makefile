@@ -107,6 +107,10 @@ bench-external: .venv ## Measure what external providers add to the start of a p
 crd: .venv ## Make deploy/crd, policy, webhook and install.yaml, and tables in docs, from the code
 	$(BIN)/python -m hack.generated
 
+.PHONY: api-fields
+api-fields: binaries ## Make the data on fields of children from what the API server says of them
+	@$(BIN)/python -m hack.api_fields
+
 .PHONY: catalogue
 catalogue: .venv servers ## Make configs/data/catalogue.json from the installed Llama Stack servers
 	@$(BIN)/python -m hack.catalogue

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from controller.llamastack.objects.compare import same_quantity
+from controller.llamastack.objects.quantities import same_quantity
 from controller.llamastack.render.images import pull_policy
 from llamastack_operator.cli.owned_fields import same_member
 

@@ -7,6 +7,11 @@ An absent child is created by POST, not by apply: apply would merge into a forei
 name which our caches cannot show, because they hold only labelled objects (B10). What POST
 leaves in managed fields is folded into our apply entry before the first apply (``migrate``).
 An apply carries the uid of the object it was computed for, so it never hits a namesake (E9).
+
+What an apply cannot do, a patch does: take away what others put in the way of what we send
+(``differences``). It carries the rest of what differs as well, so it is one write, and it needs no
+field ownership to be migrated first. Only where the manifest itself is another one does an apply go
+first, because it takes away what we no longer send, and that may be all that was in the way.
 """
 
 from __future__ import annotations
@@ -16,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from controller.llamastack.children.exclusive_fields import clearing_patch
 from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.replicas import HANDOVER_MANAGER, handover
-from controller.llamastack.objects.compare import in_place, stamped
+from controller.llamastack.objects.compare import has_same, in_place, stamped
+from controller.llamastack.objects.differences import differences, patch_of
 from controller.llamastack.objects.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.objects.ownership import (
     check_writable,
@@ -31,6 +36,9 @@ from informers.errors import AlreadyExists, Forbidden, Invalid, NamespaceTermina
 from informers.ports import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from controller.llamastack.objects.differences import Difference
     from controller.llamastack.render.manifest import Child, Fit
     from controller.runtime.ports import Manifest, Reader, Writer
     from informers.ports import Object, ObjectKey, Resource
@@ -93,8 +101,6 @@ class ChildWriter:
         except (Forbidden, Invalid) as error:
             if isinstance(error, NamespaceTerminating):
                 raise
-            if child.resource == DEPLOYMENT:
-                return await self._clear_and_apply(cr, wanted, live, error)
             less = _fitted(child.fallback, wanted, live)
             if less == _fitted(child.fit, wanted, live):
                 raise
@@ -114,22 +120,40 @@ class ChildWriter:
     async def _bring_in_line(
         self, cr: Object, child: Child, wanted: Manifest, live: Object
     ) -> Applied:
-        if in_place(wanted, live) or self._is_settled(wanted, live):
+        resource, found = child.resource, differences(wanted, live)
+        same_intent = has_same(APPLIED_HASH, wanted, live)
+        if (same_intent and not found) or self._is_settled(wanted, live):
             return Applied(live, changed=False)
-        return await self._apply(cr, child.resource, wanted, live)
+        is_migrated = live["metadata"]["uid"] in self._migrated
+        if same_intent and (_in_the_way(found) or not is_migrated):
+            return await self._correct(resource, wanted, live, found)
+        try:
+            applied = await self._apply(cr, resource, wanted, live)
+        except Invalid:
+            if not _in_the_way(found):
+                raise
+            corrected = await self._correct(resource, wanted, live, found)
+            applied = await self._apply(cr, resource, wanted, corrected.live)
+            return replace(applied, changed=True)
+        left = differences(wanted, applied.live)
+        if not _in_the_way(left):
+            return applied
+        corrected = await self._correct(resource, wanted, applied.live, left)
+        return replace(corrected, changed=True)
 
-    async def _clear_and_apply(
-        self, cr: Object, wanted: Manifest, live: Object, refusal: Forbidden | Invalid
+    async def _correct(
+        self, resource: Resource, wanted: Manifest, old: Object, found: Sequence[Difference]
     ) -> Applied:
-        patch = clearing_patch(wanted, live)
-        if isinstance(refusal, Forbidden) or not patch:
-            raise refusal
-        key = key_of(live)
-        cleared = await self._writer.json_patch(DEPLOYMENT, key, patch, manager=FIELD_MANAGER)
-        log.info("Replaced fields that exclude ours", kind=DEPLOYMENT.kind, object=str(key))
-        self._migrated.discard(live["metadata"]["uid"])
-        applied = await self._apply(cr, DEPLOYMENT, wanted, cleared)
-        return replace(applied, changed=True)
+        """Put right by one patch what differs."""
+        key, uid = key_of(old), old["metadata"]["uid"]
+        patch = patch_of(found, old)
+        live = await self._writer.json_patch(resource, key, patch, manager=FIELD_MANAGER)
+        # What it wrote is to be folded into our entry again before the next apply.
+        self._migrated.discard(uid)
+        self._note_what_is_left(wanted, live)
+        fields = [".".join(map(str, one.path)) for one in found]
+        log.info("Corrected object", kind=resource.kind, object=str(key), fields=fields)
+        return Applied(live, changed=True)
 
     async def _apply(
         self, cr: Object, resource: Resource, wanted: Manifest, old: Object
@@ -147,13 +171,19 @@ class ChildWriter:
         live = await self._writer.apply(resource, body, manager=FIELD_MANAGER)
         version = live["metadata"]["resourceVersion"]
         changed = version != old["metadata"].get("resourceVersion")
-        if not in_place(wanted, live):
-            # The server stores another form of what we sent, or an admission plug-in insists on
-            # its own: asking again would change nothing and never end.
-            self._settled[uid] = _settlement(wanted, live)
+        self._note_what_is_left(wanted, live)
         if changed:
             log.info("Applied object", kind=resource.kind, object=str(key_of(live)))
         return Applied(live, changed=changed)
+
+    def _note_what_is_left(self, wanted: Manifest, live: Object) -> None:
+        """Whether to stop asking for this.
+
+        The server stores another form of what we sent, or an admission plug-in insists on its own:
+        asking again would change nothing and never end.
+        """
+        if not in_place(wanted, live):
+            self._settled[live["metadata"]["uid"]] = _settlement(wanted, live)
 
     async def remove(self, cr: Object, resource: Resource, live: Object | None) -> bool:
         """Delete a child that is not wanted any more; whether there was something to delete.
@@ -192,6 +222,10 @@ class ChildWriter:
 
 def _fitted(fit: Fit | None, wanted: Manifest, live: Object) -> Manifest:
     return wanted if fit is None else fit(wanted, live)
+
+
+def _in_the_way(found: Iterable[Difference]) -> bool:
+    return any(one.in_the_way for one in found)
 
 
 def _settlement(wanted: Manifest, live: Object) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.llamastack.objects.compare import amount
+from controller.llamastack.objects.quantities import amount
 from informers.transforms import drop_noise
 
 if TYPE_CHECKING:

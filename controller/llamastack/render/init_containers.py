@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.v1alpha2.references import CONFIG_KEY
 from configs.external import containers, paths
-from controller.llamastack.objects.compare import amount
 from controller.llamastack.objects.installs import INPUT_VOLUME, PACKAGES_VOLUME, SCRATCH_VOLUME
+from controller.llamastack.objects.quantities import amount
 from controller.llamastack.render import install_input
 from controller.llamastack.render.environment import CONFIG_VOLUME
 from controller.llamastack.render.images import pull_policy

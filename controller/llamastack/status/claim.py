@@ -25,8 +25,8 @@ from controller.llamastack.objects.claims import (
     requested,
     status_at,
 )
-from controller.llamastack.objects.compare import same_quantity
 from controller.llamastack.objects.pods import TROUBLE
+from controller.llamastack.objects.quantities import same_quantity
 from controller.llamastack.objects.redaction import shown
 
 if TYPE_CHECKING:

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.objects.compare import in_place, same_quantity, stamped
+from controller.llamastack.objects.compare import in_place, stamped
 from controller.llamastack.objects.kinds import APPLIED_HASH
+from controller.llamastack.objects.quantities import same_quantity
 
 
 def manifest(**spec: Any) -> dict[str, Any]:
     return {"kind": "Deployment", "metadata": {"name": "a", "labels": {"l": "1"}}, "spec": spec}
+
+
+def with_container(**fields: Any) -> dict[str, Any]:
+    return manifest(template={"spec": {"containers": [{"name": "ours", **fields}]}})
 
 
 def live_of(wanted: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -85,12 +90,13 @@ def test_zero_values_that_the_server_leaves_out_are_in_place() -> None:
 
 
 def test_sidecar_of_somebody_else_is_none_of_our_business() -> None:
-    wanted = stamped(manifest(containers=[{"name": "ours", "image": "a"}]))
+    wanted = stamped(with_container(image="a"))
     live = live_of(wanted)
-    live["spec"]["containers"].insert(0, {"name": "sidecar", "image": "b"})
+    containers = live["spec"]["template"]["spec"]["containers"]
+    containers.insert(0, {"name": "sidecar", "image": "b"})
 
     assert in_place(wanted, live)
-    live["spec"]["containers"][1]["image"] = "c"
+    containers[1]["image"] = "c"
     assert not in_place(wanted, live)
 
 
@@ -104,15 +110,16 @@ def test_plain_lists_are_compared_whole() -> None:
 
 def test_quantities_are_compared_as_amounts() -> None:
     resources = {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"cpu": "2"}}
-    wanted = stamped(manifest(resources=resources))
+    wanted = stamped(with_container(resources=resources))
     live = live_of(wanted)
-    live["spec"]["resources"] = {
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {
         "requests": {"cpu": "1", "memory": "1Gi"},
         "limits": {"cpu": "2000m"},
     }
 
     assert in_place(wanted, live)
-    live["spec"]["resources"]["limits"]["cpu"] = "3"
+    container["resources"]["limits"]["cpu"] = "3"
     assert not in_place(wanted, live)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.llamastack.objects.compare import amount
+from controller.llamastack.objects.quantities import amount
 from controller.llamastack.render.inputs import Mounts
 from tests.support.installing import (
     MERGE_IMAGE,
