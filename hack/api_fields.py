@@ -39,15 +39,24 @@ _ALL: Final = "*"
 
 EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "apps.v1.DeploymentStrategy": (("type", "rollingUpdate"),),
-    "core.v1.Capabilities": (("add", "drop"),),
     "core.v1.EnvVar": (("value", "valueFrom"),),
     "core.v1.EnvVarSource": ((_ALL,),),
-    "core.v1.FCVolumeSource": (("lun", "targetWWNs", "wwids"),),
+    "core.v1.FCVolumeSource": (("targetWWNs", "wwids"),),
     "core.v1.FlockerVolumeSource": ((_ALL,),),
     "core.v1.LifecycleHandler": ((_ALL,),),
     "core.v1.PodResourceClaim": (("resourceClaimName", "resourceClaimTemplateName"),),
     "core.v1.Probe": (("exec", "grpc", "httpGet", "tcpSocket"),),
     "core.v1.SecurityContext": (("allowPrivilegeEscalation", "privileged"),),
+    "core.v1.ServiceSpec": (
+        (
+            "type",
+            "allocateLoadBalancerNodePorts",
+            "externalTrafficPolicy",
+            "healthCheckNodePort",
+            "loadBalancerClass",
+            "loadBalancerSourceRanges",
+        ),
+    ),
     "core.v1.Volume": ((_ALL, "-name"),),
     "core.v1.VolumeMount": (("subPath", "subPathExpr"),),
     "policy.v1.PodDisruptionBudgetSpec": (("maxUnavailable", "minAvailable"),),
@@ -105,13 +114,13 @@ def api_fields(client: Client) -> Json:
         group = f"apis/{resource.group}" if resource.group else "api"
         document = client.get(f"/openapi/v3/{group}/{resource.version}")
         schemas |= document["components"]["schemas"]
-        kinds[resource.kind] = _name_of(resource, schemas)
+        kinds[resource.kind] = root_of(resource, schemas)
     types = {
-        _short(name): made
+        short_name(name): made
         for name in sorted(_reached(kinds.values(), schemas))
         if (made := _type(name, schemas[name]))
     }
-    named = {kind: _short(name) for kind, name in kinds.items()}
+    named = {kind: short_name(name) for kind, name in kinds.items()}
     return {
         "kinds": {**named, ROUTE.kind: "route.v1.Route"},
         "types": _worth_telling({**types, **_ROUTE_TYPES}),
@@ -129,7 +138,8 @@ def render(made: Json) -> str:
     return f'{{\n  "kinds": {kinds},\n  "types": {{\n{types}\n  }}\n}}\n'
 
 
-def _name_of(resource: Resource, schemas: Json) -> str:
+def root_of(resource: Resource, schemas: Json) -> str:
+    """The type of an object of a kind."""
     wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     return next(
         name
@@ -138,11 +148,12 @@ def _name_of(resource: Resource, schemas: Json) -> str:
     )
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Of a type."""
     return _PREFIX.sub("", name)
 
 
-def _reference(schema: Json) -> str:
+def type_of(schema: Json) -> str:
     """The type that a field is of; empty for a plain one."""
     whole = [schema, *schema.get("allOf", ())]
     return next((part["$ref"].rpartition("/")[2] for part in whole if "$ref" in part), "")
@@ -158,21 +169,22 @@ def _reached(names: Iterable[str], schemas: Json) -> set[str]:
         found.add(name)
         for field, schema in schemas[name].get("properties", {}).items():
             if field != "status":
-                left += _references(schema)
+                left += references(schema)
     return found
 
 
-def _references(schema: Json) -> Iterator[str]:
-    if name := _reference(schema):
+def references(schema: Json) -> Iterator[str]:
+    """The types that are in a field, itself, its items or its values."""
+    if name := type_of(schema):
         yield name
     for part in ("items", "additionalProperties"):
         if isinstance(schema.get(part), dict):
-            yield from _references(schema[part])
+            yield from references(schema[part])
 
 
 def _type(name: str, schema: Json) -> Json:
     """What is to be known of a type; empty if nothing is."""
-    short, properties = _short(name), schema.get("properties", {})
+    short, properties = short_name(name), schema.get("properties", {})
     made: Json = {}
     if schema.get("x-kubernetes-map-type") == "atomic":
         made["atomic"] = True
@@ -209,11 +221,11 @@ def _groups(short: str, schema: Json) -> Iterator[list[str]]:
 def _field(schema: Json) -> Json:
     """What is to be known of a field; empty for a plain one."""
     made: Json = {}
-    name = _reference(schema)
+    name = type_of(schema)
     if name == _QUANTITY:
         return {"quantity": True}
     if name:
-        made["type"] = _short(name)
+        made["type"] = short_name(name)
     if isinstance(schema.get("additionalProperties"), dict):
         made["map"] = _field(schema["additionalProperties"])
     if schema.get("type") == "array":

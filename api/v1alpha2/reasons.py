@@ -55,7 +55,7 @@ class ConditionType(StrEnum):
     """The server answers. Current servers do not tell more about their health."""
 
     SERVICE_READY = "ServiceReady"
-    """The Service exists."""
+    """The Service leads to the server, on the wanted port."""
 
     STORAGE_READY = "StorageReady"
     """The volume is bound. Only with ``workload.storage``."""
@@ -139,6 +139,8 @@ class Reason(StrEnum):
     HEALTH_CHECK_FAILED = "HealthCheckFailed"
     HEALTH_CHECK_PENDING = "HealthCheckPending"
     SERVICE_READY = "ServiceReady"
+    SERVICE_NOT_READY = "ServiceNotReady"
+    """The Service exists, but with another port, target or selector than is wanted."""
     NETWORK_POLICY_OFF = "NetworkPolicyOff"
     """An Event: the resource says who may connect, and policies are switched off."""
     STORAGE_READY = "StorageReady"

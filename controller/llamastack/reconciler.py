@@ -172,7 +172,9 @@ class LlamaStackReconciler:
     def _endpoints(self, written: Inputs | None, outcome: Outcome) -> Endpoints:
         if written is None:
             return UNKNOWN
-        return endpoints_of(written, self._caches, complete=outcome.problem is None)
+        return endpoints_of(
+            written, self._caches, written=outcome.service, complete=outcome.problem is None
+        )
 
     def _server_report(self, written: Inputs | None, outcome: Outcome) -> ServerReport | None:
         if written is None:

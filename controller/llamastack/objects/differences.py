@@ -134,7 +134,7 @@ def _groups(
 ) -> None:
     """Of what is decided together: what we leave out must not be there, what we send must."""
     for group in shape.groups:
-        if group.isdisjoint(wanted):
+        if not any(name in wanted for name in group):
             continue
         for name in group:
             if name in wanted:
@@ -142,9 +142,7 @@ def _groups(
                 if name not in live and (wanted[name] == {} or wanted[name] is False):
                     found.append(Difference(_path((at, name)), wanted[name]))
             elif name in live and not _reads_as_absent(name, live[name], shape):
-                gone = Difference(_path((at, name)), removed=True, in_the_way=True)
-                if gone not in found:
-                    found.append(gone)
+                found.append(Difference(_path((at, name)), removed=True, in_the_way=True))
 
 
 def _map(

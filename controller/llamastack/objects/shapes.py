@@ -11,11 +11,12 @@ and how they are asked, and that therefore are ours even when we leave them empt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -94,7 +95,7 @@ class Shape:
     keys: tuple[str, ...] = ()
     unique: str = ""
     closed: bool = False
-    groups: tuple[frozenset[str], ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     defaults: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -123,13 +124,23 @@ def _type(name: str) -> Shape:
     shape = Shape(
         Form.STRUCT,
         atomic=facts.get("atomic", False),
-        groups=tuple(frozenset(group) for group in groups),
+        groups=_disjoint(groups),
         defaults=facts.get("defaults", {}),
     )
     for field_name, told in facts.get("fields", {}).items():
         closed = field_name in OUR_LISTS.get(name, ())
         shape.fields[field_name] = _field(told, closed=closed)
     return shape
+
+
+def _disjoint(groups: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups that share a field are one."""
+    found: list[set[str]] = []
+    for group in groups:
+        shared = [one for one in found if not one.isdisjoint(group)]
+        found = [one for one in found if one not in shared]
+        found.append({*group, *chain.from_iterable(shared)})
+    return tuple(tuple(sorted(group)) for group in found)
 
 
 def _field(told: Mapping[str, Any], *, closed: bool = False) -> Shape:

@@ -99,18 +99,11 @@ def _condition_values(
         volume = claim.worth_reporting(volume, facts.volume, facts.cr, facts.now)
     updated = _updated(facts)
     steps = (config, secrets, updated)
-    available = ConditionValue(
-        "True" if rollout.minimum_available else "False",
-        Reason.MINIMUM_REPLICAS_AVAILABLE
-        if rollout.minimum_available
-        else Reason.MINIMUM_REPLICAS_UNAVAILABLE,
-        rollout.message,
-    )
     values: dict[str, ConditionValue | None] = {
         ConditionType.CONFIG_GENERATED: config,
         ConditionType.SECRETS_RESOLVED: secrets,
         ConditionType.DEPLOYMENT_UPDATED: updated,
-        ConditionType.AVAILABLE: available,
+        ConditionType.AVAILABLE: _available(facts, rollout),
         ConditionType.DEPLOYMENT_READY: _deployment_ready(rollout),
         ConditionType.HEALTH_CHECK: _health(facts, rollout, server),
         ConditionType.SERVICE_READY: _service(facts),
@@ -209,6 +202,15 @@ def _updated(facts: Facts) -> ConditionValue | None:
     )
 
 
+def _available(facts: Facts, rollout: Rollout) -> ConditionValue:
+    if not rollout.minimum_available:
+        return ConditionValue("False", Reason.MINIMUM_REPLICAS_UNAVAILABLE, rollout.message)
+    # Pods that nobody reaches are of no use.
+    if facts.service_problem:
+        return ConditionValue("False", Reason.SERVICE_NOT_READY, facts.service_problem)
+    return ConditionValue("True", Reason.MINIMUM_REPLICAS_AVAILABLE, rollout.message)
+
+
 def _deployment_ready(rollout: Rollout) -> ConditionValue:
     done = rollout.state is RolloutState.COMPLETE
     return ConditionValue("True" if done else "False", rollout.reason, rollout.message)
@@ -217,8 +219,11 @@ def _deployment_ready(rollout: Rollout) -> ConditionValue:
 def _health(facts: Facts, rollout: Rollout, server: CurrentReport) -> ConditionValue:
     """What the probes of the pods say, and what the server said when it was asked.
 
-    The answer goes by the probes alone. ``/v1/health`` is a constant: 200 with every backend dead.
+    The answer goes by the probes, of pods that can be reached. ``/v1/health`` is a constant: 200
+    with every backend dead.
     """
+    if rollout.available and facts.service_problem:
+        return ConditionValue("False", Reason.SERVICE_NOT_READY, facts.service_problem)
     if rollout.available and not facts.deleting:
         text = sentence(server) or _kept(facts)
         return ConditionValue("True", Reason.HEALTH_CHECK_PASSED, text)
@@ -239,7 +244,9 @@ def _kept(facts: Facts) -> str:
 def _service(facts: Facts) -> ConditionValue | None:
     if not facts.service_url:
         return None  # what stands in the way of another child says nothing of the Service
-    text = f"The Service exists: {facts.service_url}"
+    if facts.service_problem:
+        return ConditionValue("False", Reason.SERVICE_NOT_READY, facts.service_problem)
+    text = f"The Service leads to the server: {facts.service_url}"
     if facts.network_note:
         text += f". {facts.network_note}"
     return ConditionValue("True", Reason.SERVICE_READY, text)
@@ -301,6 +308,8 @@ def _ready(
         waits = volume is not None and volume.state is claim.ClaimState.WAITING
         cause = volume if volume and waits and rollout.reason in _OF_THE_VOLUME else rollout
         return ConditionValue("False", cause.reason, cause.message)
+    if facts.service_problem:
+        return ConditionValue("False", Reason.SERVICE_NOT_READY, facts.service_problem)
     if volume is not None and volume.state is claim.ClaimState.GROWING:
         return ConditionValue("False", volume.reason, volume.message)
     return ConditionValue("True", Reason.ALL_READY, rollout.message)

@@ -51,6 +51,7 @@ class Facts:
         volume: what is known of the data volume; ``None`` if the spec cannot be read.
         config_map_name: of the ConfigMap with the configuration; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
+        service_problem: why that does not lead to the server; empty if it does.
         route_url: from outside; empty while there is none, ``None`` if it was not looked at.
         network_note: what should be known of who may connect.
         server_report: what the server said of itself; ``None`` if this reconcile knows nothing.
@@ -75,6 +76,7 @@ class Facts:
     volume: Volume | None = None
     config_map_name: str = ""
     service_url: str = ""
+    service_problem: str = ""
     route_url: str | None = None
     network_note: str = ""
     server_report: ServerReport | None = None
@@ -134,6 +136,7 @@ def facts_of(
         volume=outcome.volume or _volume(observed, plan, outcome.problem),
         config_map_name=outcome.config_map_name,
         service_url=endpoints.service_url,
+        service_problem=endpoints.service_problem,
         route_url=endpoints.route_url,
         network_note=endpoints.network_note,
         server_report=server_report,

@@ -35,6 +35,7 @@ class Outcome:
         config_map_name: of the configuration that it uses; empty if it could not be written.
         volume: what is known of the data volume; ``None`` likewise.
         installs_name: of the ConfigMap that pods install external providers from; empty without.
+        service: live, if this reconcile could write it, or had not to.
         problem: why something is not as it should be.
         error: to be raised when the status is written, so that the reconcile is tried again.
         recheck_s: when to look again although no event asks for it.
@@ -45,6 +46,7 @@ class Outcome:
     config_map_name: str = ""
     volume: Volume | None = None
     installs_name: str = ""
+    service: Object | None = None
     problem: Problem | None = None
     error: Exception | None = None
     recheck_s: float | None = None

@@ -21,6 +21,7 @@ from controller.llamastack.objects.kinds import (
     DEPLOYMENT,
     PERSISTENT_VOLUME_CLAIM,
     SECRET,
+    SERVICE,
 )
 from controller.llamastack.render import configmap, names
 from controller.llamastack.render.deployment import with_lasting_tools
@@ -108,17 +109,18 @@ class ChildrenStep:
         first = await _settled(self._rendered(inputs, [wanted]))
         beside = await _settled(self._rendered(inputs, table.after_deployment(inputs)))
         made, failure = _unwrapped(first)
-        _, failure_beside = _unwrapped(beside)
+        made_beside, failure_beside = _unwrapped(beside)
         if failure is not None:
             origin = origin_of(str(failure.error), wanted.manifest, inputs.spec)
             return failed(Outcome(observed.deployment), replace(failure, origin=origin))
-        applied = made[DEPLOYMENT.kind]
+        applied, service = made[DEPLOYMENT.kind], made_beside.get(SERVICE.kind)
         outcome = Outcome(
             applied.live,
             applied.changed,
             mounts.config_map_name,
             Volume(inputs.spec.workload.storage, mounts.claim, claim.refusal if claim else ""),
             mounts.installs_name,
+            service.live if service else None,
         )
         if failure_beside is not None:
             return failed(outcome, failure_beside)

@@ -69,9 +69,9 @@ def resource(name: str, namespace: str, spec: Json = FULL) -> Json:
     }
 
 
-def children_of(name: str, namespace: str) -> list[Child]:
-    """The children of a resource with the spec, but for the generated ConfigMap."""
-    inputs = _inputs(name, namespace)
+def children_of(name: str, namespace: str, spec: Json = FULL) -> list[Child]:
+    """The children of a resource with a spec, but for the generated ConfigMap."""
+    inputs = _inputs(name, namespace, spec)
     return [
         *table.before_deployment(inputs),
         *table.after_deployment(inputs),
@@ -92,8 +92,8 @@ def config_map_names_of(name: str, namespace: str) -> list[str]:
     return [names.config_map(name, config_hash, length) for length in names.CONFIG_HASH_LENGTHS]
 
 
-def _inputs(name: str, namespace: str) -> Inputs:
-    obj: Any = resource(name, namespace)
+def _inputs(name: str, namespace: str, spec: Json = FULL) -> Inputs:
+    obj: Any = resource(name, namespace, spec)
     plan = make_plan(obj, DISTRIBUTIONS)
     assert plan.cr is not None
     assert plan.generated is not None

@@ -90,6 +90,21 @@ def test_everything_in_place_is_ready() -> None:
     assert status["resolvedDistribution"]["configSource"] == "embedded"
 
 
+OTHER_PORT = 'Service "demo-service" does not lead to the server: it differs in spec.ports.0'
+
+
+def test_pods_that_the_service_does_not_lead_to_are_not_available() -> None:
+    status = compute(replace(READY, service_problem=OTHER_PORT))
+
+    for kind in ("ServiceReady", "Available", "HealthCheck", "Ready"):
+        told = condition({"status": status}, kind)
+        assert (told["status"], told["reason"]) == ("False", Reason.SERVICE_NOT_READY), kind
+        assert told["message"] == OTHER_PORT
+    assert condition({"status": status}, "DeploymentReady")["status"] == "True"
+    assert status["phase"] == Phase.INITIALIZING
+    assert status["serviceURL"] == "http://x"
+
+
 def test_second_look_at_the_same_world_is_the_same_status() -> None:
     first = compute(READY)
 
