@@ -76,6 +76,9 @@ difference: inside of atomic values, and among fields that are ours even when we
 UNIQUE: Final[Mapping[str, Mapping[str, str]]] = {"core.v1.ServiceSpec": {"ports": "name"}}
 """By type and list: another field by which entries have to differ, besides the keys."""
 
+DISJOINT: Final[Mapping[str, Mapping[str, str]]] = {"core.v1.ConfigMap": {"data": "binaryData"}}
+"""By type: maps that must not share a key."""
+
 _ROUTE_TYPES: Final[Mapping[str, Json]] = {
     "route.v1.Route": {
         "fields": {"metadata": {"type": "meta.v1.ObjectMeta"}, "spec": {"type": "route.v1.Spec"}}
@@ -197,6 +200,8 @@ def _type(name: str, schema: Json) -> Json:
         fields[field]["unique"] = other
     if fields:
         made["fields"] = fields
+    if short in DISJOINT:
+        made["disjoint"] = DISJOINT[short]
     if groups := list(_groups(short, schema)):
         made["groups"] = groups
     defaults = {field: part["default"] for field, part in properties.items() if _is_default(part)}

@@ -105,6 +105,23 @@ def test_address_is_that_of_the_router_that_admits_the_route(world: World) -> No
     eventually("the address", lambda: route_url(world) == "http://demo-prod.apps.example")
 
 
+def test_what_excludes_ours_goes_in_one_write(world: World) -> None:
+    """OpenShift refuses a certificate, and a path, in a Route that hands connections through."""
+    world.secret("pair", **{"tls.crt": "x", "tls.key": "y"})
+    world.resource(networking={"expose": True, "tls": {"enabled": True, "secretName": "pair"}})
+    eventually("the Route", lambda: world.get("route", "demo-route"))
+    before = spec(world)
+    assert before["tls"]["termination"] == "passthrough"
+    mark = world.plane.audit.mark()
+
+    theirs = {"termination": "edge", "certificate": "theirs", "key": "theirs"}
+    world.patch("route", "demo-route", {"spec": {"path": "/x", "tls": theirs}})
+
+    eventually("it is as it was", lambda: spec(world) == before)
+    writes = [r for r in world.writes_since(mark) if r.resource == "routes" and r.code == 200]
+    assert [r.verb for r in writes] == ["patch"]
+
+
 def test_what_others_wrote_into_the_route_survives(world: World) -> None:
     world.resource(networking={"expose": True})
     world.wait_ready()

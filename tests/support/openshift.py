@@ -43,6 +43,9 @@ _TLS = {
     "properties": {
         "termination": {**TEXT, "enum": ["edge", "reencrypt", "passthrough"]},
         "certificate": TEXT,
+        "key": TEXT,
+        "caCertificate": TEXT,
+        "destinationCACertificate": TEXT,
         "insecureEdgeTerminationPolicy": TEXT,
         "externalCertificate": {"type": "object", "properties": {"name": TEXT}},
     },
@@ -52,6 +55,7 @@ _SPEC = {
     "required": ["to"],
     "properties": {
         "host": TEXT,
+        "path": TEXT,
         "to": _BACKEND,
         "port": {
             "type": "object",

@@ -25,7 +25,7 @@ from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.replicas import HANDOVER_MANAGER, handover
 from controller.llamastack.objects.compare import has_same, in_place, stamped
 from controller.llamastack.objects.differences import differences, patch_of
-from controller.llamastack.objects.kinds import APPLIED_HASH, DEPLOYMENT, FIELD_MANAGER
+from controller.llamastack.objects.kinds import APPLIED_HASH, CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER
 from controller.llamastack.objects.ownership import (
     check_writable,
     is_orphan,
@@ -125,21 +125,31 @@ class ChildWriter:
         if (same_intent and not found) or self._is_settled(wanted, live):
             return Applied(live, changed=False)
         is_migrated = live["metadata"]["uid"] in self._migrated
-        if same_intent and (_in_the_way(found) or not is_migrated):
+        is_known = resource != CONFIG_MAP  # of those the cache has metadata only
+        if same_intent and is_known and (_in_the_way(found) or not is_migrated):
             return await self._correct(resource, wanted, live, found)
         try:
             applied = await self._apply(cr, resource, wanted, live)
-        except Invalid:
-            if not _in_the_way(found):
-                raise
-            corrected = await self._correct(resource, wanted, live, found)
-            applied = await self._apply(cr, resource, wanted, corrected.live)
-            return replace(applied, changed=True)
+        except Invalid as refusal:
+            return await self._correct_and_apply(cr, child, wanted, refusal)
         left = differences(wanted, applied.live)
         if not _in_the_way(left):
             return applied
         corrected = await self._correct(resource, wanted, applied.live, left)
         return replace(corrected, changed=True)
+
+    async def _correct_and_apply(
+        self, cr: Object, child: Child, wanted: Manifest, refusal: Invalid
+    ) -> Applied:
+        """After an apply that was refused, perhaps for what is in its way."""
+        live = await self._writer.get(child.resource, child.key)
+        check_writable(child.resource, live, cr)
+        found = differences(wanted, live)
+        if not _in_the_way(found):
+            raise refusal
+        corrected = await self._correct(child.resource, wanted, live, found)
+        applied = await self._apply(cr, child.resource, wanted, corrected.live)
+        return replace(applied, changed=True)
 
     async def _correct(
         self, resource: Resource, wanted: Manifest, old: Object, found: Sequence[Difference]

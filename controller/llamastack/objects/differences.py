@@ -116,13 +116,23 @@ def _struct(
     at: _At,
     found: list[Difference],
 ) -> None:
-    fields = shape.fields
+    fields, groups = shape.fields, shape.groups
     for name, value in wanted.items():
         other = live.get(name)
-        if other != value:
+        if other == value:
+            continue
+        if other is None and name in groups and (value == {} or value is False):
+            # An empty member of a union means something, as in `emptyDir: {}`.
+            found.append(Difference(_path((at, name)), value))
+        else:
             _value(value, other, fields.get(name, UNKNOWN), (at, name), found)
-    if shape.groups:
+    if groups:
         _groups(wanted, live, shape, at, found)
+    if not shape.disjoint:
+        return
+    for ours, theirs in shape.disjoint.items():
+        shared = [key for key in wanted.get(ours) or () if key in (live.get(theirs) or ())]
+        found += [_removal(((at, theirs), key)) for key in shared]
 
 
 def _groups(
@@ -132,17 +142,12 @@ def _groups(
     at: _At,
     found: list[Difference],
 ) -> None:
-    """Of what is decided together: what we leave out must not be there, what we send must."""
-    for group in shape.groups:
-        if not any(name in wanted for name in group):
+    """Of what is decided together, what we leave out must not be there."""
+    for name, value in live.items():
+        if name in wanted or name not in shape.groups or shape.groups[name].isdisjoint(wanted):
             continue
-        for name in group:
-            if name in wanted:
-                # An empty member of a union means something, as in `emptyDir: {}`.
-                if name not in live and (wanted[name] == {} or wanted[name] is False):
-                    found.append(Difference(_path((at, name)), wanted[name]))
-            elif name in live and not _reads_as_absent(name, live[name], shape):
-                found.append(Difference(_path((at, name)), removed=True, in_the_way=True))
+        if not _reads_as_absent(name, value, shape):
+            found.append(_removal((at, name)))
 
 
 def _map(
@@ -180,10 +185,7 @@ def _entries(
         where = _END if taken is None else taken
         found.append(Difference(_path((at, where)), entry, in_the_way=taken is not None))
     if shape.closed:
-        found += [
-            Difference(_path((at, position)), removed=True, in_the_way=True)
-            for position in sorted(left, reverse=True)
-        ]
+        found += [_removal((at, position)) for position in sorted(left, reverse=True)]
 
 
 def _taken(entry: Any, live: list[Any], left: set[int], shape: Shape) -> int | None:
@@ -235,6 +237,10 @@ def _same_fields(wanted: Mapping[str, Any], live: Mapping[str, Any], shape: Shap
 def _reads_as_absent(name: str, value: Any, shape: Shape) -> bool:
     """Whether a field that we do not send means the same as one that is not there."""
     return value is None or value is False or value in _EMPTY or value == shape.defaults.get(name)
+
+
+def _removal(at: _At) -> Difference:
+    return Difference(_path(at), removed=True, in_the_way=True)
 
 
 def _path(at: _At) -> tuple[str | int, ...]:

@@ -84,7 +84,9 @@ class Shape:
         keys: by which the entries of a list are told apart.
         unique: another field by which they have to differ; empty without.
         closed: whether a list may have no entries of others.
-        groups: fields of a struct that exclude each other, or are ours even when empty.
+        groups: of a struct, by field: those that exclude it, or with which it is ours even when
+            empty, and itself.
+        disjoint: maps of a struct, and others that must not share a key with them.
         defaults: what the API server fills in, which is no difference inside of one value.
     """
 
@@ -95,7 +97,8 @@ class Shape:
     keys: tuple[str, ...] = ()
     unique: str = ""
     closed: bool = False
-    groups: tuple[tuple[str, ...], ...] = ()
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    disjoint: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -124,7 +127,8 @@ def _type(name: str) -> Shape:
     shape = Shape(
         Form.STRUCT,
         atomic=facts.get("atomic", False),
-        groups=_disjoint(groups),
+        groups={one: group for group in _disjoint(groups) for one in group},
+        disjoint=facts.get("disjoint", {}),
         defaults=facts.get("defaults", {}),
     )
     for field_name, told in facts.get("fields", {}).items():
@@ -133,14 +137,14 @@ def _type(name: str) -> Shape:
     return shape
 
 
-def _disjoint(groups: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+def _disjoint(groups: Iterable[Iterable[str]]) -> list[frozenset[str]]:
     """Groups that share a field are one."""
-    found: list[set[str]] = []
+    found: list[frozenset[str]] = []
     for group in groups:
         shared = [one for one in found if not one.isdisjoint(group)]
         found = [one for one in found if one not in shared]
-        found.append({*group, *chain.from_iterable(shared)})
-    return tuple(tuple(sorted(group)) for group in found)
+        found.append(frozenset(chain(group, *shared)))
+    return found
 
 
 def _field(told: Mapping[str, Any], *, closed: bool = False) -> Shape:

@@ -190,6 +190,13 @@ def test_patch_is_guarded_and_spells_paths_as_json_patch_does() -> None:
     ]
 
 
+def test_key_that_moved_to_the_other_map_goes_from_there() -> None:
+    wanted = {"kind": "ConfigMap", "data": {"a": "x", "b": "y"}}
+    live = {"kind": "ConfigMap", "data": {"b": "y"}, "binaryData": {"a": "eA==", "c": "eA=="}}
+
+    assert differences(wanted, live) == [Difference(("data", "a"), "x"), removal("binaryData", "a")]
+
+
 def test_kind_of_which_nothing_is_known_is_compared_field_by_field() -> None:
     assert differences({"kind": "X", "a": {"b": 1}}, {"kind": "X", "a": {"b": 1, "c": 2}}) == []
     assert len(differences({"kind": "X", "a": [1]}, {"kind": "X", "a": [1, 2]})) == 1
