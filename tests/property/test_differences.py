@@ -98,10 +98,12 @@ def _damage(draw: st.DrawFn, live: Json, path: Path, shape: Shape) -> None:
     parent, last = at(live, path[:-1]), path[-1]
     value = parent[last]
     others = sorted(shape.groups.keys() - value.keys()) if type(value) is dict else []
-    if others and draw(st.booleans()):
+    is_other_half = draw(st.booleans())
+    if others and is_other_half:
         other = draw(st.sampled_from(others))
-        for one in shape.groups[other] - {"name"} if draw(st.booleans()) else ():
-            value.pop(one, None)
+        if draw(st.booleans()):
+            for one in shape.groups[other] - {"name"}:
+                value.pop(one, None)
         value[other] = {"their": "half"}
     elif type(value) is dict and (shape.atomic or shape.form is Form.MAP) and value:
         value["their"] = draw(st.sampled_from(["", "x"]))
