@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.llamastack.children.writer import Applied, ChildWriter
-from controller.llamastack.objects.kinds import DEPLOYMENT, LLAMA_STACK, SERVICE_ACCOUNT
+from controller.llamastack.objects.kinds import CONFIG_MAP, DEPLOYMENT, LLAMA_STACK, SERVICE_ACCOUNT
 from controller.llamastack.objects.ownership import (
     BeingDeleted,
     ResourceConflict,
@@ -166,6 +166,57 @@ async def test_drift_is_put_right(client: Client, owner: Object) -> None:
     assert created.live["spec"]["replicas"] == 1
     assert repaired.changed
     assert repaired.live["spec"]["replicas"] == 1
+
+
+async def test_key_that_moved_to_the_binary_data_of_a_config_map_comes_back(
+    client: Client, owner: Object, namespace: str
+) -> None:
+    """The cache has no content of ConfigMaps: what is in the way shows in the refusal only."""
+    metadata = {
+        "name": "demo-ca-bundle",
+        "namespace": namespace,
+        "ownerReferences": [owner_reference_to(owner)],
+    }
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "x"}}
+    writer, child = ChildWriter(client), Child(CONFIG_MAP, wanted)
+    await writer.ensure(owner, child, Cache())
+    moved: list[dict[str, Any]] = [
+        {"op": "remove", "path": "/data/a"},
+        {"op": "add", "path": "/binaryData", "value": {"a": "eA==", "theirs": "eA=="}},
+    ]
+    changed = await client.json_patch(CONFIG_MAP, child.key, moved, manager="somebody")
+    cached = {name: changed[name] for name in ("apiVersion", "kind", "metadata")}
+
+    applied = await writer.ensure(owner, child, Cache(cached))
+
+    assert applied.changed
+    assert applied.live["data"] == {"a": "x"}
+    assert applied.live["binaryData"] == {"theirs": "eA=="}
+
+
+async def test_other_half_of_somebody_gives_way_to_an_edit(client: Client, owner: Object) -> None:
+    """The manifest is another one, and the other half is there: an apply alone is refused."""
+    writer = ChildWriter(client)
+    get = {"httpGet": {"path": "/", "port": 1, "scheme": "HTTP"}}
+    child = with_probe(owner, get)
+    await writer.ensure(owner, child, Cache())
+    path = "/spec/template/spec/containers/0/readinessProbe"
+    theirs = {"op": "replace", "path": path, "value": {"exec": {"command": ["true"]}}}
+    damaged = await client.json_patch(DEPLOYMENT, child.key, [theirs], manager="somebody")
+
+    edited = with_probe(owner, {"tcpSocket": {"port": 2}})
+    applied = await settled(writer, owner, edited, damaged)
+
+    (container,) = applied.live["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["tcpSocket"] == {"port": 2}
+    assert not {"exec", "httpGet"} & container["readinessProbe"].keys()
+
+
+def with_probe(owner: Object, probe: dict[str, Any]) -> Child:
+    child = deployment(owner)
+    (container,) = child.manifest["spec"]["template"]["spec"]["containers"]
+    container["readinessProbe"] = probe
+    return child
 
 
 async def test_foreign_object_is_refused_by_name_and_left_alone(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from hack.cluster.plane import ControlPlane
 from tests.support.edits.full import EVERY_FEATURE, FULL, IN_SYSTEM
 from tests.support.edits.row import Json, merged
 from tests.support.operator_process import OperatorProcess
+from tests.support.others_in_the_way import ATOMIC, EMPTY, FREE, HALVES, NAMES, OBJECTS, Damage
 from tests.support.world import SYSTEM, World, eventually
 
 pytestmark = pytest.mark.apiserver
@@ -31,324 +31,6 @@ SCALED = merged(FULL, {"workload": {"storage": None}})
 
 SPEC = merged(SCALED, {"workload": {"autoscaling": None, "replicas": 2}})
 """Likewise without an autoscaler."""
-
-NAMES = {
-    "deployment": "demo",
-    "service": "demo-service",
-    "budget": "demo-pdb",
-    "networkpolicy": "demo-network-policy",
-    "ingress": "demo-ingress",
-    "autoscaler": "scaled-hpa",
-}
-
-
-@dataclass(frozen=True)
-class Damage:
-    """What somebody does to a child.
-
-    Attributes:
-        name: of the case.
-        kind: of the child.
-        do: to the live object.
-    """
-
-    name: str
-    kind: str
-    do: Callable[[Json], Any]
-
-
-def pod(live: Json) -> Json:
-    found: Json = live["spec"]["template"]["spec"]
-    return found
-
-
-def container(live: Json) -> Json:
-    found: Json = pod(live)["containers"][0]
-    return found
-
-
-def variable(live: Json, name: str) -> Json:
-    return next(entry for entry in container(live)["env"] if entry["name"] == name)
-
-
-def volume(live: Json, name: str) -> Json:
-    return next(entry for entry in pod(live)["volumes"] if entry["name"] == name)
-
-
-def instead(obj: Json, **fields: Any) -> None:
-    """Other fields in the place of these; ``None`` takes one away."""
-    obj |= fields
-    for name in [name for name, value in fields.items() if value is None]:
-        del obj[name]
-
-
-def probed(probe: str, way: Json) -> Callable[[Json], Any]:
-    """Ask in another way."""
-    return lambda live: instead(container(live)[probe], httpGet=None, **way)
-
-
-def stopped(way: Json) -> Callable[[Json], Any]:
-    """Another hook."""
-    return lambda live: instead(container(live)["lifecycle"], preStop=way)
-
-
-def with_field(name: str, value: Any) -> Callable[[Json], Any]:
-    """A field of the container."""
-    return lambda live: container(live).update({name: value})
-
-
-EXEC: Json = {"exec": {"command": ["true"]}}
-SOCKET: Json = {"tcpSocket": {"port": 8321}}
-HALVES = [
-    Damage(
-        "value in the place of a source",
-        "deployment",
-        lambda o: instead(variable(o, "LLSD_VLLM_API_KEY"), value="debug", valueFrom=None),
-    ),
-    Damage(
-        "another source of a variable",
-        "deployment",
-        lambda o: instead(
-            variable(o, "LLSD_VLLM_API_KEY"),
-            valueFrom={"configMapKeyRef": {"name": "x", "key": "y"}},
-        ),
-    ),
-    Damage(
-        "source in the place of a value",
-        "deployment",
-        lambda o: instead(
-            variable(o, "HOME"),
-            value=None,
-            valueFrom={"fieldRef": {"fieldPath": "metadata.name"}},
-        ),
-    ),
-    *(
-        Damage(
-            f"{probe} by {next(iter(way))}",
-            "deployment",
-            probed(probe, way),
-        )
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
-        for way in (EXEC, SOCKET, {"grpc": {"port": 8321, "service": ""}})
-    ),
-    *(
-        Damage(
-            f"preStop by {next(iter(way))}",
-            "deployment",
-            stopped(way),
-        )
-        for way in (EXEC, {"httpGet": {"port": 8321, "path": "/", "scheme": "HTTP"}})
-    ),
-    Damage(
-        "another source of the data volume",
-        "deployment",
-        lambda o: instead(
-            volume(o, "lls-storage"), emptyDir=None, persistentVolumeClaim={"claimName": "x"}
-        ),
-    ),
-    Damage(
-        "another source of the configuration",
-        "deployment",
-        lambda o: instead(
-            volume(o, "llama-stack-config"),
-            configMap=None,
-            secret={"secretName": "x", "defaultMode": 420},
-        ),
-    ),
-    Damage(
-        "seccomp profile of the pods",
-        "deployment",
-        lambda o: pod(o)["securityContext"].update(
-            seccompProfile={"type": "Localhost", "localhostProfile": "x.json"}
-        ),
-    ),
-    Damage(
-        "privileges",
-        "deployment",
-        lambda o: container(o).update(
-            securityContext={"privileged": True, "capabilities": {"add": ["SYS_ADMIN"]}}
-        ),
-    ),
-    Damage(
-        "recreated pods",
-        "deployment",
-        lambda o: o["spec"].update(strategy={"type": "Recreate"}),
-    ),
-    Damage(
-        "windows",
-        "deployment",
-        lambda o: (
-            pod(o).update(os={"name": "windows"}, securityContext={}),
-            container(o).update(securityContext={}),
-        ),
-    ),
-    Damage(
-        "port of the Service",
-        "service",
-        lambda o: o["spec"]["ports"][0].update(port=80),
-    ),
-    Damage(
-        "protocol of the Service",
-        "service",
-        lambda o: o["spec"]["ports"][0].update(protocol="UDP"),
-    ),
-    Damage(
-        "target of the Service",
-        "service",
-        lambda o: o["spec"]["ports"][0].update(targetPort=80),
-    ),
-    Damage(
-        "type of the Service with a port of the nodes",
-        "service",
-        lambda o: (
-            o["spec"].update(type="NodePort"),
-            o["spec"]["ports"][0].update(nodePort=30080),
-        ),
-    ),
-    Damage(
-        "name outside for the Service",
-        "service",
-        lambda o: instead(
-            o["spec"],
-            type="ExternalName",
-            externalName="a.example",
-            clusterIP=None,
-            clusterIPs=None,
-            ipFamilies=None,
-            ipFamilyPolicy=None,
-            internalTrafficPolicy=None,
-        ),
-    ),
-    Damage(
-        "minimum in the budget",
-        "budget",
-        lambda o: instead(o["spec"], minAvailable=2, maxUnavailable=None),
-    ),
-    Damage(
-        "backend of the Ingress",
-        "ingress",
-        lambda o: o["spec"]["rules"][0]["http"]["paths"][0].update(
-            backend={"resource": {"kind": "Bucket", "name": "b"}}
-        ),
-    ),
-    Damage(
-        "peers of the policy",
-        "networkpolicy",
-        lambda o: o["spec"]["ingress"][0].update({"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}),
-    ),
-    Damage(
-        "metric of the autoscaler",
-        "autoscaler",
-        lambda o: o["spec"].update(
-            metrics=[
-                {
-                    "type": "Pods",
-                    "pods": {
-                        "metric": {"name": "m"},
-                        "target": {"type": "AverageValue", "averageValue": "1"},
-                    },
-                }
-            ]
-        ),
-    ),
-]
-ATOMIC = [
-    Damage(
-        "label more in the selector of the Service",
-        "service",
-        lambda o: o["spec"]["selector"].update(foo="bar"),
-    ),
-    Damage(
-        "empty label more in the selector of the Service",
-        "service",
-        lambda o: o["spec"]["selector"].update(foo=""),
-    ),
-    Damage(
-        "label more in the selector of the budget",
-        "budget",
-        lambda o: o["spec"]["selector"]["matchLabels"].update(foo="bar"),
-    ),
-    Damage(
-        "expression in the selector of the budget",
-        "budget",
-        lambda o: o["spec"]["selector"].update(
-            matchExpressions=[{"key": "foo", "operator": "Exists"}]
-        ),
-    ),
-    Damage(
-        "label more in the selector of the policy",
-        "networkpolicy",
-        lambda o: o["spec"]["podSelector"]["matchLabels"].update(foo="bar"),
-    ),
-    Damage(
-        "direction more of the policy",
-        "networkpolicy",
-        lambda o: o["spec"]["policyTypes"].append("Egress"),
-    ),
-    Damage(
-        "rule more of the Ingress",
-        "ingress",
-        lambda o: o["spec"]["rules"].append({"host": "b.example"}),
-    ),
-    Damage(
-        "metric more of the autoscaler",
-        "autoscaler",
-        lambda o: o["spec"]["metrics"].append(
-            {
-                "type": "Resource",
-                "resource": {
-                    "name": "memory",
-                    "target": {"type": "Utilization", "averageUtilization": 50},
-                },
-            }
-        ),
-    ),
-    Damage(
-        "optional Secret of a variable",
-        "deployment",
-        lambda o: variable(o, "LLSD_VLLM_API_KEY")["valueFrom"]["secretKeyRef"].update(
-            optional=True
-        ),
-    ),
-]
-EMPTY = [
-    *(
-        Damage(
-            f"{name} of the container",
-            "deployment",
-            with_field(name, value),
-        )
-        for name, value in {
-            "command": ["sleep", "1d"],
-            "args": ["--help"],
-            "workingDir": "/x",
-            "image": "nginx",
-            "ports": [{"containerPort": 80, "protocol": "TCP"}],
-        }.items()
-    ),
-    Damage(
-        "port more of the container",
-        "deployment",
-        lambda o: container(o)["ports"].append({"containerPort": 80, "protocol": "TCP"}),
-    ),
-    Damage(
-        "postStart",
-        "deployment",
-        lambda o: container(o)["lifecycle"].update(postStart=EXEC),
-    ),
-    Damage(
-        "host of a probe",
-        "deployment",
-        lambda o: container(o)["livenessProbe"]["httpGet"].update(host="example.com"),
-    ),
-    Damage(
-        "part of the data volume",
-        "deployment",
-        lambda o: next(
-            m for m in container(o)["volumeMounts"] if m["name"] == "lls-storage"
-        ).update(subPath="x", readOnly=True),
-    ),
-]
 
 
 @pytest.fixture(scope="module")
@@ -427,3 +109,27 @@ def test_one_write_puts_it_right(damage: Damage, arena: World) -> None:
     writes = [r for r in arena.writes_since(mark) if is_of(r, damage.kind, arena)]
     assert [r.verb for r in writes if r.code == 200] == ["patch"], writes
     assert {r.code for r in writes} <= {200, 409}, writes
+
+
+def test_what_is_free_for_others_costs_no_write_and_survives_an_edit(arena: World) -> None:
+    mark = arena.plane.audit.mark()
+    stored = {}
+    for damage in FREE:
+        done_by_hand(arena, damage.kind, damage.do)
+        stored[damage.kind] = arena.must_get(damage.kind, NAMES[damage.kind])
+    # Something after all of it that the operator does write.
+    arena.patch("llsd", "demo", {"spec": {"workload": {"replicas": 3}}})
+    arena.patch("llsd", "scaled", {"spec": {"workload": {"autoscaling": {"maxReplicas": 4}}}})
+    for name in ("demo", "scaled"):
+        arena.wait_condition("DeploymentUpdated", "True", name)
+
+    writes = [r for r in arena.writes_since(mark) if r.name in OBJECTS]
+    written = {(r.resource, r.name) for r in writes if r.resource != "llamastackdistributions"}
+    assert written == {("deployments", "demo"), ("horizontalpodautoscalers", "scaled-hpa")}
+    for kind, before in stored.items():
+        now = arena.must_get(kind, NAMES[kind])
+        before["spec"].pop("replicas", None)
+        now["spec"].pop("replicas", None)
+        before["spec"].pop("maxReplicas", None)
+        now["spec"].pop("maxReplicas", None)
+        assert now["spec"] == before["spec"]

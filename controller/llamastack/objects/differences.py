@@ -121,8 +121,7 @@ def _struct(
         other = live.get(name)
         if other == value:
             continue
-        if other is None and name in groups and (value == {} or value is False):
-            # An empty member of a union means something, as in `emptyDir: {}`.
+        if other is None and _counts_when_empty(name, value, shape):
             found.append(Difference(_path((at, name)), value))
         else:
             _value(value, other, fields.get(name, UNKNOWN), (at, name), found)
@@ -133,6 +132,12 @@ def _struct(
     for ours, theirs in shape.disjoint.items():
         shared = [key for key in wanted.get(ours) or () if key in (live.get(theirs) or ())]
         found += [_removal(((at, theirs), key)) for key in shared]
+
+
+def _counts_when_empty(name: str, value: Any, shape: Shape) -> bool:
+    """Whether a field that is missing has to be there, although it is empty."""
+    # An empty member of a union says which one it is, as in `emptyDir: {}`.
+    return value is False if name in shape.explicit else value == {} and name in shape.groups
 
 
 def _groups(

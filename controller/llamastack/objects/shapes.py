@@ -60,6 +60,15 @@ removed when somebody sets it. Everything else that we do not send is free for o
 OUR_LISTS: Final[Mapping[str, frozenset[str]]] = {"core.v1.Container": frozenset({"ports"})}
 """By type: lists of named entries in which others may have none of their own."""
 
+EXPLICIT: Final[Mapping[str, frozenset[str]]] = {
+    "core.v1.PodSecurityContext": frozenset({"runAsNonRoot"}),
+    "core.v1.PodSpec": frozenset({"automountServiceAccountToken", "enableServiceLinks"}),
+    "core.v1.SecurityContext": frozenset(
+        {"allowPrivilegeEscalation", "privileged", "readOnlyRootFilesystem", "runAsNonRoot"}
+    ),
+}
+"""By type: fields for which no value is not the same as ``false``, unlike everywhere else."""
+
 
 class Form(Enum):
     """What a value is, as far as comparing it goes."""
@@ -86,6 +95,7 @@ class Shape:
         closed: whether a list may have no entries of others.
         groups: of a struct, by field: those that exclude it, or with which it is ours even when
             empty, and itself.
+        explicit: fields of a struct for which no value is not ``false``.
         disjoint: maps of a struct, and others that must not share a key with them.
         defaults: what the API server fills in, which is no difference inside of one value.
     """
@@ -98,6 +108,7 @@ class Shape:
     unique: str = ""
     closed: bool = False
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    explicit: frozenset[str] = frozenset()
     disjoint: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
 
@@ -128,6 +139,7 @@ def _type(name: str) -> Shape:
         Form.STRUCT,
         atomic=facts.get("atomic", False),
         groups={one: group for group in _disjoint(groups) for one in group},
+        explicit=EXPLICIT.get(name, frozenset()),
         disjoint=facts.get("disjoint", {}),
         defaults=facts.get("defaults", {}),
     )

@@ -18,7 +18,7 @@ from controller.llamastack.objects.kinds import (
 )
 from controller.llamastack.planning.plan import make_plan
 from controller.llamastack.render import deployment, names, role_binding
-from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Options
+from controller.llamastack.render.inputs import NO_MOUNTS, Inputs, Mounts, Options
 from controller.llamastack.render.manifest import Child
 from tests.support.config_specs import DISTRIBUTIONS
 from tests.support.edits.row import MINIMAL, Json, merged
@@ -37,7 +37,7 @@ FULL: Final = merged(
 )
 """A child of every kind, if network policies are on."""
 
-OPTIONS: Final = Options(network_policies=True)
+OPTIONS: Final = Options(network_policies=True, merge_image="registry.example/operator:1")
 """What an operator does that is told to do everything, on a plain Kubernetes."""
 
 KINDS: Final = (
@@ -54,6 +54,9 @@ EVERY_FEATURE: Final[Json] = {
     "data": {FEATURE_FLAGS: f"{NETWORK_POLICY_FLAG}: {{enabled: true}}"},
 }
 """The operator's ConfigMap that turns everything on."""
+
+MOUNTS: Final = Mounts("config", installs_name="installs")
+"""What pods of a server with external providers mount; the rest is the image's own without."""
 
 IN_SYSTEM: Final = {"OPERATOR_NAMESPACE": SYSTEM}
 """The environment of an operator that finds its ConfigMap."""
@@ -75,7 +78,7 @@ def children_of(name: str, namespace: str, spec: Json = FULL) -> list[Child]:
     return [
         *table.before_deployment(inputs),
         *table.after_deployment(inputs),
-        deployment.render(inputs, NO_MOUNTS),
+        deployment.render(inputs, MOUNTS if inputs.installs else NO_MOUNTS),
     ]
 
 
