@@ -149,6 +149,25 @@ def test_service_that_may_not_be_put_right_is_told(
     assert port["port"] == 8321
 
 
+def test_service_stays_with_the_pods_that_cannot_move(world: World, kubeconfig: Path) -> None:
+    with OperatorProcess(kubeconfig) as process:
+        world.resource()
+        world.wait_ready()
+        mounts = [{"name": "nobody-has-it", "mountPath": "/x"}]
+        overrides = {"overrides": {"volumeMounts": mounts}}
+        world.patch("llsd", "demo", {"spec": {"networking": {"port": 9000}, "workload": overrides}})
+
+        world.wait_condition("DeploymentUpdated", "False")
+
+        (port,) = world.must_get("service", "demo-service")["spec"]["ports"]
+        assert (port["port"], container(world)["ports"][0]["containerPort"]) == (8321, 8321)
+        world.patch("llsd", "demo", {"spec": {"workload": {"overrides": {"volumeMounts": []}}}})
+        world.wait_ready()
+        (port,) = world.must_get("service", "demo-service")["spec"]["ports"]
+        assert (port["port"], container(world)["ports"][0]["containerPort"]) == (9000, 9000)
+        assert process.terminate() == 0
+
+
 def _is_refused(world: World) -> bool:
     """Policies are compiled some time after they are made."""
     path = f"{world.path('service', 'demo-service')}?dryRun=All"

@@ -161,7 +161,7 @@ class ChildWriter:
         # What it wrote is to be folded into our entry again before the next apply.
         self._migrated.discard(uid)
         self._note_what_is_left(wanted, live)
-        fields = [".".join(map(str, one.path)) for one in found]
+        fields = [one.place for one in found]
         log.info("Corrected object", kind=resource.kind, object=str(key), fields=fields)
         return Applied(live, changed=True)
 

@@ -47,6 +47,12 @@ class Difference:
     removed: bool = False
     in_the_way: bool = False
 
+    @property
+    def place(self) -> str:
+        """The path as people write it, such as ``spec.ports[0].port``; no value is in it."""
+        parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path]
+        return "".join(part for part in parts if part != f".{_END}").removeprefix(".")
+
     def operation(self) -> dict[str, Any]:
         """Of a JSON patch; those of one object have to be done in their order."""
         pointer = "".join(f"/{_escaped(part)}" for part in self.path)

@@ -62,7 +62,7 @@ def endpoints_of(
 
 def _service_problem(inputs: Inputs, live: Object) -> str:
     found = differences(service.render(inputs).manifest, live)
-    fields = [".".join(map(str, one.path)) for one in found if one.path[0] == "spec"]
+    fields = [one.place for one in found if one.path[0] == "spec"]
     if not fields:
         return ""
     name = names.service(inputs.name)

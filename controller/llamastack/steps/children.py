@@ -107,7 +107,11 @@ class ChildrenStep:
         wanted = with_lasting_tools(inputs, mounts, observed.deployment)
         # Both before either is looked at: even a bug in one keeps nobody from the other.
         first = await _settled(self._rendered(inputs, [wanted]))
-        beside = await _settled(self._rendered(inputs, table.after_deployment(inputs)))
+        after = list(table.after_deployment(inputs))
+        if isinstance(first[DEPLOYMENT.kind], BaseException) and _moves(observed, inputs):
+            # The Service stays with the pods that it leads to.
+            after = [child for child in after if child.resource != SERVICE]
+        beside = await _settled(self._rendered(inputs, after))
         made, failure = _unwrapped(first)
         made_beside, failure_beside = _unwrapped(beside)
         if failure is not None:
@@ -209,6 +213,15 @@ def _mounts(
         installs_name=key_of(installs.live).name if installs else "",
         claim=claim.live if claim else None,
     )
+
+
+def _moves(observed: Observed, inputs: Inputs) -> bool:
+    """Whether the pods that run listen on another port than is wanted now."""
+    if observed.deployment is None:
+        return False
+    containers = observed.deployment["spec"]["template"]["spec"]["containers"]
+    ports = {port["containerPort"] for one in containers for port in one.get("ports") or ()}
+    return inputs.port not in ports
 
 
 async def _settled(writes: Writes) -> dict[str, Applied | BaseException]:

@@ -190,6 +190,18 @@ def test_patch_is_guarded_and_spells_paths_as_json_patch_does() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("spec", "ports", 0, "port"), "spec.ports[0].port"),
+        (("spec", "ports", "-"), "spec.ports"),
+        (("data", "a.b"), "data.a.b"),
+    ],
+)
+def test_place_is_what_people_write(path: tuple[str | int, ...], place: str) -> None:
+    assert Difference(path, "secret").place == place
+
+
 def test_key_that_moved_to_the_other_map_goes_from_there() -> None:
     wanted = {"kind": "ConfigMap", "data": {"a": "x", "b": "y"}}
     live = {"kind": "ConfigMap", "data": {"b": "y"}, "binaryData": {"a": "eA==", "c": "eA=="}}

@@ -90,7 +90,7 @@ def test_everything_in_place_is_ready() -> None:
     assert status["resolvedDistribution"]["configSource"] == "embedded"
 
 
-OTHER_PORT = 'Service "demo-service" does not lead to the server: it differs in spec.ports.0'
+OTHER_PORT = 'Service "demo-service" does not lead to the server: it differs in spec.ports[0]'
 
 
 def test_pods_that_the_service_does_not_lead_to_are_not_available() -> None:
