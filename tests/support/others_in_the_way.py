@@ -167,6 +167,14 @@ HALVES = [
         lambda o: o["spec"]["ports"][0].update(port=80),
     ),
     Damage(
+        "name of the port at another port",
+        "service",
+        lambda o: (
+            o["spec"]["ports"][0].update(name="theirs"),
+            o["spec"]["ports"].append({"name": "http", "port": 80}),
+        ),
+    ),
+    Damage(
         "protocol of the Service",
         "service",
         lambda o: o["spec"]["ports"][0].update(protocol="UDP"),

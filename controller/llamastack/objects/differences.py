@@ -187,26 +187,28 @@ def _entries(
             missing.append(entry)
         elif live[position] != entry:
             _value(entry, live[position], items, (at, position), found)
-    if not missing and not (shape.closed and index):
-        return
-    left = set(index.values())
+    stale = _stale(wanted, live, index.values(), shape)
     for entry in missing:
-        taken = _taken(entry, live, left, shape)
-        left.discard(-1 if taken is None else taken)
+        taken = next((one for one in stale if _may_become(live[one], entry, shape)), None)
+        if taken is not None:
+            stale.remove(taken)
         where = _END if taken is None else taken
         found.append(Difference(_path((at, where)), entry, in_the_way=taken is not None))
-    if shape.closed:
-        found += [_removal((at, position)) for position in sorted(left, reverse=True)]
+    found += [_removal((at, position)) for position in reversed(stale)]
 
 
-def _taken(entry: Any, live: list[Any], left: set[int], shape: Shape) -> int | None:
-    """The position of an entry that must not be beside a missing one, or may become it."""
+def _stale(wanted: list[Any], live: list[Any], others: Iterable[int], shape: Shape) -> list[int]:
+    """Positions of entries that are none of ours and must not be beside them."""
     if shape.closed:
-        return min(left, default=None)
+        return sorted(others)
     if not shape.unique:
-        return None
-    value = entry.get(shape.unique)
-    return next((one for one in left if value and live[one].get(shape.unique) == value), None)
+        return []
+    values = {entry.get(shape.unique) for entry in wanted} - {None}
+    return sorted(one for one in others if live[one].get(shape.unique) in values)
+
+
+def _may_become(other: Any, entry: Any, shape: Shape) -> bool:
+    return shape.closed or bool(other[shape.unique] == entry.get(shape.unique))
 
 
 def _key(entry: Any, shape: Shape) -> tuple[Any, ...]:

@@ -110,6 +110,15 @@ def test_port_of_our_name_under_another_number_becomes_ours_and_others_stay() ->
     ]
 
 
+def test_our_name_on_another_port_goes_also_where_ours_is_there_under_another_name() -> None:
+    live = service(port(8321, "theirs"), port(80))
+
+    assert differences(service(port(8321)), live) == [
+        Difference(("spec", "ports", 0, "name"), "http"),
+        removal("spec", "ports", 1),
+    ]
+
+
 def test_port_more_of_our_container_goes() -> None:
     ours = {"ports": [{"containerPort": 8321, "protocol": "TCP"}]}
     theirs = {"ports": [{"containerPort": 1, "protocol": "TCP"}, *ours["ports"]]}
