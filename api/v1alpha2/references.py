@@ -46,6 +46,8 @@ class SecretReference:
         path: of the field, e.g. ``spec.providers.inference.apiKey.secretKeyRef``.
         optional: whether the server starts without it.
         in_pod: whether the server's pod uses it, so that a new content must roll the Deployment.
+        may_be_empty: whether an empty value may be meant, as in a variable of the user's own; a
+            credential or a certificate that is empty cannot be used.
     """
 
     name: str
@@ -53,6 +55,7 @@ class SecretReference:
     path: str
     optional: bool = False
     in_pod: bool = True
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +171,16 @@ def _env_secrets(overrides: Overrides) -> Iterator[SecretReference]:
         source = variable.value_from.secret_key_ref if variable.value_from else None
         if source:
             path = f"spec.workload.overrides.env[{index}].valueFrom.secretKeyRef"
-            yield SecretReference(source.name, source.key, path, optional=source.optional)
+            optional = source.optional
+            yield SecretReference(
+                source.name, source.key, path, optional=optional, may_be_empty=True
+            )
 
 
 def _volume_secrets(overrides: Overrides) -> Iterator[SecretReference]:
     for source, name, key, path in _volume_sources(overrides, "secret", "secretName"):
-        yield SecretReference(name, key, path, optional=source.get("optional") is True)
+        optional = source.get("optional") is True
+        yield SecretReference(name, key, path, optional=optional, may_be_empty=True)
 
 
 def _config_maps(spec: Spec) -> Iterator[ConfigMapReference]:

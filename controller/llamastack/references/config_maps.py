@@ -246,10 +246,13 @@ def judge(
         references: to judge.
         summaries: of each ConfigMap that is referred to and may be.
     """
+    # Each once: a field that names three keys of a missing ConfigMap misses one ConfigMap.
     problems = tuple(
-        (reason, FieldError(reference.path, message))
-        for reference in references
-        for reason, message in _problem(namespace, reference, summaries)
+        dict.fromkeys(
+            (reason, FieldError(reference.path, message))
+            for reference in references
+            for reason, message in _problem(namespace, reference, summaries)
+        )
     )
     used = {
         (reference.name, "" if reference.whole else reference.key): summaries[key]

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from controller.runtime.ports import Reader, Writer
 
 
+_CONTENTS = {
+    "tls.crt": "a certificate in PEM form",
+    "tls.key": "the certificate's private key in PEM form",
+}
+"""What is expected in a key whose name says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretSummary:
     """What is known of one version of a Secret.
@@ -41,12 +48,14 @@ class SecretSummary:
         resource_version: of the Secret; empty if there is none.
         keys: its keys.
         unusable: keys whose values a server that converts would refuse, or read as unset.
+        blank: keys without a value, or with one of white space only.
     """
 
     uid: str = ""
     resource_version: str = ""
     keys: frozenset[str] = frozenset()
     unusable: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> bool:
@@ -125,15 +134,26 @@ def _look(secret: Object | None) -> SecretSummary:
         resource_version=version,
         keys=frozenset(data),
         unusable=frozenset(name for name, value in data.items() if _unusable(value)),
+        blank=frozenset(name for name, value in data.items() if _blank(value)),
     )
 
 
 def _unusable(encoded: str) -> bool:
     try:
-        value = base64.b64decode(encoded, validate=True).decode("utf-8")
+        return is_unusable(_decoded(encoded))
     except (binascii.Error, UnicodeDecodeError, TypeError):
         return True  # an environment variable is text
-    return is_unusable(value)
+
+
+def _blank(encoded: str) -> bool:
+    try:
+        return not _decoded(encoded).strip()
+    except (binascii.Error, UnicodeDecodeError, TypeError):
+        return False  # a binary file has something in it
+
+
+def _decoded(encoded: str) -> str:
+    return base64.b64decode(encoded, validate=True).decode("utf-8")
 
 
 def _hash(of: dict[str, tuple[str, str]]) -> str:
@@ -159,13 +179,16 @@ def judge(
         converted: paths of references whose values go through the server's own substitution,
             which turns digits into numbers; the server then refuses to start.
     """
-    problems = [
-        (reason, FieldError(reference.path, message))
-        for reference in references
-        for reason, message in _problem(
-            namespace, reference, summaries[reference.name], reference.path in converted
+    # Each once: a field that needs two keys of a missing Secret misses one Secret.
+    problems = list(
+        dict.fromkeys(
+            (reason, FieldError(reference.path, message))
+            for reference in references
+            for reason, message in _problem(
+                namespace, reference, summaries[reference.name], reference.path in converted
+            )
         )
-    ]
+    )
     in_pod = {reference.name for reference in references if reference.in_pod}
     used = {n: (f.uid, f.resource_version) for n, f in summaries.items() if n in in_pod}
     return Resolution(
@@ -188,6 +211,12 @@ def _problem(
         if not reference.optional:
             text = f'Key "{key}" not found in Secret "{name}/{namespace}". {tail}'
             yield Reason.SECRET_KEY_NOT_FOUND, text
+    elif key in summary.blank and not reference.may_be_empty:
+        yield (
+            Reason.SECRET_VALUE_NOT_USABLE,
+            f'The value of key "{key}" in Secret "{name}" is empty, or only white space: put '
+            f"{_CONTENTS.get(key, 'the value')} in. {tail}",
+        )
     elif converted and key in summary.unusable:
         yield (
             Reason.SECRET_VALUE_NOT_USABLE,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -126,10 +127,11 @@ def test_environment_and_volumes_of_overrides_are_looked_through() -> None:
 
     spec = _spec(workload={"overrides": {"env": env, "volumes": volumes}})
 
+    users_own = partial(SecretReference, may_be_empty=True)
     assert secret_refs(spec) == (
-        SecretReference("s", "k", f"{at}.env[1].valueFrom.secretKeyRef", optional=True),
-        SecretReference("whole", "", f"{at}.volumes[0].secret.secretName", optional=True),
-        SecretReference("p", "z", f"{at}.volumes[2].projected.sources[0].secret.name"),
+        users_own("s", "k", f"{at}.env[1].valueFrom.secretKeyRef", optional=True),
+        users_own("whole", "", f"{at}.volumes[0].secret.secretName", optional=True),
+        users_own("p", "z", f"{at}.volumes[2].projected.sources[0].secret.name"),
     )
     assert config_map_refs(spec) == (
         ConfigMapReference("c", "k", f"{at}.env[2].valueFrom.configMapKeyRef"),

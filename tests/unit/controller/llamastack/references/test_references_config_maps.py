@@ -88,6 +88,15 @@ async def test_missing_key_is_named_with_the_field_that_wants_it() -> None:
     ]
 
 
+async def test_config_map_that_one_field_needs_two_keys_of_is_missed_once() -> None:
+    path = "spec.networking.tls.caBundle.configMapName"
+    refs = [ConfigMapReference("away", key, path) for key in ("a.crt", "b.crt")]
+
+    judgement = await resolver(empty()).resolve("n", refs)
+
+    assert len(judgement.problems) == 1
+
+
 async def test_key_may_hold_binary_data() -> None:
     assert messages(await judged(cluster(binaryData={"mode": "AAA="}), REF)) == []
 

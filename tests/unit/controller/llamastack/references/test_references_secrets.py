@@ -22,6 +22,8 @@ from tests.support.fakeapi.server import FakeApi
 PATH = "spec.providers.inference.apiKey.secretKeyRef"
 REF = SecretReference("creds", "key", PATH)
 OPTIONAL = SecretReference("maybe", "key", "spec.workload.overrides.env[0]", optional=True)
+TLS_PATH = "spec.networking.tls.secretName"
+TLS = tuple(SecretReference("cert", key, TLS_PATH) for key in ("tls.crt", "tls.key"))
 FOUND = SecretSummary("u", "5", frozenset({"key"}))
 
 
@@ -79,6 +81,47 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_optional_references_may_be_missing() -> None:
     assert judge("n", (OPTIONAL,), {"maybe": SecretSummary()}).ok
     assert judge("n", (OPTIONAL,), {"maybe": SecretSummary("u", "1")}).ok
+
+
+def test_secret_that_one_field_needs_two_keys_of_is_missed_once() -> None:
+    resolution = judge("n", TLS, {"cert": SecretSummary()})
+
+    assert [e.message for e in resolution.errors] == [
+        f'Secret "cert" not found in namespace "n". Referenced by: {TLS_PATH}'
+    ]
+
+
+@pytest.mark.parametrize("value", ["", " \n\t"])
+async def test_empty_value_is_not_usable_and_told_with_what_belongs_there(value: str) -> None:
+    data = encoded(**{"tls.crt": value, "tls.key": value, "token": value})
+    client = FakeClient(FakeApi())
+    client.api.put(SECRET, ObjectKey("n", "cert"), data=data)
+    token = SecretReference("cert", "token", PATH)
+
+    resolution = await resolver(client).resolve("n", (*TLS, token))
+
+    assert resolution.reason == Reason.SECRET_VALUE_NOT_USABLE
+    assert [e.message for e in resolution.errors] == [
+        'The value of key "tls.crt" in Secret "cert" is empty, or only white space: put a '
+        f"certificate in PEM form in. Referenced by: {TLS_PATH}",
+        'The value of key "tls.key" in Secret "cert" is empty, or only white space: put the '
+        f"certificate's private key in PEM form in. Referenced by: {TLS_PATH}",
+        'The value of key "token" in Secret "cert" is empty, or only white space: put the value '
+        f"in. Referenced by: {PATH}",
+    ]
+
+
+async def test_binary_file_is_not_taken_for_an_empty_one() -> None:
+    client = FakeClient(FakeApi())
+    client.api.put(SECRET, KEY, data={"key": "/w=="})
+
+    assert (await resolver(client).resolve("n", [REF])).ok
+
+
+async def test_variable_of_the_users_own_may_be_empty() -> None:
+    theirs = SecretReference("creds", "key", "spec.workload.overrides.env[0]", may_be_empty=True)
+
+    assert (await resolver(cluster(key="")).resolve("n", [theirs])).ok
 
 
 def test_value_that_the_server_converts_is_a_problem_only_where_it_converts() -> None:
