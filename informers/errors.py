@@ -23,6 +23,7 @@
         ├── Invalid 422
         │   └── ImmutableField      a field that can only be set at creation
         ├── TooManyRequests 429
+        │   └── Initializing        a kind that is about to be served
         └── ServerError 5xx
             ├── ResourceVersionTooLarge  the server has not seen that version (yet)
             └── MalformedApply      our own bug, which the server reports as 500
@@ -129,6 +130,10 @@ class ImmutableField(Invalid):
 
 class TooManyRequests(StatusError):
     """429: API Priority and Fairness asks for patience; honour ``retry_after``."""
+
+
+class Initializing(TooManyRequests):
+    """429: the server prepares to serve the kind, as it does after its definition was installed."""
 
 
 class ServerError(StatusError):

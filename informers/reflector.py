@@ -25,7 +25,7 @@ says that it has no such version, or is too silent to be believed, is the bound 
 from __future__ import annotations
 
 from informers import resource_version as rv
-from informers.backoff import Backoff, Rng
+from informers.backoff import Rng
 from informers.decoder import Decoder, Event, EventType
 from informers.errors import (
     ApiError,
@@ -73,6 +73,7 @@ from informers.reflector_states import (
     Want,
     Watching,
 )
+from informers.retry_delays import RetryDelays
 from informers.status import describe
 
 _REFUSALS = (BadRequest, NotFound, Invalid)
@@ -96,7 +97,7 @@ class Reflector:
         self._rng = rng
         self._metrics = metrics
         self._tuning = tuning
-        self._backoff = Backoff(rng=rng, initial_s=tuning.backoff_s)
+        self._delays = RetryDelays(rng=rng, initial_s=tuning.backoff_s)
         self._state: State = Idle()
         self._seen = ""  # the position: last version seen (A7)
         self._bound_refused = False  # the server does not have that version: ask without it
@@ -176,11 +177,9 @@ class Reflector:
         self._state = Opening(initial, bound, timeout_s)
         return (OpenWatch(bound, timeout_s, initial),)
 
-    def _wait(
-        self, then: Want, now: float, reason: str, *, at_least: float = 0.0, routine: bool = False
-    ) -> tuple[Output, ...]:
+    def _wait(self, then: Want, now: float, reason: str) -> tuple[Output, ...]:
         self._state = Waiting(then)
-        return (Wait(self._backoff.next(now, at_least=at_least), reason, routine),)
+        return (Wait(self._delays.next(now), reason),)
 
     def _at_once(self, then: Want, reason: str) -> tuple[Output, ...]:
         self._state = Waiting(then)
@@ -407,8 +406,8 @@ class Reflector:
         if isinstance(error, Unauthorized) and not self._retried_401:
             self._retried_401 = True  # the transport re-reads its token (A13)
             return self._at_once(want, describe(error))
-        asked = error.retry_after if isinstance(error, StatusError) else None
-        return self._wait(want, now, describe(error), at_least=asked or 0.0, routine=routine)
+        self._state = Waiting(want)
+        return (Wait(self._delays.after(error, now), describe(error), routine),)
 
     def _misuse(self, what: str) -> RuntimeError:
         return RuntimeError(f"{what} does not fit the state {type(self._state).__name__}")

@@ -189,10 +189,10 @@ class Runner:
 
     def _log_wait(self, wait: Wait) -> None:
         """Once per change: a missing right or a dead server is said once, not every 30 s (A13)."""
-        told = (wait.reason, wait.routine)
-        if told == self._told:
-            return
-        self._told = told
+        reason, routine = self._told
+        if wait.reason == reason and (wait.routine or not routine):
+            return  # a list that is tried at once after a failure, and fails likewise, is no news
+        self._told = (wait.reason, wait.routine)
         say, event = (log.info, "Relisting") if wait.routine else (log.warning, "Watch failed")
         when = {"retry_in_s": round(wait.seconds, 1)} if wait.seconds else {}
         say(

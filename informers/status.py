@@ -8,9 +8,9 @@ It arrives in two shapes. As the body of an HTTP answer with a failure status
 event of type ERROR: after a restart of the API server that is the usual shape of 410 (A5).
 
 Everything above matches exception types. Texts are looked at here only, and only where the API
-server offers nothing better: an immutable field and a malformed apply have no reason of their own
-(k8s.io/apimachinery ``validation.FieldImmutableErrorMsg``, k8s.io/apiserver
-``fieldmanager/structuredmerge.go``).
+server offers nothing better: an immutable field, a malformed apply and a cache that is being filled
+have no reason of their own (k8s.io/apimachinery ``validation.FieldImmutableErrorMsg``,
+k8s.io/apiserver ``fieldmanager/structuredmerge.go`` and ``storage/cacher``).
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ def type_of(
         return _BY_REASON[reason]
     if code == HTTPStatus.UNPROCESSABLE_ENTITY:
         return _of_invalid(causes)
+    if code == HTTPStatus.TOO_MANY_REQUESTS and "storage is (re)initializing" in message:
+        return errors.Initializing
     malformed = "failed to create typed patch object" in message
     if code == HTTPStatus.INTERNAL_SERVER_ERROR and malformed:
         return errors.MalformedApply

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from informers.errors import (
     Forbidden,
+    NotFound,
     ServerError,
     TooManyRequests,
     TransportError,
@@ -286,6 +287,23 @@ async def test_missing_right_is_logged_once_and_healed_when_it_is_granted() -> N
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
     assert [entry["reason"] for entry in warnings] == [f"Forbidden: {denied}"]
     assert [e["event"] for e in logs].count("Followed the API server again") == 1
+
+
+async def test_kind_whose_definition_returns_is_followed_soon_and_its_absence_told_once() -> None:
+    missing = NotFound("the server could not find the requested resource", code=404)
+    source = FakeListerWatcher(
+        cluster_of("a"),
+        list_faults=deque([missing] * 20),
+        watch_faults=deque([WatchFault(error=missing)] * 20),
+    )
+    informer = informer_of(source)
+    with capture_logs() as logs:
+        async with running(informer, synced=False):
+            await until(lambda: not source.list_faults, within=120)
+            await until(informer.has_synced, within=5.1)
+
+    assert [e["event"] for e in logs].count("Watch failed") == 1
+    assert [e["event"] for e in logs].count("Relisting") == 1
 
 
 @pytest.mark.parametrize("as_event", [False, True])

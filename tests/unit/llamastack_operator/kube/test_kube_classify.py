@@ -47,6 +47,12 @@ def status(code: int, reason: str = "", message: str = "m", **details: Any) -> b
             status(409, "Conflict", causes=[{"reason": "FieldManagerConflict", "field": ".spec"}]),
             errors.FieldManagerConflict,
         ),
+        (429, status(429, "TooManyRequests"), errors.TooManyRequests),
+        (
+            429,
+            status(429, "TooManyRequests", message="storage is (re)initializing"),
+            errors.Initializing,
+        ),
         (410, status(410, "Expired"), errors.Gone),
         (422, status(422, "Invalid"), errors.Invalid),
         (
@@ -67,7 +73,6 @@ def status(code: int, reason: str = "", message: str = "m", **details: Any) -> b
             ),
             errors.Conflict,
         ),
-        (429, status(429, "TooManyRequests"), errors.TooManyRequests),
         (500, status(500, "InternalError"), errors.ServerError),
         (
             500,
