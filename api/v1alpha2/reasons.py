@@ -133,6 +133,8 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     VOLUME_PENDING = "VolumePending"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    AUTOSCALING_OFF = "AutoscalingOff"
+    """Somebody scaled to zero what an autoscaler is asked for, which switches that off."""
 
     # HealthCheck, ServiceReady, StorageReady
     HEALTH_CHECK_PASSED = "HealthCheckPassed"

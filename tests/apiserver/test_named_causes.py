@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from api.conditions import condition
-from tests.support.world import World
+from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
 
@@ -42,3 +42,49 @@ def test_certificate_that_is_empty_is_not_usable_until_it_is_filled(world: World
     filled = {"tls.crt": "certificate", "tls.key": "key"}
     world.patch("secret", "cert", {"stringData": filled})
     world.wait_ready()
+
+
+# --- what was done to the Deployment by hand ------------------------------------------------------
+
+AUTOSCALED = {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
+
+
+def kubectl(world: World, *arguments: str) -> None:
+    world.plane.kubectl(*arguments, "-n", world.namespace)
+
+
+def wait_not_ready(world: World, reason: str, deadline_s: float = 30.0) -> str:
+    """The message of Ready, once it is False for the reason."""
+
+    def look() -> str | None:
+        found = condition(world.must_get("llsd", "demo"), "Ready")
+        told = (found.get("status"), found.get("reason")) == ("False", reason)
+        return str(found["message"]) if told else None
+
+    return eventually(f"Ready is False: {reason}", look, deadline_s)
+
+
+def test_autoscaler_that_scaling_to_zero_switches_off_is_told_with_the_way_out(
+    world: World,
+) -> None:
+    world.resource(workload=AUTOSCALED)
+    world.wait_ready()
+
+    kubectl(world, "scale", "deployment/demo", "--replicas=0")
+    message = wait_not_ready(world, "AutoscalingOff")
+
+    status = world.must_get("llsd", "demo")["status"]
+    assert status["phase"] == "Failed"
+    assert condition({"status": status}, "Available")["status"] == "False"
+    assert "kubectl scale deployment/demo --replicas=1" in message
+    kubectl(world, "scale", "deployment/demo", "--replicas=1")
+    world.wait_ready()
+    assert ("Warning", "AutoscalingOff") in world.events()
+
+
+def test_zero_of_the_spec_stays_what_was_asked_for(world: World) -> None:
+    world.resource(workload={"replicas": 0})
+
+    cr = world.wait_ready()
+
+    assert condition(cr, "DeploymentReady")["reason"] == "ScaledToZero"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.conditions import condition, is_true, message_of
 from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects.kinds import AUTOSCALED
 from controller.llamastack.objects.pods import worst
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ _MAY_PASS = frozenset({Reason.UNSCHEDULABLE, Reason.VOLUME_PENDING})
 """Troubles that an autoscaler of nodes or a provisioner of volumes ends by itself."""
 
 
+_NOT_THE_PODS = frozenset({Reason.QUOTA_EXCEEDED, Reason.DEPLOYMENT_FAILED, Reason.AUTOSCALING_OFF})
+"""What no pod has to do with."""
+
+
 def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
     """Judge a live Deployment.
 
@@ -73,13 +78,15 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
     available = int(status.get("availableReplicas") or 0)
     minimum = is_true(deployment, "Available")
     state, reason, message = _progress(deployment, status, wanted, available)
+    if reason == Reason.AUTOSCALING_OFF:
+        minimum = False  # none of none is enough to a Deployment, and not what was asked for
     rollout = Rollout(state, reason, message, available, minimum)
     return rollout if state is RolloutState.COMPLETE else _explained(rollout, pods)
 
 
 def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
     trouble = worst(pods)
-    if trouble is None or rollout.reason in {Reason.QUOTA_EXCEEDED, Reason.DEPLOYMENT_FAILED}:
+    if trouble is None or rollout.reason in _NOT_THE_PODS:
         return rollout
     message = f"{rollout.message}; {trouble['message']}"
     if rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
@@ -109,6 +116,15 @@ def _progress(
     total = int(status.get("replicas") or 0)
     if updated < wanted or total > updated or available < wanted:
         return RolloutState.PROGRESSING, Reason.PROGRESSING, serving
+    if wanted == 0 and AUTOSCALED in (deployment["metadata"].get("annotations") or {}):
+        name = deployment["metadata"].get("name", "NAME")
+        return (
+            RolloutState.STUCK,
+            Reason.AUTOSCALING_OFF,
+            "Scaled to zero, which switches the autoscaler off: no server runs, and none will "
+            f"start by itself: kubectl scale deployment/{name} --replicas=1, from where the "
+            "autoscaler goes on",
+        )
     if wanted == 0:
         return RolloutState.COMPLETE, Reason.SCALED_TO_ZERO, "Scaled to zero: no server runs"
     return RolloutState.COMPLETE, Reason.DEPLOYMENT_READY, serving

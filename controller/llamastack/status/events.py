@@ -38,6 +38,7 @@ _TROUBLES = frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.VOLUME_PENDING,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.AUTOSCALING_OFF,
         Reason.DEPLOYMENT_FAILED,
         Reason.PROVIDER_INSTALL_FAILED,
         Reason.PROVIDER_IMAGE_PULL_FAILED,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects.kinds import AUTOSCALED
 from controller.llamastack.objects.rollout import RolloutState, assess
 
 
@@ -91,3 +92,14 @@ def test_exceeded_deadline_is_stuck_and_says_where_to_look() -> None:
     assert rollout.state is RolloutState.STUCK
     assert rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
     assert "events and logs" in rollout.message
+
+
+def test_autoscaler_that_was_switched_off_by_hand_needs_a_person() -> None:
+    off = deployment(0, conditions=[condition("Available", "True")])
+    off["metadata"] |= {"name": "demo", "annotations": {AUTOSCALED: "true"}}
+
+    rollout = assess(off)
+
+    assert (rollout.state, rollout.reason) == (RolloutState.STUCK, Reason.AUTOSCALING_OFF)
+    assert not rollout.minimum_available
+    assert "kubectl scale deployment/demo --replicas=1" in rollout.message
