@@ -133,6 +133,10 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     VOLUME_PENDING = "VolumePending"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    """Somebody paused the rollouts of the Deployment, and the pods have an old template."""
+    POD_NOT_TERMINATED = "PodNotTerminated"
+    """New pods wait for an old one that was deleted and does not go."""
     AUTOSCALING_OFF = "AutoscalingOff"
     """Somebody scaled to zero what an autoscaler is asked for, which switches that off."""
 

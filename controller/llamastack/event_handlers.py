@@ -27,6 +27,7 @@ from controller.llamastack.objects.kinds import (
     RETAINED_FOR,
     SECRET,
 )
+from controller.llamastack.objects.leaving import LEAVING
 from controller.llamastack.objects.pods import TROUBLE, instance_index
 from controller.llamastack.objects.rollout import assess
 from controller.llamastack.status.claim import (
@@ -145,7 +146,7 @@ def _kept_for(claim: Object) -> list[ObjectKey]:
 
 def _other_trouble(old: Object, new: Object) -> bool:
     """Whether the trouble reads differently; a crash loop restarts its container many times."""
-    return any(old.get(key) != new.get(key) for key in (TROUBLE, INSTALLS))
+    return any(old.get(key) != new.get(key) for key in (TROUBLE, INSTALLS, LEAVING))
 
 
 def _rollout_changed(old: Object, new: Object) -> bool:

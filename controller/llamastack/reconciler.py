@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.cache.observed import observe
 from controller.llamastack.cache.own_writes import OwnWrites
+from controller.llamastack.objects import leaving
 from controller.llamastack.references.installable import installable
 from controller.llamastack.references.override import Overrides
 from controller.llamastack.render.init_containers import preflight_note
 from controller.llamastack.render.inputs import Inputs, Options
 from controller.llamastack.server.observation import observe_server, ready_write_delay_s
-from controller.llamastack.status.claim import next_look_s
+from controller.llamastack.status import claim
+from controller.llamastack.status.compute import waits_for_pods
 from controller.llamastack.status.endpoints import UNKNOWN, endpoints_of
 from controller.llamastack.status.facts import facts_of, facts_of_deletion
 from controller.llamastack.status.outcome import Outcome
@@ -223,6 +225,12 @@ def _result(plan: Plan, outcome: Outcome, facts: Facts) -> Result:
         raise outcome.error
     if outcome.recheck_s is not None:
         return Result.after(outcome.recheck_s)
-    looks = (plan.retry_in_s, next_look_s(facts.volume, facts.cr, facts.now))
+    looks = (
+        plan.retry_in_s,
+        claim.next_look_s(facts.volume, facts.cr, facts.now),
+        leaving.next_look_s(facts.leaving, facts.now)
+        if facts.leaving and waits_for_pods(facts)
+        else None,
+    )
     waits = [wait for wait in looks if wait is not None]
     return Result.after(min(waits)) if waits else Result.done()

@@ -38,6 +38,7 @@ from controller.llamastack.objects.kinds import (
     SERVICE_ACCOUNT,
     UNMANAGED_SELECTOR,
 )
+from controller.llamastack.objects.pause import keep_pause
 from controller.llamastack.objects.pods import POD_INDEX, instance_index, keep_trouble
 from controller.llamastack.references.storage_content import keep_held
 
@@ -81,7 +82,7 @@ POD_SELECTOR = "app=llama-stack"
 
 WATCHES = (
     Watch(LLAMA_STACK, transform=keep_version, indexers={REFERENCE_INDEX: reference_index}),
-    Watch(DEPLOYMENT, MANAGED_BY_SELECTOR),
+    Watch(DEPLOYMENT, MANAGED_BY_SELECTOR, transform=keep_pause),
     Watch(SERVICE, MANAGED_BY_SELECTOR),
     Watch(SERVICE_ACCOUNT, MANAGED_BY_SELECTOR),
     Watch(POD_DISRUPTION_BUDGET, MANAGED_BY_SELECTOR),
@@ -92,7 +93,7 @@ WATCHES = (
     Watch(CONFIG_MAP, MANAGED_BY_SELECTOR, metadata_only=True, indexers={OWNER_INDEX: owner_index}),
     # With the names of the keys that we wrote, which tells whether somebody changed them.
     Watch(SECRET, MANAGED_BY_SELECTOR, metadata_only=True, transform=keep_held),
-    # Only pods in trouble are kept, and of them only the trouble.
+    # Only pods in trouble or on their way out are kept, and of them no more than that.
     Watch(POD, POD_SELECTOR, transform=keep_trouble, indexers={POD_INDEX: instance_index}),
     # No label is demanded of users, so all are streamed, without data, and few are kept.
     Watch(CONFIG_MAP, UNMANAGED_SELECTOR, metadata_only=True, referenced_only=True),

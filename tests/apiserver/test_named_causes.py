@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from api.conditions import condition
+from tests.support.volumes import growing_volume
 from tests.support.world import World, eventually
 
 pytestmark = pytest.mark.apiserver
@@ -88,3 +89,43 @@ def test_zero_of_the_spec_stays_what_was_asked_for(world: World) -> None:
     cr = world.wait_ready()
 
     assert condition(cr, "DeploymentReady")["reason"] == "ScaledToZero"
+
+
+def test_paused_rollout_is_told_with_who_paused_it_and_left_alone(world: World) -> None:
+    world.resource()
+    world.wait_ready()
+    kubectl(world, "rollout", "pause", "deployment/demo")
+    assert world.wait_ready()["status"]["phase"] == "Ready", "without an edit nothing waits"
+
+    world.patch("llsd", "demo", {"spec": {"workload": {"workers": 2}}})
+    message = wait_not_ready(world, "RolloutPaused")
+
+    assert "spec.paused, set by kubectl-rollout" in message
+    assert "kubectl rollout resume deployment/demo" in message
+    assert world.must_get("deployment", "demo")["spec"]["paused"] is True
+    assert condition(world.must_get("llsd", "demo"), "Available")["status"] == "True"
+    kubectl(world, "rollout", "resume", "deployment/demo")
+    world.wait_ready()
+
+
+def test_old_pod_that_does_not_go_is_named(world: World) -> None:
+    growing_volume(world.client, "named-causes")
+    storage = {"size": "1Gi", "storageClassName": "named-causes"}
+    world.resource(workload={"storage": storage})
+    world.wait_ready()
+    (pod,) = (
+        p["metadata"]["name"]
+        for p in world.all("pod")
+        if p["metadata"]["labels"]["app.kubernetes.io/instance"] == "demo"
+    )
+    hold = ["example.org/hold"]
+    world.patch("pod", pod, {"metadata": {"finalizers": hold}})
+
+    overrides = {"terminationGracePeriodSeconds": 1}
+    world.patch("llsd", "demo", {"spec": {"workload": {"workers": 2, "overrides": overrides}}})
+    message = wait_not_ready(world, "PodNotTerminated", deadline_s=90.0)
+
+    assert f"pod {pod} was to be gone at" in message
+    assert hold[0] in message
+    world.patch("pod", pod, {"metadata": {"finalizers": None}})
+    world.wait_ready()

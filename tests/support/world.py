@@ -41,6 +41,7 @@ _PATHS = {
     "rolebinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{0}/rolebindings",
     "autoscaler": "/apis/autoscaling/v2/namespaces/{0}/horizontalpodautoscalers",
     "budget": "/apis/policy/v1/namespaces/{0}/poddisruptionbudgets",
+    "pod": "/api/v1/namespaces/{0}/pods",
     "service": "/api/v1/namespaces/{0}/services",
     "serviceaccount": "/api/v1/namespaces/{0}/serviceaccounts",
     "configmap": "/api/v1/namespaces/{0}/configmaps",

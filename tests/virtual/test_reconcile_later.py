@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from api.v1alpha2.reasons import Reason
-from controller.llamastack.objects.kinds import PERSISTENT_VOLUME_CLAIM, SERVICE
+from controller.llamastack.objects.kinds import (
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SERVICE,
+)
 from controller.llamastack.server.probe_port import ReportedProvider, Server, ServerReport
 from controller.runtime.result import Result
 from informers.errors import Forbidden
+from informers.ports import ObjectKey
 from tests.support.fakeapi import failures
 from tests.support.fakeapi.client import Fault
 from tests.support.fakeapi.objects import Json
@@ -204,3 +210,64 @@ async def test_claim_that_may_not_grow_is_looked_at_every_minute() -> None:
     assert await world.reconcile() == Result.done()
     size = world.api.get(PERSISTENT_VOLUME_CLAIM, child_key(PERSISTENT_VOLUME_CLAIM))
     assert size["spec"]["resources"]["requests"]["storage"] == "20Gi"
+
+
+# --- an old pod that does not go ------------------------------------------------------------------
+
+
+async def recreating() -> OneResource:
+    """An edit under way whose old pod was deleted at this moment."""
+    world = OneResource(WITH_VOLUME)
+    await world.settle()
+    world.bind()
+    world.roll_out()
+    await world.settle()
+    world.edit({**LEAST, "workload": {**WITH_VOLUME["workload"], "workers": 2}})
+    await world.reconcile()
+    numbers = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 0)
+    seen = world.deployment["metadata"]["generation"]
+    world.api.put_status(DEPLOYMENT, KEY, observedGeneration=seen, **numbers)
+    labels = {"app": "llama-stack", "app.kubernetes.io/instance": "demo", "pod-template-hash": "1"}
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "demo-1", "uid": "r"}
+    found = {"labels": labels, "ownerReferences": [owner], "finalizers": ["example.org/hold"]}
+    world.api.put(POD, OLD_POD, metadata=found, spec={"nodeName": "node-1"})
+    world.api.put_status(POD, OLD_POD, phase="Running")
+    world.api.delete(POD, OLD_POD)
+    return world
+
+
+OLD_POD = ObjectKey("n", "demo-1-a")
+
+
+async def test_old_pod_that_does_not_go_is_named_once_its_time_is_over() -> None:
+    world = await recreating()
+
+    assert await world.reconcile() == Result.after(30.0)
+    assert world.said("Ready") == ("False", Reason.PROGRESSING)
+
+    await asyncio.sleep(30.0)
+    assert await world.reconcile() == Result.done()
+
+    assert world.said("Ready") == ("False", Reason.POD_NOT_TERMINATED)
+    assert "pod demo-1-a was to be gone" in world.message("Ready")
+    assert "example.org/hold" in world.message("Ready")
+    assert world.events()[-1] == Reason.POD_NOT_TERMINATED
+
+
+async def test_old_pod_that_goes_leaves_nothing_to_tell() -> None:
+    world = await recreating()
+    await world.reconcile()
+
+    world.api.remove(POD, OLD_POD)
+
+    assert await world.reconcile() == Result.done()
+    assert world.said("Ready") == ("False", Reason.PROGRESSING)
+
+
+async def test_pod_that_nobody_waits_for_is_not_looked_at_again() -> None:
+    world = await recreating()
+
+    world.roll_out()
+
+    assert await world.reconcile() == Result.done()
+    assert world.said("Ready") == ("True", Reason.ALL_READY)

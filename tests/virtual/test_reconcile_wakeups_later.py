@@ -154,6 +154,20 @@ async def test_pod_in_trouble_that_goes_wakes() -> None:
     assert await world.woken() == AT_ONCE
 
 
+async def test_pod_that_is_deleted_wakes_once_and_when_it_is_gone() -> None:
+    world = OneResource(LEAST)
+    put_pod(world, ready=True)
+    await world.woken()
+
+    world.api.put(POD, POD_KEY, metadata={"finalizers": ["example.org/hold"]})
+    world.api.delete(POD, POD_KEY)
+    assert await world.woken() == SOON
+    world.api.put_status(POD, POD_KEY, phase="Running", containerStatuses=[])
+    assert await world.woken() == NOBODY
+    world.api.remove(POD, POD_KEY)
+    assert await world.woken() == AT_ONCE
+
+
 async def test_pod_in_trouble_of_somebody_else_wakes_nobody() -> None:
     world = OneResource(LEAST)
     await world.woken()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller.llamastack.objects.installs import INSTALLS
 from controller.llamastack.objects.kinds import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM
+from controller.llamastack.objects.leaving import LEAVING
 from controller.llamastack.objects.pods import TROUBLE
 from controller.llamastack.render import names
 
@@ -30,6 +31,7 @@ class Observed:
         claim: its live claim, or ``None``.
         pods: those of its pods that are in trouble.
         installing: those that install external providers, or have.
+        leaving: those that were deleted and are still there.
     """
 
     cr: Object
@@ -38,6 +40,7 @@ class Observed:
     claim: Object | None = None
     pods: tuple[Object, ...] = ()
     installing: tuple[Object, ...] = ()
+    leaving: tuple[Object, ...] = ()
 
     @property
     def deleting(self) -> bool:
@@ -61,4 +64,5 @@ def observe(caches: Caches, cr: Object, now: str) -> Observed:
         claim=caches.owned(PERSISTENT_VOLUME_CLAIM, names.claim(name), cr),
         pods=tuple(pod for pod in pods if TROUBLE in pod),
         installing=tuple(pod for pod in pods if INSTALLS in pod),
+        leaving=tuple(pod for pod in pods if LEAVING in pod),
     )

@@ -6,7 +6,8 @@
 The pods of our servers are watched by label, but only those in trouble are kept, and of them only
 the trouble: the transform hides a healthy pod, so ten thousand of them cost no memory, and a
 handler gets no event while pods start as they should (docs/decisions/0014-pods-in-trouble.md).
-One that installs external providers is kept, too, with how far it is.
+One that installs external providers is kept, too, with how far it is, and one that was deleted,
+until it is gone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from controller.llamastack.objects.installs import (
     failure,
     progress,
 )
+from controller.llamastack.objects.leaving import LEAVING, leaving
 from controller.llamastack.objects.redaction import shown, without_torn_line
 from controller.llamastack.objects.termination import cause, hint
 
@@ -49,11 +51,14 @@ _VOLUME = re.compile(r"(?i)persistent ?volume|storageclass|\bpvc|volume node aff
 def keep_trouble(pod: dict[str, Any]) -> Object | None:
     """Transform of the informer: what is wrong with a pod, and how far it is with installing.
 
-    ``None`` for a pod that is well and installs nothing.
+    Also that it was deleted. ``None`` for a pod that is well, installs nothing and stays.
     """
     installs = pod.get(INSTALLS) or progress(pod)
     found = pod.get(TROUBLE) or _trouble(pod, installs)
-    if found is None and installs is None:
+    going = pod.get(LEAVING) or leaving(pod)
+    kept = {TROUBLE: found, INSTALLS: installs, LEAVING: going}
+    present = {key: value for key, value in kept.items() if value is not None}
+    if not present:
         return None
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
@@ -69,8 +74,6 @@ def keep_trouble(pod: dict[str, Any]) -> Object | None:
             for owner in metadata.get("ownerReferences") or ()
         ],
     }
-    kept = {TROUBLE: found, INSTALLS: installs}
-    present = {key: value for key, value in kept.items() if value is not None}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": slim, **present}
 
 

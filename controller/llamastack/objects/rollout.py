@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.conditions import condition, is_true, message_of
 from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects import leaving, pause
 from controller.llamastack.objects.kinds import AUTOSCALED
 from controller.llamastack.objects.pods import worst
 
@@ -59,7 +60,9 @@ _NOT_THE_PODS = frozenset({Reason.QUOTA_EXCEEDED, Reason.DEPLOYMENT_FAILED, Reas
 """What no pod has to do with."""
 
 
-def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
+def assess(
+    deployment: Object | None, pods: Iterable[Object] = (), overdue: Object | None = None
+) -> Rollout:
     """Judge a live Deployment.
 
     Progress is measured against the Deployment's own replica count, which an autoscaler may have
@@ -68,6 +71,7 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
     Args:
         deployment: as the API server has it.
         pods: those of its pods that are in trouble.
+        overdue: one of its pods that was deleted and should have gone.
     """
     if deployment is None:
         return Rollout(
@@ -81,7 +85,21 @@ def assess(deployment: Object | None, pods: Iterable[Object] = ()) -> Rollout:
     if reason == Reason.AUTOSCALING_OFF:
         minimum = False  # none of none is enough to a Deployment, and not what was asked for
     rollout = Rollout(state, reason, message, available, minimum)
-    return rollout if state is RolloutState.COMPLETE else _explained(rollout, pods)
+    if state is RolloutState.COMPLETE:
+        return rollout
+    if overdue is not None and _waits_for_old_pods(deployment, status, reason):
+        text = f"{message}; {leaving.told(overdue)}"
+        return replace(
+            rollout, state=RolloutState.STUCK, reason=Reason.POD_NOT_TERMINATED, message=text
+        )
+    return _explained(rollout, pods)
+
+
+def _waits_for_old_pods(deployment: Object, status: dict[str, Any], reason: str) -> bool:
+    """Whether new pods are made once the last old one is gone, and not before."""
+    recreates = (deployment["spec"].get("strategy") or {}).get("type") == "Recreate"
+    waits = reason in {Reason.PROGRESSING, Reason.PROGRESS_DEADLINE_EXCEEDED}
+    return recreates and waits and not status.get("updatedReplicas")
 
 
 def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
@@ -89,7 +107,7 @@ def _explained(rollout: Rollout, pods: Iterable[Object]) -> Rollout:
     if trouble is None or rollout.reason in _NOT_THE_PODS:
         return rollout
     message = f"{rollout.message}; {trouble['message']}"
-    if rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
+    if rollout.reason in {Reason.PROGRESS_DEADLINE_EXCEEDED, Reason.ROLLOUT_PAUSED}:
         return replace(rollout, message=message)
     state = RolloutState.PROGRESSING if trouble["reason"] in _MAY_PASS else RolloutState.STUCK
     return replace(rollout, state=state, reason=trouble["reason"], message=message)
@@ -105,6 +123,12 @@ def _progress(
         text = message_of(deployment, "ReplicaFailure") or "no message"
         reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in text else Reason.DEPLOYMENT_FAILED
         return RolloutState.STUCK, reason, f"{serving}; pods cannot be created: {text}"
+    updated = int(status.get("updatedReplicas") or 0)
+    total = int(status.get("replicas") or 0)
+    # Scaling is not held up by a pause, and has no pods of an older template.
+    if pause.is_paused(deployment) and (total > updated or (wanted and not updated)):
+        text = f"{serving}; {pause.told(deployment)}"
+        return RolloutState.STUCK, Reason.ROLLOUT_PAUSED, text
     if condition(deployment, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         hint = "see the events and logs of its pods"
         return (
@@ -112,8 +136,6 @@ def _progress(
             Reason.PROGRESS_DEADLINE_EXCEEDED,
             f"{serving}; the rollout is stuck: {hint}",
         )
-    updated = int(status.get("updatedReplicas") or 0)
-    total = int(status.get("replicas") or 0)
     if updated < wanted or total > updated or available < wanted:
         return RolloutState.PROGRESSING, Reason.PROGRESSING, serving
     if wanted == 0 and AUTOSCALED in (deployment["metadata"].get("annotations") or {}):

@@ -23,6 +23,7 @@ from api.conditions import (
 )
 from api.v1alpha2.reasons import ConditionType, Phase, Reason
 from controller.llamastack.external_providers.progress import kept_installs, with_times
+from controller.llamastack.objects.leaving import overdue
 from controller.llamastack.objects.rollout import Rollout, RolloutState, assess
 from controller.llamastack.render import labels
 from controller.llamastack.server.status import PASSED, current_report, described, sentence
@@ -50,7 +51,7 @@ class ConditionValue:
 def compute(facts: Facts) -> dict[str, Any]:
     """The whole status; what could not be looked at in this reconcile is carried over."""
     old: Mapping[str, Any] = facts.cr.get("status") or {}
-    rollout = assess(facts.deployment, claim.blamed(facts.volume, facts.pods))
+    rollout = _rollout(facts)
     server = current_report(old, facts.deployment, facts.server_report)
     values = _condition_values(facts, rollout, server)
     gone = _not_asked_for(facts)
@@ -86,6 +87,17 @@ def compute(facts: Facts) -> dict[str, Any]:
     status.update(_resolved(facts, old))
     status.update(_listed_installs(facts, old))
     return status
+
+
+def waits_for_pods(facts: Facts) -> bool:
+    """Whether a rollout is under way."""
+    return _rollout(facts).state is not RolloutState.COMPLETE
+
+
+def _rollout(facts: Facts) -> Rollout:
+    """How far the pods are, and what keeps them."""
+    pods = claim.blamed(facts.volume, facts.pods)
+    return assess(facts.deployment, pods, overdue(facts.leaving, facts.now))
 
 
 def _condition_values(

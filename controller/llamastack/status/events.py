@@ -38,6 +38,8 @@ _TROUBLES = frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.VOLUME_PENDING,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.ROLLOUT_PAUSED,
+        Reason.POD_NOT_TERMINATED,
         Reason.AUTOSCALING_OFF,
         Reason.DEPLOYMENT_FAILED,
         Reason.PROVIDER_INSTALL_FAILED,

@@ -48,6 +48,7 @@ class Facts:
         update_problem: why the children are not as they should be.
         deployment: the live Deployment after the reconcile, or ``None``.
         pods: those of its pods that are in trouble.
+        leaving: those of its pods that were deleted and are still there.
         volume: what is known of the data volume; ``None`` if the spec cannot be read.
         config_map_name: of the ConfigMap with the configuration; empty without one.
         service_url: of the server inside the cluster; empty while there is no Service.
@@ -73,6 +74,7 @@ class Facts:
     update_problem: Problem | None = None
     deployment: Object | None = None
     pods: tuple[Object, ...] = ()
+    leaving: tuple[Object, ...] = ()
     volume: Volume | None = None
     config_map_name: str = ""
     service_url: str = ""
@@ -133,6 +135,7 @@ def facts_of(
         update_problem=outcome.problem,
         deployment=outcome.deployment,
         pods=observed.pods,
+        leaving=observed.leaving,
         volume=outcome.volume or _volume(observed, plan, outcome.problem),
         config_map_name=outcome.config_map_name,
         service_url=endpoints.service_url,
@@ -164,6 +167,7 @@ def facts_of_deletion(observed: Observed, operator_facts: OperatorFacts) -> Fact
         now=observed.now,
         deployment=observed.deployment,
         pods=observed.pods,
+        leaving=observed.leaving,
         operator_facts=operator_facts,
     )
 

@@ -233,11 +233,13 @@ def test_pod_that_installs_nothing_is_not_kept() -> None:
     assert keep_trouble(pod({"one": DONE}, source="")) is None
 
 
-def test_pod_that_goes_is_not_kept() -> None:
+def test_pod_that_goes_installs_nothing() -> None:
     going = pod({"one": ended()})
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
-    assert keep_trouble(going) is None
+    found = kept(going)
+    assert INSTALLS not in found
+    assert TROUBLE not in found
 
 
 def test_containers_of_others_are_not_told_of_as_providers() -> None:

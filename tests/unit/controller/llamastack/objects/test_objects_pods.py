@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.v1alpha2.reasons import Reason
+from controller.llamastack.objects.leaving import LEAVING
 from controller.llamastack.objects.pods import TROUBLE, instance_index, keep_trouble, worst
 from controller.llamastack.objects.redaction import MOST_SHOWN, redact, shown, without_torn_line
 from controller.llamastack.objects.rollout import RolloutState, assess
@@ -69,12 +70,31 @@ def test_pod_that_starts_as_it_should_is_not_kept(state: dict[str, Any]) -> None
     assert keep_trouble(pod(state)) is None
 
 
-def test_pod_that_recovered_or_goes_is_not_kept() -> None:
+def test_pod_that_recovered_is_not_kept() -> None:
     ended = {"terminated": {"exitCode": 1}}
-    going = crashed("boom")
-    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
     assert keep_trouble(pod({"running": {}}, container={"ready": True, "lastState": ended})) is None
+
+
+def test_pod_that_goes_is_kept_without_its_trouble() -> None:
+    going = crashed("boom")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    going["spec"]["nodeName"] = "node-1"
+
+    kept = keep_trouble(going)
+
+    assert kept is not None
+    assert TROUBLE not in kept
+    assert kept[LEAVING] == {"due": "2026-01-01T00:00:00Z", "node": "node-1", "finalizers": []}
+    assert "spec" not in kept
+    assert keep_trouble(dict(kept)) == kept
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_pod_whose_containers_have_ended_is_waited_for_by_nobody(phase: str) -> None:
+    going = pod(phase=phase)
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
     assert keep_trouble(going) is None
 
 
