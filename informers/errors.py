@@ -26,7 +26,8 @@
         │   └── Initializing        a kind that is about to be served
         └── ServerError 5xx
             ├── ResourceVersionTooLarge  the server has not seen that version (yet)
-            └── MalformedApply      our own bug, which the server reports as 500
+            ├── MalformedApply      our own bug, which the server reports as 500
+            └── MisfitStored        what is stored does not fit its own schema any more
 
 The tree lives in the lowest layer that needs it; ``llamastack_operator.kube.classify`` builds
 its members from HTTP answers. Callers match types, never status numbers or texts.
@@ -146,3 +147,7 @@ class ResourceVersionTooLarge(ServerError):
 
 class MalformedApply(ServerError):
     """500 "failed to create typed patch object": our own bug, repeating it cannot help."""
+
+
+class MisfitStored(ServerError):
+    """500 "failed to create typed live object": an apply cannot merge with what is stored."""

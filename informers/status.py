@@ -102,12 +102,19 @@ def type_of(
         return _of_invalid(causes)
     if code == HTTPStatus.TOO_MANY_REQUESTS and "storage is (re)initializing" in message:
         return errors.Initializing
-    malformed = "failed to create typed patch object" in message
-    if code == HTTPStatus.INTERNAL_SERVER_ERROR and malformed:
-        return errors.MalformedApply
+    if code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _of_apply(message)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.ServerError
     return _BY_CODE.get(code, errors.StatusError)
+
+
+def _of_apply(message: str) -> type[errors.StatusError]:
+    if "failed to create typed patch object" in message:
+        return errors.MalformedApply
+    if "failed to create typed live object" in message:
+        return errors.MisfitStored
+    return errors.ServerError
 
 
 def _of_invalid(causes: Causes) -> type[errors.StatusError]:

@@ -79,6 +79,8 @@ class Reason(StrEnum):
     DELETING = "Deleting"
     WAITING_FOR_DELETION = "WaitingForDeletion"
     """An older object of a needed name is on its way out."""
+    STATUS_REFUSED = "StatusRefused"
+    """An Event: the stored resource breaks its own schema, so its status cannot be written."""
     NOT_EVALUATED = "NotEvaluated"
     """No reconcile got as far as this condition yet; its status is Unknown."""
 

@@ -112,6 +112,7 @@ class LlamaStackReconciler:
             self._consistency.forget(key)
             return Result.done()
         observed = observe(self._caches, cr, self._now())
+        cr = observed.cr
         if observed.deleting:
             await self._status.write(facts_of_deletion(observed, self._operator_facts()))
             return Result.done()

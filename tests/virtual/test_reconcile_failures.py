@@ -271,3 +271,32 @@ async def test_bug_in_the_write_of_the_deployment_keeps_no_child_beside_it() -> 
         await world.reconcile()
 
     assert world.api.find(SERVICE, child_key(SERVICE)) is not None
+
+
+# --- what was stored under another definition -----------------------------------------------------
+
+
+async def test_status_that_an_apply_cannot_merge_with_is_replaced() -> None:
+    world = OneResource(LEAST)
+    misfit = failures.failure(500, "InternalError", "failed to create typed live object (n/demo)")
+
+    await world.reconcile_failing(Fault("apply", LLAMA_STACK, error=misfit))
+
+    assert world.verbs()[-1] == "json-patch llamastackdistributions.llamastack.io/status demo"
+    assert world.said("Ready") == ("False", Reason.PROGRESSING)
+
+
+async def test_status_that_is_refused_is_told_in_an_event() -> None:
+    world = OneResource({"distribution": {"name": "no-such"}})
+    refused = failures.failure(422, "Invalid", "spec.x: expected a map")
+    world.client.faults = [
+        Fault(verb, LLAMA_STACK, error=refused) for verb in ("apply", "json-patch")
+    ]
+
+    with pytest.raises(Invalid):
+        await world.reconcile()
+
+    (event,) = world.operator.events.seen
+    assert (event.type, event.reason) == ("Warning", Reason.STATUS_REFUSED)
+    assert "Unknown distribution" in event.note
+    assert "spec.x: expected a map" in event.note

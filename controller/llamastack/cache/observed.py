@@ -12,6 +12,7 @@ from controller.llamastack.objects.installs import INSTALLS
 from controller.llamastack.objects.kinds import DEPLOYMENT, PERSISTENT_VOLUME_CLAIM
 from controller.llamastack.objects.leaving import LEAVING
 from controller.llamastack.objects.pods import TROUBLE
+from controller.llamastack.objects.stored_status import with_readable_status
 from controller.llamastack.render import names
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Observed:
     """The resource and what is there of its own.
 
     Attributes:
-        cr: the resource.
+        cr: the resource; without its status if that cannot be read.
         now: RFC 3339, when it was read.
         deployment: its live Deployment, or ``None``; somebody else's of that name says nothing of
             our server.
@@ -58,7 +59,7 @@ def observe(caches: Caches, cr: Object, now: str) -> Observed:
     """
     name, pods = cr["metadata"]["name"], caches.kept_pods_of(cr)
     return Observed(
-        cr=cr,
+        cr=with_readable_status(cr),
         now=now,
         deployment=caches.owned(DEPLOYMENT, names.deployment(name), cr),
         claim=caches.owned(PERSISTENT_VOLUME_CLAIM, names.claim(name), cr),

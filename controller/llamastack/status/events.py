@@ -143,6 +143,20 @@ def between(
     return events
 
 
+def refused(new: Mapping[str, Any], error: str) -> str:
+    """The note about a status that the API server does not take; it has to say what that says.
+
+    Args:
+        new: the status.
+        error: the API server's words.
+    """
+    ready = _condition(new, ConditionType.READY)
+    return (
+        f"Ready is {ready.get('status')}: {ready.get('message')}. The status could not be "
+        f"written, because the API server refuses the resource as it is stored: {error}"
+    )
+
+
 def _storage_trouble(status: Mapping[str, Any]) -> tuple[str, str] | None:
     found = _condition(status, ConditionType.STORAGE_READY)
     if found.get("status") != "False" or found.get("reason") not in _STORAGE_TROUBLES:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from api.v1alpha2.reasons import Reason
 from controller.llamastack.objects.author import in_version_of_author, note_to_author
 from controller.llamastack.objects.kinds import LLAMA_STACK, STATUS_FIELD_MANAGER
 from controller.llamastack.status.compute import compute
-from controller.llamastack.status.events import between
-from informers.errors import Invalid, NotFound
+from controller.llamastack.status.events import between, refused
+from informers.errors import Invalid, MisfitStored, NotFound
 from informers.ports import key_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ class StatusStep:
                 live = await self._write(cr, new)
             except NotFound:
                 return  # deleted meanwhile
+            except Invalid as error:
+                self._recorder.event(
+                    cr,
+                    type="Warning",
+                    reason=Reason.STATUS_REFUSED,
+                    action="UpdateStatus",
+                    note=note_to_author(refused(new, str(error)), cr),
+                )
+                raise
             self._own_writes.remember(cr, LLAMA_STACK, live)
         for event in between(
             old,
@@ -86,7 +96,8 @@ class StatusStep:
 
         The status is ours alone, but an apply leaves what another manager owns, too: after a
         take-over the Go operator's. Such a rest is wrong for ever, and if it is the type of a
-        condition that we no longer send, the API server refuses every apply: it lacks the rest.
+        condition that we no longer send, the API server refuses every apply: it lacks the rest. It
+        cannot merge at all with what does not fit its schema any more.
         """
         try:
             live = await self._writer.apply(
@@ -95,7 +106,7 @@ class StatusStep:
                 manager=STATUS_FIELD_MANAGER,
                 subresource=_STATUS,
             )
-        except Invalid:
+        except (Invalid, MisfitStored):
             return await self._replace(cr, status)
         return live if live.get("status") == status else await self._replace(cr, status)
 

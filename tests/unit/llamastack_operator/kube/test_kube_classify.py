@@ -80,6 +80,11 @@ def status(code: int, reason: str = "", message: str = "m", **details: Any) -> b
             errors.MalformedApply,
         ),
         (
+            500,
+            status(500, message="failed to create typed live object (a/b): .spec.x"),
+            errors.MisfitStored,
+        ),
+        (
             504,
             status(504, "Timeout", causes=[{"reason": "ResourceVersionTooLarge"}]),
             errors.ResourceVersionTooLarge,
