@@ -261,7 +261,9 @@ def test_help_without_room_is_no_traceback(word: str) -> None:
 
 def test_interrupt_says_so() -> None:
     """While it waits for standard input, which it says nothing about."""
-    imported = "import os, sys; from llamastack_operator.__main__ import main; os.write(1, b'!')"
+    # A shell's background job ignores the signal, and so do its children.
+    heard = "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    imported = f"{heard}; from llamastack_operator.__main__ import main; os.write(1, b'!')"
     with subprocess.Popen(
         [sys.executable, "-c", f"{imported}; sys.exit(main())", "validate", "-f", "-"],
         stdin=subprocess.PIPE,
