@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from controller.llamastack.objects.guard import guarded
 from controller.llamastack.objects.kinds import APPLIED_HASH, FIELD_MANAGER
 from controller.llamastack.objects.ownership import is_written_by_predecessor
 
@@ -42,15 +43,8 @@ def ownership_patch(live: Object, *, cr_name: str) -> list[dict[str, Any]]:
         fields = _union(fields, entry.get("fieldsV1") or {})
     folded["fieldsV1"] = fields
     rest = [e for e in entries if e not in foldable and e is not ours]
-    return [
-        # A guard that fails as a conflict; a `test` operation would fail as an invalid object.
-        {
-            "op": "replace",
-            "path": "/metadata/resourceVersion",
-            "value": metadata["resourceVersion"],
-        },
-        {"op": "replace", "path": "/metadata/managedFields", "value": [folded, *rest]},
-    ]
+    merged = {"op": "replace", "path": "/metadata/managedFields", "value": [folded, *rest]}
+    return guarded(live, [merged])
 
 
 def _is_ours(entry: dict[str, Any], *, adopted: bool, cr_name: str) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from controller.llamastack.objects.guard import guarded
 from controller.llamastack.objects.quantities import same_quantity
 from controller.llamastack.objects.shapes import UNKNOWN, Form, Shape, shape_of
 
@@ -81,10 +82,7 @@ def patch_of(found: Iterable[Difference], live: Object) -> list[dict[str, Any]]:
         found: differences of the object.
         live: the object; a write to it in between makes the patch a conflict.
     """
-    version = live["metadata"]["resourceVersion"]
-    # A guard that fails as a conflict; a `test` operation would fail as an invalid object.
-    guard = {"op": "replace", "path": "/metadata/resourceVersion", "value": version}
-    return [guard, *(difference.operation() for difference in found)]
+    return guarded(live, (difference.operation() for difference in found))
 
 
 def _value(wanted: Any, live: Any, shape: Shape, at: _At, found: list[Difference]) -> None:

@@ -128,32 +128,22 @@ def _look(secret: Object | None) -> SecretSummary:
     if secret is None:
         return SecretSummary()
     uid, version = versions(secret)
-    data = secret.get("data") or {}
+    texts = {name: _text(value) for name, value in (secret.get("data") or {}).items()}
     return SecretSummary(
         uid=uid,
         resource_version=version,
-        keys=frozenset(data),
-        unusable=frozenset(name for name, value in data.items() if _unusable(value)),
-        blank=frozenset(name for name, value in data.items() if _blank(value)),
+        keys=frozenset(texts),
+        unusable=frozenset(n for n, text in texts.items() if text is None or is_unusable(text)),
+        blank=frozenset(n for n, text in texts.items() if text is not None and not text.strip()),
     )
 
 
-def _unusable(encoded: str) -> bool:
+def _text(encoded: str) -> str | None:
+    """A value; ``None`` if it is not text, as an environment variable has to be."""
     try:
-        return is_unusable(_decoded(encoded))
+        return base64.b64decode(encoded, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, TypeError):
-        return True  # an environment variable is text
-
-
-def _blank(encoded: str) -> bool:
-    try:
-        return not _decoded(encoded).strip()
-    except (binascii.Error, UnicodeDecodeError, TypeError):
-        return False  # a binary file has something in it
-
-
-def _decoded(encoded: str) -> str:
-    return base64.b64decode(encoded, validate=True).decode("utf-8")
+        return None
 
 
 def _hash(of: dict[str, tuple[str, str]]) -> str:

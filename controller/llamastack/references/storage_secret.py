@@ -22,6 +22,7 @@ from configs import connection
 from controller.llamastack.children.config_map import is_leaving
 from controller.llamastack.children.managed_fields import ownership_patch
 from controller.llamastack.children.writer import Applied
+from controller.llamastack.objects.guard import guarded
 from controller.llamastack.objects.kinds import FIELD_MANAGER, SECRET
 from controller.llamastack.objects.ownership import check_writable
 from controller.llamastack.objects.rollout import RolloutState, assess
@@ -180,21 +181,15 @@ class StorageSecrets:
         live = self._caches.owned(SECRET, names.storage_secret(inputs.name), cr)
         if live is None or is_leaving(live) or not _rolled_out(deployment):
             return
-        key, metadata = key_of(live), live["metadata"]
+        key = key_of(live)
         if wanted is None:
-            await self._writer.delete(SECRET, key, uid=metadata["uid"])
+            await self._writer.delete(SECRET, key, uid=live["metadata"]["uid"])
             log.info("Deleted object", kind="Secret", object=str(key))
             return
         unused = held_keys(live) - keys_of(wanted)
         if unused:
-            patch = [
-                {
-                    "op": "replace",
-                    "path": "/metadata/resourceVersion",
-                    "value": metadata["resourceVersion"],
-                },
-                *({"op": "remove", "path": f"/data/{name}"} for name in sorted(unused)),
-            ]
+            removals = ({"op": "remove", "path": f"/data/{name}"} for name in sorted(unused))
+            patch = guarded(live, removals)
             await self._writer.json_patch(SECRET, key, patch, manager=FIELD_MANAGER)
             log.info("Removed keys", kind="Secret", object=str(key), keys=sorted(unused))
 
