@@ -21,6 +21,7 @@ from configs.external import containers
 from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
 from hack.images import base
+from tests.support.external_resource import REQUESTS, with_external
 from tests.support.incluster import InCluster
 from tests.support.provider_archives import NodeImage, name_of, provider_archive
 from tests.support.provider_failures import FAILURES, SLOW, Failure
@@ -32,7 +33,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 _AT_ONCE: Final = 5  # those that fail are tried again and again, which costs processor time
 _BEFORE: Final = "other"
 _SLOW: Final = "slow"
-_REQUESTS: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,19 +50,9 @@ def _create(world: World, case: str, failure: Failure) -> None:
     if failure.before:
         before = {"providerId": _BEFORE, "image": name_of(f"{case}-{_BEFORE}")}
         providers.insert(0, before)
-    resources = {**_REQUESTS, **failure.install.get("resources", {})}
+    resources = {**REQUESTS, **failure.install.get("resources", {})}
     install = {**failure.install, "resources": resources}
-    resource = {
-        "apiVersion": "llamastack.io/v1alpha2",
-        "kind": "LlamaStackDistribution",
-        "metadata": {"name": case},
-        "spec": {
-            "distribution": {"name": "starter"},
-            "workload": {"resources": _REQUESTS},
-            "externalProviders": {"inference": providers, "install": install},
-        },
-    }
-    world.create("llsd", resource)
+    world.create("llsd", with_external({"inference": providers, "install": install}, name=case))
 
 
 def _wanted(case: str, failure: Failure) -> str:

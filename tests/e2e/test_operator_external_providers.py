@@ -22,6 +22,7 @@ from hack.cluster.node.pods import Namespace, wait_for
 from tests.support import trustyai_fms
 from tests.support.authority import Authority
 from tests.support.database import Database
+from tests.support.external_resource import with_external
 from tests.support.incluster import NAME, InCluster
 from tests.support.provider_archives import NodeImage, name_of, provider_archive
 from tests.support.provider_wheels import image
@@ -31,7 +32,6 @@ from tests.support.world import World
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(700)]
 
 _PORT: Final = 8321
-_REQUESTS: Final = {"resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}
 _ECHO: Final = "remote::echo"
 _SAID: Final = "$(id) `id` $(HOME) '\"; exit 1 #\n{{ x }} %s: "
 """Text that means something to a shell, to the kubelet and to YAML, and nothing here."""
@@ -95,23 +95,9 @@ def _create(world: World, *providers: dict[str, Any], **more: Any) -> None:
 
 
 def _resource(
-    *providers: dict[str, Any],
-    name: str = "demo",
-    more: Mapping[str, Any] | None = None,
-    **spec: Any,
+    *providers: dict[str, Any], more: Mapping[str, Any] | None = None, **spec: Any
 ) -> dict[str, Any]:
-    external = {"inference": list(providers), "install": _REQUESTS, **(more or {})}
-    return {
-        "apiVersion": "llamastack.io/v1alpha2",
-        "kind": "LlamaStackDistribution",
-        "metadata": {"name": name},
-        "spec": {
-            "distribution": {"name": "starter"},
-            "workload": _REQUESTS,
-            "externalProviders": external,
-            **spec,
-        },
-    }
+    return with_external({"inference": list(providers), **(more or {})}, **spec)
 
 
 def _set_image(world: World, case: str) -> None:

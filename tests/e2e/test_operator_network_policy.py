@@ -18,6 +18,7 @@ from hack.cluster.node.node import Node
 from hack.cluster.node.pods import Namespace, wait_for
 from hack.cluster.node.policies import REMOVAL, ruleset
 from tests.support.asking import Asking
+from tests.support.external_resource import with_external
 from tests.support.incluster import InCluster
 from tests.support.provider_archives import NodeImage, name_of, provider_archive
 from tests.support.provider_wheels import image
@@ -27,7 +28,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 _CONFIG: Final = "llama-stack-operator-config"
 _PORT: Final = 8321
-_SMALL: Final = {"resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}
 
 
 @pytest.fixture
@@ -65,18 +65,8 @@ def _enforce(node: Node) -> None:
 
 def _create(world: World, **allowed: Any) -> None:
     providers = [{"providerId": "my-good", "image": name_of("good")}]
-    resource = {
-        "apiVersion": "llamastack.io/v1alpha2",
-        "kind": "LlamaStackDistribution",
-        "metadata": {"name": "demo"},
-        "spec": {
-            "distribution": {"name": "starter"},
-            "workload": _SMALL,
-            "networking": {"allowedFrom": allowed},
-            "externalProviders": {"inference": providers, "install": _SMALL},
-        },
-    }
-    world.create("llsd", resource)
+    networking = {"allowedFrom": allowed}
+    world.create("llsd", with_external({"inference": providers}, networking=networking))
 
 
 def _address(restricted: Namespace) -> str:
